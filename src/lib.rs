@@ -1,0 +1,16 @@
+//! pinfold runs MCP servers pinned to the byte and penned by the kernel.
+//!
+//! The rooms, and what each may know of the others, are in ARCHITECTURE.md;
+//! `tests/rooms.rs` checks it.
+
+pub mod cli;
+pub mod config;
+pub mod fetch;
+pub mod launch;
+pub mod lockfile;
+pub mod policy;
+pub mod relay;
+pub mod resolve;
+pub mod sandbox;
+pub mod store;
+pub mod sys;

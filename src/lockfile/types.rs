@@ -1,0 +1,254 @@
+//! The words of the lock: names, digests and what was agreed for each server.
+//!
+//! Plain data, no I/O. The JSON form of these types is in `format.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a server in the manifest: 1–64 of `a-z 0-9 . _ -`, starting with a letter or digit.
+///
+/// It names folders too, so it can hold neither a slash nor a leading dot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName(String);
+
+/// The name of a tool, matched byte for byte: 1–128 of `A-Z a-z 0-9 _ . -`.
+///
+/// MCP only recommends this set; other names are refused because clients and
+/// models disagree about how to show them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ToolName(String);
+
+/// A sha256 digest, written `sha256:` and 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+/// Why a name or digest was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("`{0}` is not a server name: use 1 to 64 of a-z 0-9 . _ - and start with a letter or digit")]
+    Server(String),
+    #[error("`{0}` is not a tool name: use 1 to 128 of A-Z a-z 0-9 _ . -")]
+    Tool(String),
+    #[error("`{0}` is not a digest: expected `sha256:` and 64 hexadecimal digits in lower case")]
+    Digest(String),
+}
+
+impl ServerName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServerName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let allowed = |byte: &u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(byte)
+        };
+        let starts_well =
+            text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if starts_well && text.len() <= 64 && text.as_bytes().iter().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Server(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl ToolName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::borrow::Borrow<str> for ToolName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ToolName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
+        if (1..=128).contains(&text.len()) && text.as_bytes().iter().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Tool(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for ToolName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Digest {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// 64 lower-case hexadecimal digits, without the `sha256:` prefix; the name of files in the store.
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(64);
+        for byte in self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
+    }
+
+    /// The inverse of [`Digest::hex`].
+    pub fn from_hex(text: &str) -> Result<Self, NameError> {
+        let refuse = || NameError::Digest(text.to_owned());
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return Err(refuse());
+        }
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let (Some(high), Some(low)) = (value(pair[0]), value(pair[1])) else {
+                return Err(refuse());
+            };
+            *byte = high << 4 | low;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl FromStr for Digest {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        text.strip_prefix("sha256:")
+            .and_then(|hex| Self::from_hex(hex).ok())
+            .ok_or_else(|| NameError::Digest(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Everything that was agreed, for every server of one manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    pub servers: BTreeMap<ServerName, LockedServer>,
+}
+
+/// The three pins of one server: bytes, behaviour, box.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedServer {
+    /// The manifest's `source`, as written.
+    pub source: String,
+    /// The exact version that the source resolved to; `None` for `path:` sources.
+    pub version: Option<String>,
+    /// When it was locked, RFC 3339 in UTC with seconds.
+    pub locked_at: String,
+    /// Operating system and architecture that the artifacts were chosen for, for example `linux-x86_64`.
+    pub platform: String,
+    /// The program that runs the entry point; `None` when the entry point is itself a binary.
+    pub interpreter: Option<Interpreter>,
+    /// Path of the file to run, relative to the tree, with `/`.
+    pub entry_point: String,
+    /// Digest of the unpacked tree.
+    pub tree: Digest,
+    /// Every downloaded file, in order of their path in the tree.
+    pub artifacts: Vec<Artifact>,
+    pub behaviour: Behaviour,
+    pub confinement: Confinement,
+}
+
+/// A program of the machine that the server runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// `node`, `python`, or the file name of another interpreter such as `sh`.
+    pub kind: String,
+    /// Absolute path, symbolic links resolved.
+    pub path: String,
+    /// What the program says of its version; `None` when it says nothing.
+    pub version: Option<String>,
+    pub sha256: Digest,
+}
+
+/// One downloaded file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Package name as the registry knows it.
+    pub name: String,
+    pub version: String,
+    /// Where it is unpacked, relative to the tree, for example `node_modules/zod`.
+    pub path: String,
+    /// Relative to the registry, or absolute when the registry serves its files from elsewhere.
+    pub url: String,
+    /// As published: `sha512-` and base64.
+    pub integrity: String,
+    pub sha256: Digest,
+    /// Size of the downloaded file, in bytes.
+    pub size: u64,
+    /// When the version was published, RFC 3339; `None` when the registry doesn't say.
+    pub published: Option<String>,
+    /// Whether the package asks for a script to be run at install. It never is.
+    pub install_script: bool,
+    /// Registry signature; `None` means recorded as absent.
+    pub signature: Option<String>,
+    /// Verified provenance identity; `None` means recorded as absent.
+    pub provenance: Option<String>,
+}
+
+/// What the server said of itself when it was locked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Behaviour {
+    /// Protocol revision that was negotiated, for example `2025-11-25`.
+    pub protocol: String,
+    /// Digest of the `instructions` text; `None` when there was none.
+    pub instructions: Option<Digest>,
+    /// Digest of each tool's RFC 8785 canonical definition.
+    pub tools: BTreeMap<ToolName, Digest>,
+}
+
+/// The box pin: which policy was agreed, and the least that a kernel must enforce of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// Digest of the effective policy.
+    pub policy: Digest,
+    /// Lowest Landlock ABI that is accepted at launch.
+    pub landlock_abi: u32,
+    /// Layers that must be in force, by name, sorted.
+    pub layers: Vec<String>,
+}
