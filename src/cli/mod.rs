@@ -1,1 +1,84 @@
-//! 
+//! The only room that talks to a person: arguments, one file for each command, output, exit codes.
+
+mod add;
+mod args;
+mod argv;
+mod context;
+mod doctor;
+mod exit;
+mod fetch;
+mod generate;
+mod lock;
+mod locking;
+mod output;
+mod run;
+mod summary;
+mod tools;
+mod trees;
+mod trust;
+mod try_source;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use exit::{Exit, exit_for};
+
+/// Reads the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream they belong to.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success }.into();
+        }
+    };
+    log_to_stderr();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&anyhow::Error::new(error).context("could not start"));
+            return Exit::Environment.into();
+        }
+    };
+    let exit = runtime.block_on(dispatch(arguments)).unwrap_or_else(|error| {
+        output::error(&error);
+        exit_for(&error)
+    });
+    // A read of the client's terminal or file may still be waiting in a thread.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
+    let manifest = arguments.manifest.as_deref();
+    match arguments.command {
+        Command::Try(arguments) => try_source::run(&arguments).await,
+        Command::Add(arguments) => add::run(manifest, arguments).await,
+        Command::Lock(arguments) => lock::run(manifest, &arguments.names).await,
+        Command::Fetch(arguments) => fetch::run(manifest, &arguments.names).await,
+        Command::Run(arguments) => run::run(manifest, arguments).await,
+        Command::Verify(arguments) => verify::run(manifest, &arguments).await,
+        Command::Tools(arguments) => tools::run(manifest, &arguments),
+        Command::Trust(arguments) => trust::run(&arguments.path),
+        Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
+        Command::Generate(arguments) => generate::run(&arguments.what),
+    }
+}
+
+/// `PINFOLD_LOG=debug` shows more; never on standard output, which is the protocol in `run`.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PINFOLD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // A second start in one process (a test) keeps the first one.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .try_init();
+}

@@ -1,1 +1,29 @@
-//! 
+//! What the user wrote, and where pinfold's files are: the manifest with its mistakes
+//! shown in place, the paths, edits, and which foreign manifests are trusted.
+//!
+//! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
+
+mod diagnostic;
+mod edit;
+pub mod env_names;
+mod environment;
+mod error;
+mod manifest;
+mod paths;
+mod raw;
+mod size;
+mod source;
+mod trust;
+mod validate;
+
+pub use diagnostic::{Code, Diagnostic, Diagnostics};
+pub use edit::{NewServer, add_server, remove_server};
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use manifest::{
+    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, Server, Settings, Tools,
+};
+pub use paths::Paths;
+pub use size::{SizeError, parse_size};
+pub use source::{Source, SourceError};
+pub use trust::Trust;

@@ -1,1 +1,24 @@
-//! 
+//! The parent's half: manifest, lock and policy become a spec; the spec becomes a running server
+//! with its relay; the session ends with every process of it.
+
+mod elf;
+mod error;
+mod npm_runner;
+mod prepare;
+mod programs;
+mod read_set;
+mod session;
+mod spawn;
+mod state;
+mod stdio;
+mod tool;
+
+pub use elf::{Libraries, libraries_of};
+pub use error::LaunchError;
+pub use npm_runner::SandboxedNpm;
+pub use prepare::{Launcher, Prepared, here};
+pub use programs::{find_interpreter, try_box};
+pub use session::{SessionEnd, learn, serve};
+pub use spawn::{Monitor, Running, spawn};
+pub use state::StateFolder;
+pub use stdio::{input, output};

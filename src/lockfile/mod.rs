@@ -1,8 +1,29 @@
 //! The lock: what was agreed. Domain types, JSON format v1, reading and writing.
+//!
+//! Nothing here decides whether a launch is allowed, and nothing here knows the
+//! manifest. `guarded` and `io::replace_atomically` serve the other rooms' files too.
 
+mod check;
+mod diff;
+mod error;
+mod format;
+mod guarded;
+mod io;
+mod layout;
+mod printable;
+mod strict;
 mod types;
+mod write_lock;
 
+pub use diff::{Change, ChangeKind, differences};
+pub use error::{FieldProblem, LockError};
+pub use format::{LOCKFILE_VERSION, parse};
+pub use guarded::{GuardedReadError, read_guarded};
+pub use io::{MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, write};
+pub use layout::{digest, serialise};
+pub use printable::{is_hidden, printable};
 pub use types::{
     Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
     ServerName, ToolName,
 };
+pub use write_lock::WriteLock;

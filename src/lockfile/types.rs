@@ -26,12 +26,17 @@ pub struct Digest([u8; 32]);
 /// Why a name or digest was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    #[error("`{0}` is not a server name: use 1 to 64 of a-z 0-9 . _ - and start with a letter or digit")]
+    #[error("`{}` is not a server name: use 1 to 64 of a-z 0-9 . _ - and start with a letter or digit", shown(.0))]
     Server(String),
-    #[error("`{0}` is not a tool name: use 1 to 128 of A-Z a-z 0-9 _ . -")]
+    #[error("`{}` is not a tool name: use 1 to 128 of A-Z a-z 0-9 _ . -", shown(.0))]
     Tool(String),
-    #[error("`{0}` is not a digest: expected `sha256:` and 64 hexadecimal digits in lower case")]
+    #[error("`{}` is not a digest: expected `sha256:` and 64 hexadecimal digits in lower case", shown(.0))]
     Digest(String),
+}
+
+/// The text comes from files and servers, and the message goes to a terminal.
+fn shown(text: &str) -> String {
+    super::printable::printable(text, 160)
 }
 
 impl ServerName {
@@ -44,11 +49,12 @@ impl FromStr for ServerName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let allowed = |byte: &u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(byte)
-        };
-        let starts_well =
-            text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let allowed =
+            |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(byte);
+        let starts_well = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if starts_well && text.len() <= 64 && text.as_bytes().iter().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {

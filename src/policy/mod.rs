@@ -1,1 +1,17 @@
-//! 
+//! Pure decisions: which rights a server has, and where each of them comes from.
+//!
+//! No I/O and no waiting: paths are templates here; `launch` finds out what
+//! they are on this machine.
+#![forbid(unsafe_code)]
+
+mod effective;
+mod environment;
+mod error;
+mod profile;
+mod syscalls;
+
+pub use effective::{EffectivePolicy, Grant, Limits, Origin, OwnFolders, check_grant, requirements};
+pub use environment::{EnvironmentDecision, Places, decide_environment};
+pub use error::PolicyError;
+pub use profile::{PROFILES, Profile, Runtime};
+pub use syscalls::syscall_rules;

@@ -1,1 +1,49 @@
-//! 
+//! The relay: everything that is said between an MCP client and a server passes here.
+//!
+//! `strict` and `json` know JSON, `message` and `confusion` know JSON-RPC, `session` with
+//! `client_rules`, `server_rules` and `tool_list` decides (pure, synchronous), `framing`,
+//! `outbox` and `pump` move bytes. `client` asks a server for its tools, `refusal` speaks
+//! for a launch that was refused, `stderr` keeps what a server says on the side.
+//!
+//! This room does not know how the server was started, and reads no manifest and no lock.
+
+mod catalogue;
+mod client;
+mod client_rules;
+pub mod codes;
+mod confusion;
+mod definition;
+mod errors;
+mod event;
+mod framing;
+mod json;
+mod message;
+mod outbox;
+mod pending;
+mod pump;
+mod recover;
+mod refusal;
+mod reply;
+mod server_rules;
+mod session;
+mod stderr;
+mod stderr_log;
+mod strict;
+mod tool_list;
+mod visible;
+
+pub use client::{Introspection, introspect};
+pub use definition::ToolDefinition;
+pub use errors::{Refusal, RelayError, Step};
+pub use event::{Direction, Event};
+pub use framing::{Line, LineReader};
+pub use json::{Elements, Member, Members, Object, Value};
+pub use message::{Answer, Id, Kind, Message, NotAMessage};
+pub use pump::{End, Pump};
+pub use refusal::refuse;
+pub use reply::{empty_result_line, error_line};
+pub use session::{Outcome, Session, SessionPolicy};
+pub use stderr::{LineSink, StderrReport, StderrTail, drain_stderr};
+pub use stderr_log::StderrLog;
+pub use strict::{CanonicalLine, DEFAULT_MAX_LINE, MAX_DEPTH, write_string};
+pub use visible::{visible, visible_bytes};

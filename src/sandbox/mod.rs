@@ -1,1 +1,26 @@
-//! 
+//! Between fork and execve: a plain spec goes in, a confined process comes out.
+//!
+//! This room knows neither policy nor lock nor the async runtime. The parent
+//! (`launch`) writes a [`SandboxSpec`]; [`stub::main`] applies it in one visible
+//! order and reports the step that failed.
+
+mod capabilities;
+mod descendants;
+mod error;
+mod landlock;
+mod layer;
+mod limits;
+mod monitor;
+mod plan;
+mod probe;
+mod seccomp;
+mod self_check;
+mod spec;
+pub mod stub;
+
+pub use error::{SandboxError, StepFailure};
+pub use layer::Layer;
+pub use plan::{Plan, Refusal, Requirements, plan};
+pub use probe::Probe;
+pub use seccomp::{CallRule, Condition, SyscallRules, Test, compile};
+pub use spec::{Access, Network, PathRule, ResourceLimits, SandboxSpec};

@@ -1,1 +1,57 @@
-//! 
+//! The store: bytes at rest, addressed by sha256.
+//!
+//! Two kinds of things live here. *Artifacts* are downloaded files, kept as
+//! they came. *Trees* are artifacts unpacked and ready to run. Both are written
+//! in a private staging folder, checked while they stream in, made read-only
+//! and renamed into place, so that what has a name in the store is complete:
+//!
+//! ```text
+//! ROOT/artifacts/HEX       one downloaded file; HEX is the sha256 of its bytes
+//! ROOT/trees/HEX/          one unpacked tree; HEX is its tree digest
+//! ROOT/trees/HEX.index     what was last hashed in it; a cache, see `verify`
+//! ROOT/staging/…           work in progress, each piece under its own lock
+//! ```
+//!
+//! No network here, no policy and no knowledge of the lock beyond
+//! [`crate::lockfile::Digest`]. Everything blocks: async callers use
+//! `spawn_blocking`.
+
+mod archive;
+mod artifact;
+mod bounds;
+mod builder;
+mod compare;
+mod copy;
+mod directory;
+mod error;
+mod file_digests;
+mod index;
+mod intake;
+mod integrity;
+mod layout;
+mod links;
+mod names;
+mod pax;
+mod plan;
+mod record;
+mod scan;
+mod staging;
+mod stamp;
+mod verify;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod unpack_tests;
+#[cfg(test)]
+mod verify_tests;
+
+pub use artifact::{ArtifactWriter, Expected, StoredArtifact};
+pub use bounds::Bounds;
+pub use builder::TreeBuilder;
+pub use error::{Difference, Rule, StoreError, What};
+pub use file_digests::FileDigests;
+pub use integrity::{Integrity, IntegrityError};
+pub use layout::Store;
+pub use staging::Staging;
+pub use verify::{TreeReport, Verification};

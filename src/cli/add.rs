@@ -1,0 +1,207 @@
+//! `pinfold add`: manifest entry, lock and allowlist in one command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::args::Add;
+use super::context::Context;
+use super::exit::{Exit, UsageError};
+use super::locking::{lock_server, repin_policy};
+use super::{output, summary};
+use crate::config::{EnvValue, Manifest, NewServer, Server, add_server};
+use crate::launch::Launcher;
+use crate::lockfile::{ServerName, ToolName, replace_atomically, write};
+use crate::relay::Introspection;
+
+pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
+    let context = Context::open(manifest)?;
+    let name: ServerName = arguments.name.parse()?;
+    let mut wanted = describe(&arguments)?;
+    // Everything that can be wrong with the words is found before anything is downloaded.
+    let mut server = parsed(&context, &name, &wanted)?;
+    let manifest = context.manifest_or_empty()?;
+    refuse_other(&manifest, &name, &server, arguments.allow.is_empty())?;
+    let lock = context.lock_or_empty()?;
+    let outcome = lock_server(&context, &name, &server, &manifest.settings, &lock).await?;
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
+    let plan = launcher.plan(&outcome.locked.confinement)?;
+    for line in summary::agreement(&outcome.locked, &policy, &plan) {
+        output::note(&line);
+    }
+    wanted.allow = choose(&arguments, &outcome.introspection)?;
+    server = parsed(&context, &name, &wanted)?;
+    let mut locked = outcome.locked;
+    repin_policy(&context, &server, &mut locked)?;
+
+    let _guard = context.write_lock()?;
+    // Read again: somebody else may have written meanwhile.
+    let manifest = context.manifest_or_empty()?;
+    refuse_other(&manifest, &name, &server, false)?;
+    let mut lock = context.lock_or_empty()?;
+    lock.servers.insert(name.clone(), locked);
+    // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
+    write(&context.paths.lock, &lock)?;
+    if !manifest.servers.contains_key(&name) {
+        let text = manifest_text(&context)?;
+        let text = add_server(&text, &wanted)?;
+        replace_atomically(&context.paths.manifest, text.as_bytes(), 0o600)
+            .with_context(|| format!("could not write {}", context.paths.manifest.display()))?;
+    }
+    report(&name, &server);
+    Ok(Exit::Success)
+}
+
+/// A server of that name may be there only if it is this very one, as after an `add` that was
+/// killed, or one that ran at the same time.
+fn refuse_other(
+    manifest: &Manifest,
+    name: &ServerName,
+    server: &Server,
+    tools_are_open: bool,
+) -> anyhow::Result<()> {
+    let Some(present) = manifest.servers.get(name) else { return Ok(()) };
+    let mut same = present.clone();
+    if tools_are_open {
+        same.tools = server.tools.clone();
+    }
+    if same == *server {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "there is another server called `{name}` in the manifest; choose another name, or edit the manifest and run `pinfold lock {name}`"
+    ))
+    .into())
+}
+
+/// The manifest entry as text and back: what will be written is what is judged.
+fn parsed(context: &Context, name: &ServerName, wanted: &NewServer) -> anyhow::Result<Server> {
+    let text = add_server("", wanted)?;
+    let home = context.paths.home.as_deref();
+    let manifest = Manifest::parse(&text, &context.paths.manifest, home)
+        .map_err(|diagnostics| UsageError(diagnostics.to_string()))?;
+    manifest.servers.get(name).cloned().context("the new entry could not be read back")
+}
+
+fn manifest_text(context: &Context) -> anyhow::Result<String> {
+    match std::fs::read_to_string(&context.paths.manifest) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error)
+            .with_context(|| format!("could not read {}", context.paths.manifest.display())),
+    }
+}
+
+fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
+    Ok(NewServer {
+        name: arguments.name.parse()?,
+        source: arguments.source.clone(),
+        args: arguments.arguments.clone(),
+        profile: arguments.profile.clone(),
+        env: environment(&arguments.env)?,
+        exec: arguments.exec.clone(),
+        read: absolute(&arguments.read)?,
+        write: absolute(&arguments.write)?,
+        allow: tool_names(&arguments.allow)?,
+    })
+}
+
+fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
+    Ok(words
+        .iter()
+        .map(|word| match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), EnvValue::Literal(value.to_owned())),
+            None => (word.clone(), EnvValue::FromClient { name: word.clone() }),
+        })
+        .collect())
+}
+
+/// The shell has expanded `~`; relative paths mean the present folder.
+fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    paths
+        .iter()
+        .map(|path| {
+            std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display()))
+        })
+        .collect()
+}
+
+fn tool_names(names: &[String]) -> anyhow::Result<BTreeSet<ToolName>> {
+    names
+        .iter()
+        .map(|name| name.parse::<ToolName>().map_err(|error| UsageError(error.to_string()).into()))
+        .collect()
+}
+
+/// The allowlist: as said, or as chosen on the terminal, or an error that lists the tools.
+fn choose(arguments: &Add, introspection: &Introspection) -> anyhow::Result<BTreeSet<ToolName>> {
+    let offered: BTreeSet<ToolName> =
+        introspection.tools.iter().filter_map(|tool| tool.name.parse().ok()).collect();
+    if arguments.allow_all {
+        return Ok(offered);
+    }
+    if !arguments.allow.is_empty() {
+        let chosen = tool_names(&arguments.allow)?;
+        if let Some(absent) = chosen.iter().find(|tool| !offered.contains(*tool)) {
+            return Err(UsageError(format!(
+                "the server offers no tool `{absent}`; it offers:\n{}",
+                summary::tools(introspection).join("\n")
+            ))
+            .into());
+        }
+        return Ok(chosen);
+    }
+    if offered.is_empty() {
+        return Ok(offered);
+    }
+    if !output::interactive() {
+        return Err(UsageError(format!(
+            "which tools may the client use? Say --allow TOOL for each, or --allow-all. The server offers:\n{}",
+            summary::tools(introspection).join("\n")
+        ))
+        .into());
+    }
+    ask(introspection, &offered)
+}
+
+fn ask(
+    introspection: &Introspection,
+    offered: &BTreeSet<ToolName>,
+) -> anyhow::Result<BTreeSet<ToolName>> {
+    output::note(&format!("It offers {} tools:", offered.len()));
+    for line in summary::tools(introspection) {
+        output::note(&line);
+    }
+    loop {
+        let answer = output::ask("Which may the client use? (names, `all`, or `none`) ")
+            .ok_or_else(|| UsageError("no tools were chosen; nothing was written".to_owned()))?;
+        match answer.as_str() {
+            "all" => return Ok(offered.clone()),
+            "none" => return Ok(BTreeSet::new()),
+            "" => continue,
+            _ => {}
+        }
+        let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
+        let chosen: Result<BTreeSet<ToolName>, _> = words
+            .map(|word| match word.parse::<ToolName>() {
+                Ok(tool) if offered.contains(&tool) => Ok(tool),
+                _ => Err(word.to_owned()),
+            })
+            .collect();
+        match chosen {
+            Ok(chosen) => return Ok(chosen),
+            Err(word) => output::note(&format!("There is no tool `{}`.", output::foreign(&word, 80))),
+        }
+    }
+}
+
+fn report(name: &ServerName, server: &Server) {
+    let tools: Vec<&str> = server.tools.allow.iter().map(ToolName::as_str).collect();
+    output::note(&format!("\nLocked `{name}`; allowed tools: {}", tools.join(", ")));
+    output::note("Put this into the configuration of your MCP client:");
+    output::data(&format!(
+        "{{ \"mcpServers\": {{ \"{name}\": {{ \"command\": \"pinfold\", \"args\": [\"run\", \"{name}\"] }} }} }}"
+    ));
+}

@@ -1,0 +1,159 @@
+//! The command line, as a table; help, completions and man pages come from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs MCP servers pinned to the byte and penned by the kernel.
+///
+/// Put `pinfold run NAME` into mcp.json where `npx -y some-server` was.
+#[derive(Debug, Parser)]
+#[command(name = "pinfold", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    /// Use this manifest; the lock lies beside it
+    #[arg(long, global = true, value_name = "PATH")]
+    pub manifest: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing
+    Try(Try),
+    /// Add a server to the manifest, lock it, and choose its tools
+    Add(Add),
+    /// Bring the lock in line with the manifest
+    Lock(Lock),
+    /// Get everything that the lock names into the store, and repair what is damaged
+    Fetch(Fetch),
+    /// Start a server and relay its allowed tools; the command for mcp.json
+    Run(Run),
+    /// Check manifest, lock and store against each other; every byte is hashed
+    Verify(Verify),
+    /// List a server's tools and which of them are allowed
+    Tools(Tools),
+    /// Trust a manifest that is not your own, in its present content
+    Trust(Trust),
+    /// Show what this kernel can enforce and what to do about what is missing
+    Doctor(Doctor),
+    /// Print a completion script or write the man pages, for packaging
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+#[derive(Debug, Args)]
+pub struct Try {
+    /// Where the server comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
+    pub source: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Arguments for the server, after `--`
+    #[arg(last = true)]
+    pub arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    /// What to call it: a-z 0-9 . _ -
+    pub name: String,
+    /// Where it comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
+    pub source: String,
+    /// Allow this tool; may be given many times
+    #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
+    pub allow: Vec<String>,
+    /// Allow every tool that it offers now
+    #[arg(long)]
+    pub allow_all: bool,
+    /// The profile: offline or web
+    #[arg(long, default_value = "offline")]
+    pub profile: String,
+    /// Set a variable: KEY=VALUE, or KEY to pass it on from the client
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    pub env: Vec<String>,
+    /// Let it read this file or folder
+    #[arg(long, value_name = "PATH")]
+    pub read: Vec<PathBuf>,
+    /// Let it read and write this folder
+    #[arg(long, value_name = "PATH")]
+    pub write: Vec<PathBuf>,
+    /// Let it run this program, for example git
+    #[arg(long, value_name = "PROGRAM")]
+    pub exec: Vec<String>,
+    /// Arguments for the server, after `--`
+    #[arg(last = true)]
+    pub arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// Only these servers
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Fetch {
+    /// Only these servers
+    pub names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "pinfold run NAME\n       pinfold run -- npx -y PACKAGE [ARGUMENTS]")]
+pub struct Run {
+    /// The server's name in the manifest
+    #[arg(required_unless_present = "argv", conflicts_with = "argv")]
+    pub name: Option<String>,
+    /// The command that was in mcp.json before, after `--`; it is looked up in the lock
+    #[arg(last = true)]
+    pub argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Only these servers
+    pub names: Vec<String>,
+    /// Ask the registry, too, whether it still publishes the same bytes
+    #[arg(long)]
+    pub online: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Tools {
+    /// The server's name in the manifest
+    pub name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// The manifest to trust
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Generate {
+    #[command(subcommand)]
+    pub what: Generated,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Generated {
+    /// Print the completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Write one man page for each command into a folder
+    Man { folder: PathBuf },
+}

@@ -1,0 +1,132 @@
+//! What most commands start from: paths, manifest, lock, store.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::exit::UsageError;
+use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
+use crate::launch::LaunchError;
+use crate::lockfile::{Digest, Lock, LockError, LockedServer, ServerName, WriteLock, read};
+use crate::store::Store;
+
+/// How long to wait for another command that writes the same manifest.
+const WRITE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Paths, environment and store of this call.
+pub(super) struct Context {
+    pub environment: Environment,
+    pub paths: Paths,
+    pub store: Store,
+}
+
+impl Context {
+    pub(super) fn open(manifest: Option<&Path>) -> anyhow::Result<Self> {
+        let environment = Environment::current();
+        let paths = Paths::resolve(&environment, manifest)?;
+        let store = Store::open(paths.store())?;
+        Ok(Self { environment, paths, store })
+    }
+
+    pub(super) fn manifest(&self) -> Result<Manifest, ConfigError> {
+        Manifest::load(&self.paths)
+    }
+
+    /// The manifest, or an empty one when there is none yet.
+    pub(super) fn manifest_or_empty(&self) -> Result<Manifest, ConfigError> {
+        match self.manifest() {
+            Err(ConfigError::MissingManifest { .. }) => Ok(Manifest::default()),
+            other => other,
+        }
+    }
+
+    pub(super) fn lock(&self) -> Result<Lock, LockError> {
+        read(&self.paths.lock)
+    }
+
+    pub(super) fn lock_or_empty(&self) -> Result<Lock, LockError> {
+        match self.lock() {
+            Err(LockError::Missing { .. }) => Ok(Lock::default()),
+            other => other,
+        }
+    }
+
+    /// Keeps other writers of this manifest and lock out until it is dropped.
+    pub(super) fn write_lock(&self) -> anyhow::Result<WriteLock> {
+        let folder = self.paths.manifest_folder();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("could not make the folder {}", folder.display()))?;
+        Ok(WriteLock::acquire(folder, WRITE_PATIENCE)?)
+    }
+
+    /// Refuses a manifest that is not the user's own and was not trusted in its present content.
+    pub(super) fn require_trust(&self) -> Result<(), LaunchError> {
+        if self.paths.own_manifest {
+            return Ok(());
+        }
+        let (manifest, lock) = self.content_digests()?;
+        let trust = Trust::load(&self.paths.trusted())?;
+        if trust.is_trusted(&self.paths.manifest, &manifest, &lock) {
+            Ok(())
+        } else {
+            Err(LaunchError::NotTrusted { manifest: self.paths.manifest.clone() })
+        }
+    }
+
+    /// Digests of the manifest's and the lock's bytes.
+    pub(super) fn content_digests(&self) -> Result<(Digest, Digest), LaunchError> {
+        let digest = |path: &Path| {
+            std::fs::read(path)
+                .map(|bytes| Digest::of(&bytes))
+                .map_err(|source| LaunchError::Unreadable { path: path.to_owned(), source })
+        };
+        Ok((digest(&self.paths.manifest)?, digest(&self.paths.lock)?))
+    }
+
+    /// A server of the manifest with its lock.
+    pub(super) fn server<'a>(
+        &self,
+        name: &str,
+        manifest: &'a Manifest,
+        lock: &'a Lock,
+    ) -> Result<(ServerName, &'a Server, &'a LockedServer), LaunchError> {
+        let unknown = || LaunchError::UnknownServer {
+            name: name.to_owned(),
+            manifest: self.paths.manifest.clone(),
+        };
+        let name: ServerName = name.parse().map_err(|_| unknown())?;
+        let server = manifest.servers.get(&name).ok_or_else(unknown)?;
+        let locked = lock
+            .servers
+            .get(&name)
+            .ok_or_else(|| LaunchError::NotLocked { name: name.clone() })?;
+        Ok((name, server, locked))
+    }
+}
+
+/// The named servers of a manifest, or all of them.
+pub(super) fn select<'a>(
+    manifest: &'a Manifest,
+    names: &[String],
+) -> anyhow::Result<Vec<(&'a ServerName, &'a Server)>> {
+    if names.is_empty() {
+        return Ok(manifest.servers.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            name.parse::<ServerName>()
+                .ok()
+                .and_then(|name| manifest.servers.get_key_value(&name))
+                .ok_or_else(|| {
+                    UsageError(format!("there is no server `{name}` in the manifest")).into()
+                })
+        })
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! Exit codes, and which of them an error means.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::fetch::FetchError;
+use crate::launch::LaunchError;
+use crate::lockfile::LockError;
+use crate::policy::PolicyError;
+use crate::resolve::ResolveError;
+use crate::store::StoreError;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Success,
+    /// Drift, denial, or a verification that failed.
+    Drift,
+    /// Wrong usage, or a file that is not valid.
+    Usage,
+    /// This machine can't enforce what is asked.
+    Machine,
+    /// Network, registry or disk.
+    Environment,
+    /// A bug of ours.
+    Internal,
+    /// `run`: the launch was refused.
+    Refused,
+    /// `run`: the server's own code.
+    Server(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Drift => 1,
+            Exit::Usage => 2,
+            Exit::Machine => 3,
+            Exit::Environment => 4,
+            Exit::Internal => 70,
+            Exit::Refused => 125,
+            Exit::Server(code) => code,
+        })
+    }
+}
+
+/// A mistake in how a command was called.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Something is not as it was locked, and the command has said what.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DriftError(pub String);
+
+/// The code for an error, by the first cause that we know.
+pub fn exit_for(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(known).unwrap_or(Exit::Internal)
+}
+
+fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if error.is::<UsageError>() {
+        return Some(Exit::Usage);
+    }
+    if error.is::<DriftError>() {
+        return Some(Exit::Drift);
+    }
+    if let Some(error) = error.downcast_ref::<LaunchError>() {
+        return Some(launch(error));
+    }
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return Some(config(error));
+    }
+    if let Some(error) = error.downcast_ref::<LockError>() {
+        return Some(lock(error));
+    }
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return Some(store(error));
+    }
+    if error.is::<PolicyError>() {
+        return Some(Exit::Usage);
+    }
+    if error.is::<FetchError>() || error.is::<ResolveError>() || error.is::<std::io::Error>() {
+        return Some(Exit::Environment);
+    }
+    None
+}
+
+fn launch(error: &LaunchError) -> Exit {
+    match error {
+        LaunchError::UnknownServer { .. }
+        | LaunchError::NotTrusted { .. }
+        | LaunchError::NotLocked { .. }
+        | LaunchError::GrantedPath { .. }
+        | LaunchError::Program { .. }
+        | LaunchError::Policy(_) => Exit::Usage,
+        LaunchError::SourceChanged { .. }
+        | LaunchError::PolicyChanged { .. }
+        | LaunchError::OtherPlatform { .. }
+        | LaunchError::InterpreterChanged { .. }
+        | LaunchError::Tree { .. }
+        | LaunchError::NotFetched { .. }
+        | LaunchError::EntryPoint { .. } => Exit::Drift,
+        LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => Exit::Machine,
+        LaunchError::State { .. }
+        | LaunchError::Unreadable { .. }
+        | LaunchError::Spawn(_)
+        | LaunchError::StubDied { .. }
+        | LaunchError::Relay(_)
+        | LaunchError::Learn { .. }
+        | LaunchError::Io(_) => Exit::Environment,
+        LaunchError::Config(error) => config(error),
+        LaunchError::Lock(error) => lock(error),
+        LaunchError::Store(error) => store(error),
+    }
+}
+
+fn config(error: &ConfigError) -> Exit {
+    if error.is_environment() { Exit::Environment } else { Exit::Usage }
+}
+
+fn lock(error: &LockError) -> Exit {
+    if error.is_environment() { Exit::Environment } else { Exit::Usage }
+}
+
+fn store(error: &StoreError) -> Exit {
+    if error.is_environment() { Exit::Environment } else { Exit::Drift }
+}

@@ -1,0 +1,44 @@
+//! `pinfold lock`: bring the lock in line with the manifest.
+
+use std::path::Path;
+
+use super::context::{Context, select};
+use super::exit::Exit;
+use super::locking::lock_server;
+use super::output;
+use crate::lockfile::{differences, write};
+
+pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Result<Exit> {
+    let context = Context::open(manifest)?;
+    let manifest = context.manifest()?;
+    let before = context.lock_or_empty()?;
+    let mut results = Vec::new();
+    for (name, server) in select(&manifest, names)? {
+        let outcome = lock_server(&context, name, server, &manifest.settings, &before).await?;
+        for tool in &server.tools.allow {
+            if !outcome.locked.behaviour.tools.contains_key(tool) {
+                output::warning(&format!(
+                    "`{name}` allows the tool `{tool}`, which the server does not offer"
+                ));
+            }
+        }
+        results.push((name.clone(), outcome.locked));
+    }
+    let _guard = context.write_lock()?;
+    // Read again: another command may have locked other servers meanwhile.
+    let old = context.lock_or_empty()?;
+    let mut new = old.clone();
+    new.servers.extend(results);
+    if names.is_empty() {
+        new.servers.retain(|name, _| manifest.servers.contains_key(name));
+    }
+    write(&context.paths.lock, &new)?;
+    let changes = differences(&old, &new);
+    if changes.is_empty() {
+        output::note("The lock is in line with the manifest; nothing changed.");
+    }
+    for change in changes {
+        output::note(&change.to_string());
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,313 @@
+//! Locking one server: resolve, get, unpack, learn. Writes nothing but the store.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use super::context::Context;
+use super::output;
+use super::trees::{Wanted, download, known_digest, npm_tree, path_tree};
+use crate::config::{Server, Settings, Source};
+use crate::fetch::Client;
+use crate::launch::{
+    Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn, spawn,
+};
+use crate::lockfile::{
+    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
+};
+use crate::relay::{Introspection, StderrLog};
+use crate::resolve::interpreter::{Program, shebang};
+use crate::resolve::npm::{self, NpmRequest, NpmSettings};
+use crate::resolve::path;
+use crate::store::{Staging, Verification};
+
+/// A server that was locked, and what it said of itself.
+pub(super) struct Outcome {
+    pub locked: LockedServer,
+    pub introspection: Introspection,
+}
+
+/// The bytes of a server, in the store.
+struct Bytes {
+    version: Option<String>,
+    entry_point: String,
+    tree: Digest,
+    artifacts: Vec<Artifact>,
+}
+
+/// Locks `server`. When `lock` has it from the same source, its bytes are kept and only the rest
+/// is brought up to date; nothing is resolved anew then.
+pub(super) async fn lock_server(
+    context: &Context,
+    name: &ServerName,
+    server: &Server,
+    settings: &Settings,
+    lock: &Lock,
+) -> anyhow::Result<Outcome> {
+    context.store.sweep()?;
+    let staging = context.store.staging()?;
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let previous = lock
+        .servers
+        .get(name)
+        .filter(|locked| locked.source == server.source_text && locked.platform == here());
+    let bytes = match previous {
+        Some(locked) if !matches!(server.source, Source::Path(_)) => {
+            restore(context, &staging, locked).await?;
+            Bytes {
+                version: locked.version.clone(),
+                entry_point: locked.entry_point.clone(),
+                tree: locked.tree,
+                artifacts: locked.artifacts.clone(),
+            }
+        }
+        _ => get(context, &launcher, &staging, server, settings, lock).await?,
+    };
+    let interpreter =
+        interpreter_of(context, &launcher, &staging, &context.store.tree(&bytes.tree), &bytes.entry_point)
+            .await?;
+    let mut locked = LockedServer {
+        source: server.source_text.clone(),
+        version: bytes.version,
+        locked_at: now(),
+        platform: here(),
+        interpreter,
+        entry_point: bytes.entry_point,
+        tree: bytes.tree,
+        artifacts: bytes.artifacts,
+        behaviour: Behaviour::default(),
+        confinement: Confinement {
+            policy: Digest::from_bytes([0; 32]),
+            landlock_abi: 0,
+            layers: Vec::new(),
+        },
+    };
+    let introspection = agree(&launcher, &staging, name, server, &mut locked).await?;
+    if let Some(previous) = previous {
+        // The same agreement keeps its date, so that locking again changes nothing.
+        let same = LockedServer { locked_at: previous.locked_at.clone(), ..locked.clone() };
+        if same == *previous {
+            locked = same;
+        }
+    }
+    Ok(Outcome { locked, introspection })
+}
+
+/// Starts the server in its box, in a throw-away place, and records box and behaviour.
+async fn agree(
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    name: &ServerName,
+    server: &Server,
+    locked: &mut LockedServer,
+) -> anyhow::Result<Introspection> {
+    let policy = launcher.policy(server, locked.interpreter.as_ref())?;
+    locked.confinement = policy.confinement();
+    let state = StateFolder::create(staging.path().join("state"))?;
+    let prepared = launcher.prepare_unverified(name, locked, &state, policy)?;
+    let log = StderrLog::open(&state.log_path())?;
+    let introspection = learn(spawn(&prepared.spec).await?, log).await?;
+    locked.behaviour = behaviour(&introspection);
+    Ok(introspection)
+}
+
+/// The policy of a server changed, for example its allowlist: the lock's box pin follows.
+pub(super) fn repin_policy(
+    context: &Context,
+    server: &Server,
+    locked: &mut LockedServer,
+) -> anyhow::Result<()> {
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    locked.confinement =
+        launcher.policy(server, locked.interpreter.as_ref())?.confinement();
+    Ok(())
+}
+
+fn behaviour(introspection: &Introspection) -> Behaviour {
+    Behaviour {
+        protocol: introspection.protocol.clone(),
+        instructions: introspection
+            .instructions
+            .as_ref()
+            .map(|text| Digest::of(text.as_bytes())),
+        tools: introspection
+            .tools
+            .iter()
+            .filter_map(|tool| Some((tool.name.parse::<ToolName>().ok()?, tool.digest)))
+            .collect(),
+    }
+}
+
+async fn get(
+    context: &Context,
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    server: &Server,
+    settings: &Settings,
+    lock: &Lock,
+) -> anyhow::Result<Bytes> {
+    match &server.source {
+        Source::Npm { name, range } => {
+            let request = NpmRequest {
+                name: name.clone(),
+                range: range.clone(),
+                release_age: settings.release_age,
+                now: SystemTime::now(),
+            };
+            get_npm(context, launcher, staging, &request, lock).await
+        }
+        Source::Path(source) => {
+            let tree = path_tree(staging, source)?;
+            let entry_point = path::entry_point(&context.store.tree(&tree), source)?;
+            Ok(Bytes { version: None, entry_point, tree, artifacts: Vec::new() })
+        }
+    }
+}
+
+async fn get_npm(
+    context: &Context,
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    request: &NpmRequest,
+    lock: &Lock,
+) -> anyhow::Result<Bytes> {
+    let npm_settings = npm_settings(context)?;
+    let client = Client::new(&npm_settings.fetch_settings())?;
+    let search_path = context.environment.get("PATH").unwrap_or_else(|| OsStr::new(""));
+    let runner = SandboxedNpm::find(launcher, staging, &npm_settings, search_path)?;
+    let spinner = output::spinner("resolving");
+    let resolution = npm::resolve(request, &npm_settings, &client, &runner).await?;
+    spinner.finish_and_clear();
+    let wanted = resolution
+        .packages
+        .iter()
+        .map(|package| {
+            Ok(Wanted {
+                label: format!("{}@{}", package.name, package.version),
+                url: package.download_url.clone(),
+                integrity: package.integrity.parse()?,
+                sha256: known_digest(lock, &package.integrity),
+            })
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let stored = download(&context.store, staging, &npm_settings, &wanted).await?;
+    let mut artifacts: Vec<Artifact> = resolution
+        .packages
+        .iter()
+        .zip(stored)
+        .map(|(package, stored)| Artifact {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            path: package.path.clone(),
+            url: package.url.clone(),
+            integrity: package.integrity.clone(),
+            sha256: stored.sha256,
+            size: stored.size,
+            published: package.published.clone(),
+            install_script: package.install_script,
+            signature: None,
+            provenance: None,
+        })
+        .collect();
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    let tree = npm_tree(&context.store, staging, &artifacts)?;
+    let entry_point =
+        npm::entry_point(&context.store.tree(&tree), &resolution.root_path, &request.name)?;
+    Ok(Bytes { version: Some(resolution.version), entry_point, tree, artifacts })
+}
+
+/// Makes sure that the tree of a locked server is in the store and whole.
+pub(super) async fn restore(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<bool> {
+    if context.store.verify_tree(&locked.tree, Verification::Recorded).is_ok() {
+        return Ok(false);
+    }
+    rebuild(context, staging, locked).await?;
+    Ok(true)
+}
+
+/// Builds the tree of a locked server anew, from the store's artifacts or the registry.
+pub(super) async fn rebuild(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<()> {
+    if context.store.verify_tree(&locked.tree, Verification::Rehash).is_err() {
+        context.store.discard_tree(&locked.tree)?;
+    }
+    let tree = if let Some(source) = locked.source.strip_prefix("path:") {
+        let source = Source::parse(
+            &format!("path:{source}"),
+            context.paths.manifest_folder(),
+            context.paths.home.as_deref(),
+        )?;
+        let Source::Path(source) = source else { anyhow::bail!("a path source is not a path") };
+        path_tree(staging, &source)?
+    } else {
+        let settings = npm_settings(context)?;
+        let wanted = locked
+            .artifacts
+            .iter()
+            .map(|artifact| {
+                Ok(Wanted {
+                    label: format!("{}@{}", artifact.name, artifact.version),
+                    url: settings.registry_for(&artifact.name).absolute(&artifact.url)?,
+                    integrity: artifact.integrity.parse()?,
+                    sha256: Some(artifact.sha256),
+                })
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        download(&context.store, staging, &settings, &wanted).await?;
+        npm_tree(&context.store, staging, &locked.artifacts)?
+    };
+    if tree == locked.tree {
+        Ok(())
+    } else {
+        // It may be another server's tree; it stays.
+        Err(super::exit::DriftError(format!(
+            "what `{}` gives now is not what was locked ({} instead of {}); if that is intended, run `pinfold lock`",
+            locked.source, tree, locked.tree
+        ))
+        .into())
+    }
+}
+
+pub(super) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
+    let settings = NpmSettings::load(
+        &|name| context.environment.get(name).map(OsStr::to_owned),
+        context.paths.home.as_deref(),
+    )?;
+    for warning in settings.warnings() {
+        output::warning(warning);
+    }
+    Ok(settings)
+}
+
+async fn interpreter_of(
+    context: &Context,
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    tree: &Path,
+    entry_point: &str,
+) -> anyhow::Result<Option<Interpreter>> {
+    match shebang(&tree.join(entry_point))? {
+        Program::Native => Ok(None),
+        Program::Script { interpreter, .. } => {
+            let search_path = context.environment.get("PATH").unwrap_or_else(|| OsStr::new(""));
+            let found = find_interpreter(launcher, staging, &interpreter, search_path)
+                .await
+                .with_context(|| format!("`{entry_point}` needs `{interpreter}`"))?;
+            Ok(Some(found))
+        }
+    }
+}
+
+/// RFC 3339 in UTC, with seconds.
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}

@@ -1,0 +1,103 @@
+//! The only place that prints.
+//!
+//! Data goes to standard output, everything said about it to standard error.
+//! What comes from a server or a registry is made safe for a terminal first.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::relay::visible;
+
+/// Prints a line of data. A closed pipe is not an error: the reader had enough.
+pub fn data(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+/// Prints data that is not a line, such as a completion script.
+pub fn raw(bytes: &[u8]) {
+    let _ = io::stdout().lock().write_all(bytes);
+}
+
+/// Says something about what is being done.
+pub fn note(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Says what went wrong.
+pub fn error(error: &anyhow::Error) {
+    note(&format!("pinfold: {}", chain(error)));
+}
+
+/// An error with all causes that add something, in one text.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// Warns.
+pub fn warning(text: &str) {
+    note(&format!("pinfold: warning: {text}"));
+}
+
+/// Text of a server or registry, safe to show: no control characters, bounded.
+pub fn foreign(text: &str, most: usize) -> String {
+    let mut shown: String = visible(text.as_bytes()).chars().take(most).collect();
+    if shown.len() < text.len() && text.chars().count() > most {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether a person is there to answer.
+pub fn interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal; `None` at the end of input.
+pub fn ask(question: &str) -> Option<String> {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{question}");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    match io::stdin().read_line(&mut answer) {
+        Ok(1..) => Some(answer.trim().to_owned()),
+        _ => None,
+    }
+}
+
+/// Bytes as a person reads them.
+pub fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}
+
+/// A spinner for work of unknown length; silent when standard error is no terminal.
+pub fn spinner(text: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_message(text);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
+/// A bar for `count` downloads; silent when standard error is no terminal.
+pub fn bar(count: u64, text: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    bar.set_message(text);
+    bar
+}

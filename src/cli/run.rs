@@ -1,0 +1,119 @@
+//! `pinfold run`: the command for mcp.json. Standard output belongs to the protocol.
+
+use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::args::Run;
+use super::argv::server_for_argv;
+use super::context::Context;
+use super::exit::{Exit, UsageError};
+use super::output;
+use crate::launch::{self, Launcher, Running, SessionEnd, StateFolder};
+use crate::relay::{self, SessionPolicy, StderrLog};
+
+/// A server that was started, and what its session needs.
+struct Started {
+    running: Running,
+    policy: SessionPolicy,
+    log: StderrLog,
+}
+
+pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Result<Exit> {
+    let stop = stop_signals().context("could not listen for signals")?;
+    let started = match start(manifest, &arguments).await {
+        Ok(started) => started,
+        Err(error) => return refuse(&error).await,
+    };
+    let end = launch::serve(
+        started.running,
+        launch::input()?,
+        launch::output()?,
+        started.policy,
+        started.log,
+        first_of(stop),
+    )
+    .await?;
+    Ok(match end {
+        SessionEnd::ClientClosed => Exit::Success,
+        SessionEnd::Stopped { signal } => server_code(128 + signal),
+        SessionEnd::ServerEnded { code, last_words } => {
+            if code != 0 {
+                output::note(&format!("pinfold: the server ended with code {code}"));
+            }
+            for line in last_words {
+                output::note(&format!("  {line}"));
+            }
+            server_code(code)
+        }
+    })
+}
+
+async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Started> {
+    let context = Context::open(manifest)?;
+    context.require_trust()?;
+    // Everything that decides runs here. If it panics the answer is no, like on any error.
+    let (prepared, log) = catch_unwind(AssertUnwindSafe(|| decide(&context, arguments)))
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the decision failed, which is a bug of pinfold")))?;
+    if !prepared.withheld.is_empty() {
+        tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
+    }
+    for limitation in &prepared.policy.limitations {
+        tracing::info!("{limitation}");
+    }
+    let running = launch::spawn(&prepared.spec).await?;
+    Ok(Started { running, policy: SessionPolicy::allowing(prepared.policy.tools), log })
+}
+
+fn decide(context: &Context, arguments: &Run) -> anyhow::Result<(launch::Prepared, StderrLog)> {
+    let manifest = context.manifest()?;
+    let lock = context.lock()?;
+    let name = match &arguments.name {
+        Some(name) => name.clone(),
+        None => server_for_argv(&arguments.argv, &manifest).map_err(UsageError)?.to_string(),
+    };
+    let (name, server, locked) = context.server(&name, &manifest, &lock)?;
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let state = StateFolder::create(context.paths.server_state(&name))?;
+    let prepared = launcher.prepare(&name, server, locked, &state)?;
+    let log = StderrLog::open(&state.log_path())?;
+    Ok((prepared, log))
+}
+
+/// Tells the client why, in its own protocol, so that it shows a reason instead of a crash.
+async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
+    output::error(error);
+    if !std::io::stdin().is_terminal() {
+        let message = format!("pinfold refused to start this server: {}", output::chain(error));
+        // A client that has gone needs no answer.
+        let _ = relay::refuse(launch::input()?, launch::output()?, &message).await;
+    }
+    Ok(Exit::Refused)
+}
+
+fn server_code(code: i32) -> Exit {
+    Exit::Server(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn stop_signals() -> std::io::Result<Vec<(Signal, i32)>> {
+    [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
+        .into_iter()
+        .map(|kind| Ok((signal(kind)?, kind.as_raw_value())))
+        .collect()
+}
+
+/// The number of the first signal that arrives.
+async fn first_of(mut signals: Vec<(Signal, i32)>) -> i32 {
+    std::future::poll_fn(|context| {
+        for (signal, number) in &mut signals {
+            if signal.poll_recv(context).is_ready() {
+                return std::task::Poll::Ready(*number);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,75 @@
+//! What was locked, for a person: `try` and `add` print it.
+
+use super::output;
+use crate::lockfile::LockedServer;
+use crate::policy::EffectivePolicy;
+use crate::relay::Introspection;
+use crate::sandbox::Plan;
+
+/// Longest part of a tool description that is shown, in characters.
+const MAX_DESCRIPTION: usize = 90;
+
+/// The bytes and the box, a line each.
+pub(super) fn agreement(locked: &LockedServer, policy: &EffectivePolicy, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let version = locked.version.as_deref().unwrap_or("(no version)");
+    lines.push(format!("source     {} → {version}", output::foreign(&locked.source, 200)));
+    if !locked.artifacts.is_empty() {
+        let size = locked.artifacts.iter().map(|artifact| artifact.size).sum();
+        lines.push(format!(
+            "artifacts  {}, {}; every one matches its published sha512",
+            locked.artifacts.len(),
+            output::size(size)
+        ));
+    }
+    lines.push(format!("tree       {}", locked.tree));
+    lines.push(match &locked.interpreter {
+        Some(program) => format!(
+            "runs on    {} {} ({}, {})",
+            program.kind,
+            program.version.as_deref().unwrap_or(""),
+            program.path,
+            program.sha256
+        ),
+        None => "runs on    nothing: it is a program itself".to_owned(),
+    });
+    let scripts: Vec<&str> = locked
+        .artifacts
+        .iter()
+        .filter(|artifact| artifact.install_script)
+        .map(|artifact| artifact.name.as_str())
+        .collect();
+    if !scripts.is_empty() {
+        lines.push(format!(
+            "scripts    {} asks to run code at install; it was not run",
+            output::foreign(&scripts.join(", "), 200)
+        ));
+    }
+    lines.push(format!("profile    {}", policy.profile));
+    let layers: Vec<String> = plan
+        .layers
+        .iter()
+        .map(|layer| match layer {
+            crate::sandbox::Layer::Landlock => format!("landlock (ABI {})", plan.landlock_abi),
+            layer => layer.to_string(),
+        })
+        .collect();
+    lines.push(format!("layers     {}", layers.join(", ")));
+    let limitations = policy.limitations.iter().map(String::as_str).chain(plan.limitations.iter().copied());
+    lines.extend(limitations.map(|text| format!("not yet    {text}")));
+    lines
+}
+
+/// The tools with the first line of their descriptions.
+pub(super) fn tools(introspection: &Introspection) -> Vec<String> {
+    let width = introspection.tools.iter().map(|tool| tool.name.len()).max().unwrap_or(0).min(40);
+    introspection
+        .tools
+        .iter()
+        .map(|tool| {
+            let first = tool.description.as_deref().unwrap_or("").lines().next().unwrap_or("");
+            let name = output::foreign(&tool.name, 128);
+            format!("  {name:width$}  {}", output::foreign(first, MAX_DESCRIPTION)).trim_end().to_owned()
+        })
+        .collect()
+}

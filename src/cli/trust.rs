@@ -1,0 +1,33 @@
+//! `pinfold trust`: a manifest of a repository may run, as it is now.
+
+use std::path::Path;
+
+use super::context::Context;
+use super::exit::Exit;
+use super::output;
+use crate::config::Trust;
+
+pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
+    let context = Context::open(Some(path))?;
+    if context.paths.own_manifest {
+        output::note("This is your own manifest; it needs no trust.");
+        return Ok(Exit::Success);
+    }
+    let manifest = context.manifest()?;
+    let (manifest_digest, lock_digest) = context.content_digests()?;
+    for (name, server) in &manifest.servers {
+        output::note(&format!(
+            "{name}: {}, profile {}, tools {}",
+            output::foreign(&server.source_text, 200),
+            output::foreign(&server.profile, 40),
+            server.tools.allow.len()
+        ));
+    }
+    let mut trust = Trust::load(&context.paths.trusted())?;
+    trust.trust(&context.paths.manifest, &manifest_digest, &lock_digest)?;
+    output::note(&format!(
+        "Trusted {} and its lock, as they are now. Any change asks again.",
+        context.paths.manifest.display()
+    ));
+    Ok(Exit::Success)
+}

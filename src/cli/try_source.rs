@@ -1,0 +1,81 @@
+//! `pinfold try`: a quick look that keeps nothing.
+
+use serde_json::json;
+
+use super::args::Try;
+use super::context::Context;
+use super::exit::Exit;
+use super::locking::lock_server;
+use super::{output, summary};
+use crate::config::{Environment, Paths, Server, Settings, Source};
+use crate::launch::Launcher;
+use crate::lockfile::{Lock, ServerName};
+use crate::store::Store;
+
+pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
+    let place = tempfile::Builder::new().prefix("pinfold-try-").tempdir()?;
+    let environment = Environment::current();
+    let paths = Paths::throw_away(&environment, place.path())?;
+    let store = Store::open(paths.store())?;
+    let context = Context { environment, paths, store };
+    let result = tokio::select! {
+        result = look(&context, arguments) => result,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Server(130)),
+    };
+    for tree in context.store.trees()? {
+        context.store.discard_tree(&tree)?;
+    }
+    place.close()?;
+    result
+}
+
+async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
+    let folder = std::env::current_dir()?;
+    let source = Source::parse(&arguments.source, &folder, context.paths.home.as_deref())?;
+    let server = Server {
+        source,
+        source_text: arguments.source.clone(),
+        args: arguments.arguments.clone(),
+        ..Server::bare()
+    };
+    let name: ServerName = "try".parse()?;
+    let outcome =
+        lock_server(context, &name, &server, &Settings::default(), &Lock::default()).await?;
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
+    let plan = launcher.plan(&outcome.locked.confinement)?;
+    let tools = &outcome.introspection.tools;
+    if arguments.json {
+        let listed: Vec<_> = tools
+            .iter()
+            .map(|tool| json!({ "name": tool.name, "description": tool.description, "digest": tool.digest.to_string() }))
+            .collect();
+        let layers: Vec<_> = plan.layers.iter().map(|layer| layer.name()).collect();
+        output::data(
+            &json!({
+                "source": arguments.source,
+                "version": outcome.locked.version,
+                "artifacts": outcome.locked.artifacts.len(),
+                "tree": outcome.locked.tree.to_string(),
+                "layers": layers,
+                "landlock_abi": plan.landlock_abi,
+                "protocol": outcome.introspection.protocol,
+                "tools": listed,
+            })
+            .to_string(),
+        );
+        return Ok(Exit::Success);
+    }
+    for line in summary::agreement(&outcome.locked, &policy, &plan) {
+        output::data(&line);
+    }
+    output::data(&format!("tools      {}", tools.len()));
+    for line in summary::tools(&outcome.introspection) {
+        output::data(&line);
+    }
+    output::note(&format!(
+        "\nNothing was kept. To use it: pinfold add NAME {} --allow TOOL",
+        arguments.source
+    ));
+    Ok(Exit::Success)
+}

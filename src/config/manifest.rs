@@ -1,0 +1,164 @@
+//! The manifest as the rest of pinfold sees it: validated, defaults filled in.
+//! The walk over the TOML tree is in `raw.rs`, the rules are in `validate.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::diagnostic::{Code, Diagnostic, Diagnostics};
+use super::error::ConfigError;
+use super::paths::Paths;
+use super::source::Source;
+use super::validate::{self, Places};
+use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
+
+/// The largest manifest that is read: 4 MiB.
+pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
+/// A whole `pinfold.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifest {
+    pub settings: Settings,
+    pub servers: BTreeMap<ServerName, Server>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Younger versions are not resolved unless asked for exactly; zero turns this off.
+    pub release_age: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // Most hijacked releases are found and withdrawn within three days.
+        Self {
+            release_age: Duration::from_secs(72 * 60 * 60),
+        }
+    }
+}
+
+/// One `[servers.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub source: Source,
+    /// `source` as written; this goes into the lock.
+    pub source_text: String,
+    pub args: Vec<String>,
+    /// Name of a profile; whether there is one of that name is for the policy to say.
+    pub profile: String,
+    pub env: BTreeMap<String, EnvValue>,
+    /// Programs that the server may run besides its interpreter: bare names or absolute paths.
+    pub exec: Vec<String>,
+    pub files: Files,
+    pub tools: Tools,
+    pub limits: Limits,
+}
+
+/// Where the value of an environment variable comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvValue {
+    Literal(String),
+    /// The value that the MCP client passed under `name`, if it passed one.
+    FromClient {
+        name: String,
+    },
+}
+
+/// Absolute paths without `..`; `~/` is expanded. They may not exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    pub read: Vec<PathBuf>,
+    pub write: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tools {
+    pub allow: BTreeSet<ToolName>,
+}
+
+/// Upper bounds; `None` leaves the profile's. Never zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub processes: Option<u64>,
+    pub open_files: Option<u64>,
+    /// Bytes.
+    pub file_size: Option<u64>,
+}
+
+impl Manifest {
+    /// Parses and validates; on failure all mistakes are in the answer.
+    ///
+    /// `manifest_path` must be absolute: relative `path:` sources start at its folder.
+    pub fn parse(
+        text: &str,
+        manifest_path: &Path,
+        home: Option<&Path>,
+    ) -> Result<Self, Diagnostics> {
+        let (tree, syntax_errors) = DeTable::parse_recoverable(text);
+        let folder = manifest_path.parent().unwrap_or_else(|| Path::new("/"));
+        let (manifest, problems) = validate::manifest(tree.get_ref(), &Places { folder, home });
+        let mut items: Vec<Diagnostic> = syntax_errors.iter().map(syntax_diagnostic).collect();
+        if items.is_empty() {
+            items = problems;
+        } else {
+            // After a syntax error the tree is a guess: no news from the same line, and
+            // nothing about what is missing, for it may be what could not be read.
+            let line_ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+            let line_of = |item: &Diagnostic| {
+                line_ends.partition_point(|line_end| *line_end < item.span.start)
+            };
+            let spoilt: BTreeSet<usize> = items.iter().map(line_of).collect();
+            items.extend(problems.into_iter().filter(|problem| {
+                problem.code != Code::MissingKey && !spoilt.contains(&line_of(problem))
+            }));
+        }
+        if items.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(Diagnostics::new(manifest_path, text, items))
+        }
+    }
+
+    /// Reads the manifest that `paths` names. One that other users could have written is refused.
+    pub fn load(paths: &Paths) -> Result<Self, ConfigError> {
+        Self::load_with_digest(paths).map(|(manifest, _)| manifest)
+    }
+
+    /// As [`Manifest::load`], with the digest of the very bytes that were parsed, for [`super::Trust`].
+    pub fn load_with_digest(paths: &Paths) -> Result<(Self, Digest), ConfigError> {
+        let text = Self::load_text(paths)?;
+        let manifest = Self::parse(&text, &paths.manifest, paths.home.as_deref())
+            .map_err(ConfigError::Invalid)?;
+        Ok((manifest, Digest::of(text.as_bytes())))
+    }
+
+    /// The text of the manifest, for edits; read with the same care and not judged yet.
+    pub fn load_text(paths: &Paths) -> Result<String, ConfigError> {
+        let bytes =
+            read_guarded(&paths.manifest, MAX_MANIFEST_BYTES).map_err(|error| match error {
+                GuardedReadError::Missing { path } => ConfigError::MissingManifest { path },
+                other => ConfigError::Read(other),
+            })?;
+        String::from_utf8(bytes).map_err(|error| ConfigError::NotUtf8 {
+            path: paths.manifest.clone(),
+            offset: error.utf8_error().valid_up_to(),
+        })
+    }
+}
+
+fn syntax_diagnostic(error: &toml::de::Error) -> Diagnostic {
+    Diagnostic {
+        code: Code::Syntax,
+        message: error.message().to_owned(),
+        span: error.span().unwrap_or_default(),
+        help: None,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make plain files")]
+mod tests;

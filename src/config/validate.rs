@@ -1,0 +1,413 @@
+//! The rules of the manifest: from the TOML tree to the types of `manifest.rs`.
+//!
+//! Pure. Every function notes its mistakes in the walk and goes on with a default;
+//! the caller throws the result away when there was any.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::diagnostic::{Code, Diagnostic};
+use super::env_names::{is_variable_name, refused_variable};
+use super::manifest::{EnvValue, Files, Limits, Manifest, Server, Settings, Tools};
+use super::raw::{Node, Walk};
+use super::size::parse_size;
+use super::source::Source;
+use crate::lockfile::{ServerName, ToolName, is_hidden};
+
+const DEFAULT_PROFILE: &str = "offline";
+/// A release age above this is a mistake, and arithmetic with it might overflow.
+const MAX_RELEASE_AGE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+const MAX_PATH_BYTES: usize = 4096;
+/// No kernel allows more processes or open files per process than this by default.
+const MAX_COUNT: u64 = 1 << 22;
+
+/// What relative paths and `~/` in the manifest start from.
+pub(super) struct Places<'p> {
+    pub(super) folder: &'p Path,
+    pub(super) home: Option<&'p Path>,
+}
+
+pub(super) fn manifest(root: &DeTable<'_>, places: &Places<'_>) -> (Manifest, Vec<Diagnostic>) {
+    let mut walk = Walk::default();
+    walk.only_keys(root, &["settings", "servers"], "the manifest");
+    let mut manifest = Manifest::default();
+    if let Some(node) = root.get("settings") {
+        manifest.settings = settings(&mut walk, node);
+    }
+    let servers = root
+        .get("servers")
+        .and_then(|node| walk.table(node, "`servers`"));
+    for (key, node) in servers.into_iter().flatten() {
+        let name = match key.get_ref().parse::<ServerName>() {
+            Ok(name) => name,
+            Err(error) => {
+                walk.report(Code::InvalidValue, key.span(), error.to_string());
+                continue;
+            }
+        };
+        let place = format!("[servers.{name}]");
+        let Some(table) = walk.table(node, &place) else {
+            continue;
+        };
+        if let Some(server) = server(&mut walk, table, &place, key.span(), places) {
+            manifest.servers.insert(name, server);
+        }
+    }
+    (manifest, walk.problems)
+}
+
+fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
+    let mut settings = Settings::default();
+    let Some(table) = walk.table(node, "[settings]") else {
+        return settings;
+    };
+    walk.only_keys(table, &["release_age"], "[settings]");
+    let Some(node) = table.get("release_age") else {
+        return settings;
+    };
+    if let Some(text) = walk.string(node, "`release_age`") {
+        match humantime::parse_duration(&text) {
+            Ok(age) if age <= MAX_RELEASE_AGE => settings.release_age = age,
+            _ => walk.report_with_help(
+                Code::InvalidValue,
+                node.span(),
+                "`release_age` is not a time span of at most ten years",
+                Some("write for example \"72h\" or \"7days\"; \"0s\" turns it off".to_owned()),
+            ),
+        }
+    }
+    settings
+}
+
+const SERVER_KEYS: [&str; 8] = [
+    "source", "args", "profile", "env", "exec", "files", "tools", "limits",
+];
+
+fn server(
+    walk: &mut Walk,
+    table: &DeTable<'_>,
+    place: &str,
+    name_span: Range<usize>,
+    places: &Places<'_>,
+) -> Option<Server> {
+    walk.only_keys(table, &SERVER_KEYS, place);
+    let source = match table.get("source") {
+        Some(node) => source(walk, node, places),
+        None => {
+            walk.report_with_help(
+                Code::MissingKey,
+                name_span.clone(),
+                format!("{place} has no `source`"),
+                Some("add for example: source = \"npm:@scope/name\"".to_owned()),
+            );
+            None
+        }
+    };
+    let args = walk.strings(table.get("args"), "`args`");
+    let profile = table.get("profile").map(|node| profile(walk, node));
+    let env = table
+        .get("env")
+        .map(|node| env(walk, node))
+        .unwrap_or_default();
+    let exec = exec(walk, table.get("exec"));
+    let files = table
+        .get("files")
+        .map(|node| files(walk, node, places))
+        .unwrap_or_default();
+    let tools = tools(walk, table.get("tools"), place, name_span);
+    let limits = table
+        .get("limits")
+        .map(|node| limits(walk, node))
+        .unwrap_or_default();
+    let (source_text, source) = source?;
+    Some(Server {
+        source,
+        source_text,
+        args: args.into_iter().map(|(text, _)| text).collect(),
+        profile: profile.unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
+        env,
+        exec,
+        files,
+        tools,
+        limits,
+    })
+}
+
+fn source(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> Option<(String, Source)> {
+    let text = walk.string(node, "`source`")?;
+    match Source::parse(&text, places.folder, places.home) {
+        Ok(source) => Some((text, source)),
+        Err(error) => {
+            walk.report(Code::InvalidValue, node.span(), error.to_string());
+            None
+        }
+    }
+}
+
+fn profile(walk: &mut Walk, node: &Node<'_>) -> String {
+    let name = walk.string(node, "`profile`").unwrap_or_default();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let is_name = (1..=64).contains(&name.len()) && name.bytes().all(allowed);
+    if !is_name && node.get_ref().is_str() {
+        walk.report(
+            Code::InvalidValue,
+            node.span(),
+            "a profile's name is 1 to 64 of A-Z a-z 0-9 _ -",
+        );
+    }
+    name
+}
+
+fn env(walk: &mut Walk, node: &Node<'_>) -> BTreeMap<String, EnvValue> {
+    let mut variables = BTreeMap::new();
+    let Some(table) = walk.table(node, "`env`") else {
+        return variables;
+    };
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        if !is_variable_name(name) {
+            walk.report(
+                Code::InvalidValue,
+                key.span(),
+                format!("`{name}` is not the name of an environment variable: use A-Z a-z 0-9 _ and don't start with a digit"),
+            );
+        } else if let Some(reason) = refused_variable(name) {
+            walk.report(
+                Code::RefusedVariable,
+                key.span(),
+                format!("`{name}` is never given to a server: {reason}"),
+            );
+        }
+        if let Some(value) = env_value(walk, value, name) {
+            variables.insert(name.to_owned(), value);
+        }
+    }
+    variables
+}
+
+fn env_value(walk: &mut Walk, node: &Node<'_>, name: &str) -> Option<EnvValue> {
+    let what = format!("the value of `{name}`");
+    let Some(table) = node.get_ref().as_table() else {
+        if node.get_ref().is_str() {
+            return walk.string(node, &what).map(EnvValue::Literal);
+        }
+        walk.wrong_type(node, &what, "a string or { from = \"NAME\" }");
+        return None;
+    };
+    walk.only_keys(table, &["from"], &what);
+    let Some(from) = table.get("from") else {
+        // A key that was meant to be `from` has been reported as unknown already.
+        if table.is_empty() {
+            walk.report(
+                Code::MissingKey,
+                node.span(),
+                format!("{what} has no `from`"),
+            );
+        }
+        return None;
+    };
+    let client_name = walk.string(from, "`from`")?;
+    if !is_variable_name(&client_name) {
+        walk.report(
+            Code::InvalidValue,
+            from.span(),
+            "`from` is not the name of an environment variable",
+        );
+        return None;
+    }
+    Some(EnvValue::FromClient { name: client_name })
+}
+
+fn exec(walk: &mut Walk, node: Option<&Node<'_>>) -> Vec<String> {
+    let mut programs = Vec::new();
+    for (program, span) in walk.strings(node, "`exec`") {
+        let problem = if program.starts_with('/') {
+            absolute_path(&program).err()
+        } else if program.contains('/') {
+            Some("it is a relative path; write a bare name or an absolute path")
+        } else if program.is_empty() || program == "." || program == ".." {
+            Some("it is not a file's name")
+        } else if program.len() > 255 || program.chars().any(is_hidden) {
+            Some("it is too long or holds a control or invisible character")
+        } else {
+            None
+        };
+        match problem {
+            None => programs.push(program),
+            Some(reason) => walk.report(
+                Code::InvalidValue,
+                span,
+                format!("`{program}` is not a program that can be allowed: {reason}"),
+            ),
+        }
+    }
+    programs
+}
+
+fn files(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> Files {
+    let Some(table) = walk.table(node, "`files`") else {
+        return Files::default();
+    };
+    walk.only_keys(table, &["read", "write"], "`files`");
+    let mut list = |key: &str| {
+        let mut paths = Vec::new();
+        for (text, span) in walk.strings(table.get(key), &format!("`files.{key}`")) {
+            match granted_path(&text, places.home) {
+                Ok(path) => paths.push(path),
+                Err(reason) => walk.report(
+                    Code::InvalidValue,
+                    span,
+                    format!("`{text}` can't be granted: {reason}"),
+                ),
+            }
+        }
+        paths
+    };
+    Files {
+        read: list("read"),
+        write: list("write"),
+    }
+}
+
+fn granted_path(text: &str, home: Option<&Path>) -> Result<PathBuf, &'static str> {
+    let path = match (text.strip_prefix("~/"), home) {
+        (Some(below), Some(home)) => {
+            // An absolute path in join would replace the home directory.
+            checked_path(home.join(below.trim_start_matches('/')), text)?
+        }
+        (Some(_), None) => return Err("there is no home directory for `~/`"),
+        (None, _) => absolute_path(text)?,
+    };
+    if path == Path::new("/") {
+        return Err("the whole machine is too much; name the folders that are needed");
+    }
+    Ok(path)
+}
+
+fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
+    if !text.starts_with('/') {
+        return Err("it is not absolute; start it with `/` or `~/`");
+    }
+    checked_path(PathBuf::from(text), text)
+}
+
+/// Refuses `..` and hidden characters; takes out `.`, doubled and trailing slashes.
+fn checked_path(path: PathBuf, written: &str) -> Result<PathBuf, &'static str> {
+    if written.len() > MAX_PATH_BYTES {
+        Err("it is longer than 4096 bytes")
+    } else if written.chars().any(is_hidden) {
+        Err("it holds a control or invisible character")
+    } else if path
+        .components()
+        .any(|component| component == Component::ParentDir)
+    {
+        Err("it has a `..` component")
+    } else {
+        Ok(path.components().collect())
+    }
+}
+
+fn tools(walk: &mut Walk, node: Option<&Node<'_>>, place: &str, name_span: Range<usize>) -> Tools {
+    let help = Some("name the tools that may be used: allow = [\"echo\"]".to_owned());
+    let Some(node) = node else {
+        walk.report_with_help(
+            Code::MissingKey,
+            name_span,
+            format!("{place} has no `tools` table, and without an allowlist nothing is launched"),
+            help,
+        );
+        return Tools::default();
+    };
+    let Some(table) = walk.table(node, "`tools`") else {
+        return Tools::default();
+    };
+    walk.only_keys(table, &["allow"], "`tools`");
+    if table.get("allow").is_none() {
+        walk.report_with_help(
+            Code::MissingKey,
+            node.span(),
+            "`tools` has no `allow` list, and without one nothing is launched",
+            help,
+        );
+    }
+    let mut allow = BTreeSet::new();
+    for (text, span) in walk.strings(table.get("allow"), "`tools.allow`") {
+        match text.parse::<ToolName>() {
+            Err(error) => walk.report(Code::InvalidValue, span, error.to_string()),
+            Ok(tool) => {
+                if !allow.insert(tool) {
+                    walk.report(
+                        Code::Duplicate,
+                        span,
+                        format!("tool `{text}` is listed twice"),
+                    );
+                }
+            }
+        }
+    }
+    Tools { allow }
+}
+
+fn limits(walk: &mut Walk, node: &Node<'_>) -> Limits {
+    let Some(table) = walk.table(node, "`limits`") else {
+        return Limits::default();
+    };
+    walk.only_keys(
+        table,
+        &["memory", "processes", "open_files", "file_size"],
+        "`limits`",
+    );
+    let mut limit = |key: &str, kind: LimitKind| {
+        table
+            .get(key)
+            .and_then(|node| limit(walk, node, &format!("`limits.{key}`"), kind))
+    };
+    Limits {
+        memory: limit("memory", LimitKind::Bytes),
+        processes: limit("processes", LimitKind::Count),
+        open_files: limit("open_files", LimitKind::Count),
+        file_size: limit("file_size", LimitKind::Bytes),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LimitKind {
+    /// A whole number, or a string such as `"1GiB"`.
+    Bytes,
+    /// A whole number up to [`MAX_COUNT`].
+    Count,
+}
+
+fn limit(walk: &mut Walk, node: &Node<'_>, what: &str, kind: LimitKind) -> Option<u64> {
+    let value = match (node.get_ref().as_integer(), node.get_ref().as_str(), kind) {
+        (Some(integer), _, _) => u64::from_str_radix(integer.as_str(), integer.radix())
+            .map_err(|_| "it is negative or too large".to_owned()),
+        (None, Some(text), LimitKind::Bytes) => parse_size(text).map_err(|e| e.to_string()),
+        _ => {
+            let expected = match kind {
+                LimitKind::Bytes => "a number of bytes or a size such as \"512MiB\"",
+                LimitKind::Count => "a whole number",
+            };
+            walk.wrong_type(node, what, expected);
+            return None;
+        }
+    };
+    let problem = match value {
+        Ok(0) => "with a limit of 0 nothing could run".to_owned(),
+        Ok(value) if kind == LimitKind::Count && value > MAX_COUNT => {
+            format!("it is above {MAX_COUNT}")
+        }
+        Ok(value) => return Some(value),
+        Err(problem) => problem,
+    };
+    walk.report(
+        Code::InvalidValue,
+        node.span(),
+        format!("{what} is not a limit: {problem}"),
+    );
+    None
+}

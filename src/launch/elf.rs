@@ -1,0 +1,198 @@
+//! Which shared libraries a compiled program loads, found as the dynamic linker finds them.
+//!
+//! Read from the ELF dynamic section (elf(5)) and looked up as in ld.so(8):
+//! RPATH, RUNPATH, the configured folders, the default folders. Libraries that a
+//! program opens by name while it runs (dlopen(3)) can't be known beforehand.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_LOAD,
+};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::{Endianness, ReadCache, ReadRef};
+
+/// Folders that the linker searches when nothing else names one (ld.so(8); the multi-architecture
+/// ones are built into Debian's linker).
+const DEFAULT_FOLDERS: &[&str] = &[
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+    "/usr/local/lib",
+];
+
+/// Variants for newer processors, below each folder; the linker prefers them.
+const HARDWARE_FOLDERS: &[&str] =
+    &["glibc-hwcaps/x86-64-v4", "glibc-hwcaps/x86-64-v3", "glibc-hwcaps/x86-64-v2"];
+
+/// A program can't need more libraries than this; stops at a cycle of hostile files.
+const MAX_LIBRARIES: usize = 2_000;
+const MAX_STRINGS: u64 = 4 << 20;
+
+/// The linker and libraries of a set of programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Libraries {
+    /// Program interpreters such as `/lib64/ld-linux-x86-64.so.2`; the kernel executes them.
+    pub linkers: BTreeSet<PathBuf>,
+    pub libraries: BTreeSet<PathBuf>,
+}
+
+/// What one ELF file says of its libraries.
+#[derive(Default)]
+struct Needs {
+    linker: Option<PathBuf>,
+    names: Vec<String>,
+    run_paths: Vec<PathBuf>,
+}
+
+/// Finds everything that `programs` load. A file that is no ELF file needs nothing.
+pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
+    let folders = configured_folders();
+    let mut found = Libraries::default();
+    let mut seen = BTreeSet::new();
+    let mut next: Vec<PathBuf> = programs.into_iter().collect();
+    while let Some(file) = next.pop() {
+        if !seen.insert(file.clone()) || seen.len() > MAX_LIBRARIES {
+            continue;
+        }
+        let Some(needs) = read(&file) else { continue };
+        found.linkers.extend(needs.linker);
+        for name in &needs.names {
+            for library in locate(name, &needs.run_paths, &folders) {
+                next.push(library.clone());
+                found.libraries.insert(library);
+            }
+        }
+    }
+    found
+}
+
+/// The first match in search order, and the processor variants that may be preferred to it.
+fn locate(name: &str, run_paths: &[PathBuf], folders: &[PathBuf]) -> Vec<PathBuf> {
+    if name.contains('/') {
+        return vec![PathBuf::from(name)];
+    }
+    let mut found = Vec::new();
+    for folder in run_paths.iter().chain(folders) {
+        for variant in HARDWARE_FOLDERS {
+            let candidate = folder.join(variant).join(name);
+            if candidate.is_file() {
+                found.push(candidate);
+            }
+        }
+        let candidate = folder.join(name);
+        if candidate.is_file() {
+            found.push(candidate);
+            break;
+        }
+    }
+    found
+}
+
+fn configured_folders() -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    read_configuration(Path::new("/etc/ld.so.conf"), &mut folders, 0);
+    folders.extend(DEFAULT_FOLDERS.iter().map(PathBuf::from));
+    folders
+}
+
+/// /etc/ld.so.conf: a folder a line, `include PATTERN` where the pattern ends in `*.conf` (ldconfig(8)).
+fn read_configuration(file: &Path, folders: &mut Vec<PathBuf>, depth: u8) {
+    let Ok(text) = fs::read_to_string(file) else { return };
+    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+        if let Some(pattern) = line.strip_prefix("include ") {
+            let pattern = Path::new("/etc").join(pattern.trim());
+            let Some(folder) = pattern.parent().filter(|_| depth < 4) else { continue };
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            let mut included: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            included.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+            included.sort();
+            for file in included {
+                read_configuration(&file, folders, depth + 1);
+            }
+        } else if line.starts_with('/') {
+            folders.push(PathBuf::from(line));
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Needs> {
+    let cache = ReadCache::new(File::open(path).ok()?);
+    parse(&cache, path.parent()?)
+}
+
+fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
+    let header = FileHeader64::<Endianness>::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, data).ok()?;
+    let mut needs = Needs::default();
+    let mut names = Vec::new();
+    let mut run_paths = Vec::new();
+    let (mut strings, mut strings_size) = (None, 0);
+    for segment in segments {
+        if let Ok(Some(linker)) = segment.interpreter(endian, data) {
+            needs.linker = std::str::from_utf8(linker).ok().map(PathBuf::from);
+        }
+        for entry in segment.dynamic(endian, data).ok().flatten().unwrap_or_default() {
+            let value = entry.d_val(endian);
+            match u32::try_from(entry.d_tag(endian)) {
+                Ok(DT_NEEDED) => names.push(value),
+                Ok(DT_RUNPATH | DT_RPATH) => run_paths.push(value),
+                Ok(DT_STRTAB) => strings = Some(value),
+                Ok(DT_STRSZ) => strings_size = value,
+                _ => {}
+            }
+        }
+    }
+    let strings = strings?;
+    let offset = segments.iter().find_map(|segment| {
+        let start = segment.p_vaddr(endian);
+        let inside = segment.p_type(endian) == PT_LOAD
+            && (start..start.saturating_add(segment.p_filesz(endian))).contains(&strings);
+        inside.then(|| segment.p_offset(endian) + (strings - start))
+    })?;
+    let table = data.read_bytes_at(offset, strings_size.min(MAX_STRINGS)).ok()?;
+    let text = |start: u64| {
+        let bytes = table.get(usize::try_from(start).ok()?..)?;
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        std::str::from_utf8(&bytes[..end]).ok()
+    };
+    needs.names = names.into_iter().filter_map(text).map(str::to_owned).collect();
+    let origin = origin.to_string_lossy();
+    needs.run_paths = run_paths
+        .into_iter()
+        .filter_map(text)
+        .flat_map(|list| list.split(':'))
+        .map(|folder| folder.replace("$ORIGIN", &origin).replace("${ORIGIN}", &origin))
+        .filter(|folder| folder.starts_with('/'))
+        .map(PathBuf::from)
+        .collect();
+    Some(needs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_test_needs_libc_and_a_linker() {
+        let found = libraries_of([std::env::current_exe().unwrap()]);
+        assert!(!found.linkers.is_empty());
+        let names: Vec<String> =
+            found.libraries.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        assert!(names.iter().any(|name| name.contains("libc.so")), "{names:?}");
+        assert!(found.libraries.iter().all(|path| path.is_file()));
+    }
+
+    #[test]
+    fn a_text_file_needs_nothing() {
+        assert_eq!(libraries_of([PathBuf::from("/etc/passwd")]), Libraries::default());
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a launch was refused, or failed.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::lockfile::{LockError, ServerName};
+use crate::policy::PolicyError;
+use crate::relay::RelayError;
+use crate::sandbox::{Refusal, SandboxError, StepFailure};
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("there is no server `{name}` in {}; `pinfold add {name} SOURCE` makes one", manifest.display())]
+    UnknownServer { name: String, manifest: PathBuf },
+    #[error(
+        "{} is not your own manifest, and it or its lock was not trusted in its present content; read them, then run `pinfold trust {}`",
+        manifest.display(),
+        manifest.display()
+    )]
+    NotTrusted { manifest: PathBuf },
+    #[error("{} can't be read: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("`{name}` is in the manifest but not locked; run `pinfold lock {name}`")]
+    NotLocked { name: ServerName },
+    #[error(
+        "the source of `{name}` was changed in the manifest from `{locked}` to `{written}` without a new lock; run `pinfold lock {name}`"
+    )]
+    SourceChanged { name: ServerName, locked: String, written: String },
+    #[error(
+        "the manifest's settings for `{name}` (its policy) differ from what was locked; look at them and run `pinfold lock {name}`"
+    )]
+    PolicyChanged { name: ServerName },
+    #[error(
+        "`{name}` was locked for {locked} and this machine is {here}; run `pinfold lock {name}` here"
+    )]
+    OtherPlatform { name: ServerName, locked: String, here: String },
+    #[error(
+        "the interpreter of `{name}`, {}, is not the one that was locked ({reason}); if you updated it, run `pinfold lock {name}`",
+        path.display()
+    )]
+    InterpreterChanged { name: ServerName, path: PathBuf, reason: String },
+    #[error("the code of `{name}` is not what was locked; run `pinfold verify {name}` to see more, `pinfold fetch` to repair: {source}")]
+    Tree { name: ServerName, source: StoreError },
+    #[error("the code of `{name}` is not in the store; run `pinfold fetch`")]
+    NotFetched { name: ServerName },
+    #[error("the entry point {} of `{name}` is not in its tree", path.display())]
+    EntryPoint { name: ServerName, path: PathBuf },
+    #[error(
+        "{} is granted in the manifest but can't be opened: {source}; create it or remove the line and run `pinfold lock`",
+        path.display()
+    )]
+    GrantedPath { path: PathBuf, source: io::Error },
+    #[error("the program `{program}` that the manifest's `exec` names is not on this machine: {reason}")]
+    Program { program: String, reason: String },
+    #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
+    State { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Machine(#[from] Refusal),
+    #[error("the sandbox could not be set up, step `{}`: {}; `pinfold doctor` shows what this machine offers", .0.step, .0.message)]
+    Sandbox(StepFailure),
+    #[error("the sandbox could not be prepared: {0}")]
+    Prepare(#[from] SandboxError),
+    #[error("the server could not be started: {0}")]
+    Spawn(#[source] io::Error),
+    #[error("the stub ended without saying why (exit code {code:?})")]
+    StubDied { code: Option<i32> },
+    #[error("the relay failed: {0}")]
+    Relay(#[from] RelayError),
+    #[error("the server could not be asked for its tools: {source}; {last_words}")]
+    Learn { source: RelayError, last_words: String },
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a file of the command, or its input, could not be read or written: {0}")]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,254 @@
+//! The three pins, judged; then the spec of the launch. Nothing is executed here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::programs::find_executables;
+use super::read_set::{Expansion, path_rules};
+use super::{LaunchError, StateFolder};
+use crate::config::{Environment, Paths, Server};
+use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
+use crate::policy::{
+    EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment, requirements,
+    syscall_rules,
+};
+use crate::sandbox::{Plan, Probe, ResourceLimits, SandboxSpec, compile, plan};
+use crate::store::{FileDigests, Store, StoreError, Verification};
+
+/// The search path of every server; ours, never the client's.
+const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The platform that locks are made for and checked against, for example `linux-x86_64`.
+pub fn here() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+/// What every launch on this machine shares.
+pub struct Launcher<'a> {
+    pub paths: &'a Paths,
+    pub store: &'a Store,
+    pub environment: &'a Environment,
+    pub probe: Probe,
+}
+
+/// A launch that was found to be in order.
+#[must_use]
+pub struct Prepared {
+    pub spec: SandboxSpec,
+    pub plan: Plan,
+    pub policy: EffectivePolicy,
+    /// Names, never values, of variables that the client passed in vain.
+    pub withheld: Vec<String>,
+}
+
+/// What a spec is made of.
+pub(super) struct SpecInput<'a> {
+    pub policy: &'a EffectivePolicy,
+    pub tree: PathBuf,
+    pub state: &'a StateFolder,
+    pub interpreter: Option<PathBuf>,
+    /// Everything that may be executed.
+    pub programs: Vec<PathBuf>,
+    pub program: PathBuf,
+    pub arguments: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    pub working_directory: PathBuf,
+}
+
+impl<'a> Launcher<'a> {
+    pub fn new(paths: &'a Paths, store: &'a Store, environment: &'a Environment) -> Self {
+        Self { paths, store, environment, probe: Probe::current() }
+    }
+
+    /// The cache of digests of interpreters.
+    pub fn file_digests(&self) -> FileDigests {
+        FileDigests::open(&self.paths.data.join("interpreters.index"))
+    }
+
+    /// pinfold's own folders, which no server may be granted.
+    pub fn own_folders(&self) -> OwnFolders {
+        let mut own = OwnFolders {
+            private: vec![self.paths.data.clone(), self.paths.state.clone()],
+            protected: std::env::current_exe().into_iter().collect(),
+        };
+        if self.paths.own_manifest {
+            own.private.extend(self.paths.manifest.parent().map(Path::to_owned));
+        } else {
+            own.protected.extend([self.paths.manifest.clone(), self.paths.lock.clone()]);
+        }
+        // A link to one of them is the same folder.
+        for folders in [&mut own.private, &mut own.protected] {
+            let resolved: Vec<PathBuf> =
+                folders.iter().filter_map(|folder| std::fs::canonicalize(folder).ok()).collect();
+            folders.extend(resolved);
+        }
+        own
+    }
+
+    /// The policy of a server as the manifest has it now.
+    ///
+    /// # Errors
+    /// When the profile is unknown or a grant is not possible.
+    pub fn policy(
+        &self,
+        server: &Server,
+        interpreter: Option<&Interpreter>,
+    ) -> Result<EffectivePolicy, LaunchError> {
+        let runtime = Runtime::of_interpreter(interpreter.map(|program| program.kind.as_str()));
+        Ok(EffectivePolicy::resolve(server, runtime, &self.own_folders())?)
+    }
+
+    /// Judges bytes, box and machine, in that order of cheapness, and makes the spec.
+    ///
+    /// # Errors
+    /// Whatever is not as it was locked; the server must not be started then.
+    pub fn prepare(
+        &self,
+        name: &ServerName,
+        server: &Server,
+        locked: &LockedServer,
+        state: &StateFolder,
+    ) -> Result<Prepared, LaunchError> {
+        let policy = self.policy(server, locked.interpreter.as_ref())?;
+        agreed(name, server, locked, &policy)?;
+        if let Some(interpreter) = &locked.interpreter {
+            self.same_interpreter(name, interpreter)?;
+        }
+        self.store.verify_tree(&locked.tree, Verification::Recorded).map_err(|source| {
+            match source {
+                StoreError::Missing { .. } => LaunchError::NotFetched { name: name.clone() },
+                source => LaunchError::Tree { name: name.clone(), source },
+            }
+        })?;
+        self.prepare_unverified(name, locked, state, policy)
+    }
+
+    /// The rest of [`Self::prepare`], for a server that is being locked at this moment.
+    pub(crate) fn prepare_unverified(
+        &self,
+        name: &ServerName,
+        locked: &LockedServer,
+        state: &StateFolder,
+        policy: EffectivePolicy,
+    ) -> Result<Prepared, LaunchError> {
+        let plan = self.plan(&locked.confinement)?;
+        let tree = self.store.tree(&locked.tree);
+        let entry = tree.join(&locked.entry_point);
+        if !entry.is_file() {
+            return Err(LaunchError::EntryPoint { name: name.clone(), path: entry });
+        }
+        let interpreter = locked.interpreter.as_ref().map(|program| PathBuf::from(&program.path));
+        let program = interpreter.clone().unwrap_or_else(|| entry.clone());
+        let mut arguments = vec![program.to_string_lossy().into_owned()];
+        if interpreter.is_some() {
+            arguments.push(entry.to_string_lossy().into_owned());
+        }
+        arguments.extend(policy.arguments.iter().cloned());
+        let mut programs = vec![program.clone()];
+        programs.extend(find_executables(&policy.execute, PROGRAMS.as_ref())?);
+        let places = Places {
+            home: state.home(),
+            temporary: state.temporary(),
+            programs: PROGRAMS.to_owned(),
+        };
+        let EnvironmentDecision { variables, withheld } =
+            decide_environment(self.environment.variables(), &policy.environment, &places);
+        let spec = self.spec(SpecInput {
+            policy: &policy,
+            tree,
+            state,
+            interpreter,
+            programs,
+            program,
+            arguments,
+            environment: variables,
+            working_directory: state.home(),
+        })?;
+        Ok(Prepared { spec, plan, policy, withheld })
+    }
+
+    /// What this machine will enforce of a lock's confinement.
+    ///
+    /// # Errors
+    /// When it can't enforce what is required.
+    pub fn plan(&self, confinement: &Confinement) -> Result<Plan, LaunchError> {
+        Ok(plan(&requirements(confinement)?, &self.probe)?)
+    }
+
+    pub(super) fn spec(&self, input: SpecInput<'_>) -> Result<SandboxSpec, LaunchError> {
+        let policy = input.policy;
+        let plan = self.plan(&policy.confinement())?;
+        let expansion = Expansion {
+            tree: input.tree,
+            home: input.state.home(),
+            temporary: input.state.temporary(),
+            interpreter: input.interpreter,
+        };
+        Ok(SandboxSpec {
+            program: input.program,
+            arguments: input.arguments,
+            environment: input.environment.into_iter().collect(),
+            working_directory: input.working_directory,
+            filesystem: path_rules(policy, &expansion, &input.programs, &self.own_folders())?,
+            network: policy.network.clone(),
+            landlock_abi: plan.landlock_abi,
+            limits: ResourceLimits {
+                memory: policy.limits.memory,
+                processes: policy.limits.processes,
+                open_files: policy.limits.open_files,
+                file_size: policy.limits.file_size,
+            },
+            filters: compile(&syscall_rules(&policy.network)?)?,
+        })
+    }
+
+    fn same_interpreter(
+        &self,
+        name: &ServerName,
+        interpreter: &Interpreter,
+    ) -> Result<(), LaunchError> {
+        let path = PathBuf::from(&interpreter.path);
+        let changed = |reason: String| LaunchError::InterpreterChanged {
+            name: name.clone(),
+            path: path.clone(),
+            reason,
+        };
+        let found = self.file_digests().digest_of(&path).map_err(|error| changed(error.to_string()))?;
+        if found == interpreter.sha256 {
+            return Ok(());
+        }
+        let version = interpreter.version.as_deref().unwrap_or("unknown");
+        Err(changed(format!(
+            "locked: version {version}, {}; found: {found}",
+            interpreter.sha256
+        )))
+    }
+}
+
+/// Manifest and lock must say the same.
+fn agreed(
+    name: &ServerName,
+    server: &Server,
+    locked: &LockedServer,
+    policy: &EffectivePolicy,
+) -> Result<(), LaunchError> {
+    let name = || name.clone();
+    if locked.source != server.source_text {
+        return Err(LaunchError::SourceChanged {
+            name: name(),
+            locked: locked.source.clone(),
+            written: server.source_text.clone(),
+        });
+    }
+    if locked.platform != here() {
+        return Err(LaunchError::OtherPlatform {
+            name: name(),
+            locked: locked.platform.clone(),
+            here: here(),
+        });
+    }
+    if policy.digest() != locked.confinement.policy {
+        return Err(LaunchError::PolicyChanged { name: name() });
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Programs of this machine that a server runs on, and what they say of their version.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::prepare::{Launcher, SpecInput};
+use super::tool::run_tool;
+use super::{LaunchError, StateFolder};
+use crate::config::Server;
+use crate::lockfile::Interpreter;
+use crate::policy::{EffectivePolicy, Runtime};
+use crate::resolve::{find_program, program_kind};
+use crate::sandbox::StepFailure;
+use crate::store::Staging;
+
+/// A program that doesn't tell its version in this time has none.
+const VERSION_TIME: Duration = Duration::from_secs(10);
+const MAX_VERSION_BYTES: usize = 4 << 10;
+
+/// Finds an interpreter by name or path, and records what it is.
+///
+/// It is run once, in the box, without network, to ask for its version.
+///
+/// # Errors
+/// When there is none, or it can't be read.
+pub async fn find_interpreter(
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    wanted: &str,
+    search_path: &OsStr,
+) -> Result<Interpreter, LaunchError> {
+    let path = find_program(wanted, search_path).map_err(|error| LaunchError::Program {
+        program: wanted.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let kind = program_kind(&path);
+    let sha256 = launcher.file_digests().digest_of(&path)?;
+    let version = interpreter_version(launcher, staging, &path, &kind).await?;
+    Ok(Interpreter { kind, path: path.to_string_lossy().into_owned(), version, sha256 })
+}
+
+/// What `PROGRAM --version` prints first, without a leading `v` or name.
+///
+/// # Errors
+/// When the box can't be built; a program that says nothing is fine.
+async fn interpreter_version(
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    path: &Path,
+    kind: &str,
+) -> Result<Option<String>, LaunchError> {
+    let runtime = Runtime::of_interpreter(Some(kind));
+    if runtime == Runtime::Native {
+        return Ok(None);
+    }
+    let state = StateFolder::create(staging.path().join("version"))?;
+    let policy = EffectivePolicy::resolve(&Server::bare(), runtime, &launcher.own_folders())?;
+    let spec = launcher.spec(SpecInput {
+        policy: &policy,
+        tree: state.home(),
+        state: &state,
+        interpreter: Some(path.to_owned()),
+        programs: vec![path.to_owned()],
+        program: path.to_owned(),
+        arguments: vec![kind.to_owned(), "--version".to_owned()],
+        environment: BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]),
+        working_directory: state.home(),
+    })?;
+    let output = run_tool(&spec, VERSION_TIME, MAX_VERSION_BYTES).await?;
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .split_whitespace()
+        .find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))
+        .map(|word| word.trim_start_matches('v').to_owned()))
+}
+
+/// The programs that the manifest's `exec` names, each resolved.
+///
+/// # Errors
+/// When one is not on the search path.
+pub(super) fn find_executables(
+    names: &[String],
+    search_path: &OsStr,
+) -> Result<Vec<PathBuf>, LaunchError> {
+    names
+        .iter()
+        .map(|name| {
+            find_program(name, search_path).map_err(|error| LaunchError::Program {
+                program: name.clone(),
+                reason: error.to_string(),
+            })
+        })
+        .collect()
+}
+
+/// Builds a box and runs the smallest real program in it, this one, which must then be able to
+/// start and must see itself confined.
+///
+/// # Errors
+/// The step that failed.
+pub async fn try_box(
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    policy: &EffectivePolicy,
+) -> Result<(), LaunchError> {
+    let program = std::env::current_exe()?;
+    let state = StateFolder::create(staging.path().join("box"))?;
+    let spec = launcher.spec(SpecInput {
+        policy,
+        tree: state.home(),
+        state: &state,
+        interpreter: None,
+        programs: vec![program.clone()],
+        program,
+        arguments: vec!["pinfold".to_owned(), "--version".to_owned()],
+        environment: BTreeMap::new(),
+        working_directory: state.home(),
+    })?;
+    let output = run_tool(&spec, VERSION_TIME, MAX_VERSION_BYTES).await?;
+    if output.code == Some(0) && output.stdout.starts_with(b"pinfold ") {
+        Ok(())
+    } else {
+        let message = format!(
+            "a program did not run in the box (code {:?}): {}",
+            output.code,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Err(LaunchError::Sandbox(StepFailure { step: "execute".to_owned(), message }))
+    }
+}

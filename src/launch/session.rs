@@ -1,0 +1,157 @@
+//! One session from the first line to the last process: relay, and the ladder that ends it.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::ChildStderr;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::spawn::Monitor;
+use super::{LaunchError, Running};
+use crate::relay::{
+    End, Event, Introspection, LineSink, Pump, Session, SessionPolicy, StderrTail, drain_stderr,
+    introspect,
+};
+
+/// After the client closed: time for answers under way, and for the server to end by itself.
+const CLOSING_TIME: Duration = Duration::from_millis(800);
+/// After SIGTERM. Together with the above less than the 2 s after which clients send SIGTERM to us.
+const TERMINATION_TIME: Duration = Duration::from_millis(500);
+/// For a server that has closed its output: time to end and leave its exit code.
+const LAST_BREATH: Duration = Duration::from_millis(500);
+/// For telling the client that no answer will come.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// After which a server that is asked for its tools is given up.
+const LEARNING_TIME: Duration = Duration::from_secs(60);
+/// Events that are said aloud; a hostile server could make millions.
+const MAX_SPOKEN_EVENTS: u32 = 100;
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The client closed its side.
+    ClientClosed,
+    /// The server ended by itself, with this code (128 and the number for a signal). Its last
+    /// lines of standard error are there when the code is not 0.
+    ServerEnded { code: i32, last_words: Vec<String> },
+    /// We were asked to stop, by this signal.
+    Stopped { signal: i32 },
+}
+
+/// Relays between the client and a running server until one of them, or `stop`, ends it; then
+/// ends every process of the session. `stop` yields the number of the signal that asked for it.
+///
+/// # Errors
+/// When reading from either side fails.
+pub async fn serve(
+    running: Running,
+    client_in: impl AsyncRead + Unpin,
+    client_out: impl AsyncWrite + Unpin,
+    policy: SessionPolicy,
+    log: impl LineSink + Send + 'static,
+    stop: impl Future<Output = i32>,
+) -> Result<SessionEnd, LaunchError> {
+    let Running { mut monitor, stdin, stdout, stderr } = running;
+    let tail = StderrTail::default();
+    let draining = keep_draining(stderr, log, tail.clone());
+    let mut spoken = 0;
+    let events = |event: &Event| speak(event, &mut spoken);
+    let mut pump = Pump::new(client_in, client_out, stdin, stdout, Session::new(policy), events);
+    let first = tokio::select! {
+        end = pump.run_until_client_closes() => Ok(end),
+        signal = stop => Err(signal),
+    };
+    let last = match first {
+        Err(signal) => {
+            end(&mut monitor).await?;
+            return Ok(SessionEnd::Stopped { signal });
+        }
+        Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
+        Ok(end) => end,
+    };
+    match last {
+        End::ServerClosed => {
+            let code = match timeout(LAST_BREATH, monitor.ended()).await {
+                Ok(code) => code?,
+                Err(_) => {
+                    end(&mut monitor).await?;
+                    return Ok(SessionEnd::ClientClosed);
+                }
+            };
+            // Whoever still holds the pipe has been ended; now it can be read to its end.
+            let _ = timeout(LAST_BREATH, draining).await;
+            let message = format!("the server ended unexpectedly (exit code {code})");
+            let _ = pump.answer_outstanding(&message, Instant::now() + FAREWELL_TIME).await;
+            let last_words = if code == 0 { Vec::new() } else { tail.lines() };
+            Ok(SessionEnd::ServerEnded { code, last_words })
+        }
+        End::Failed(error) => {
+            end(&mut monitor).await?;
+            Err(error.into())
+        }
+        End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
+            end(&mut monitor).await?;
+            Ok(SessionEnd::ClientClosed)
+        }
+    }
+}
+
+/// Asks a running server what it is and which tools it has, then ends it.
+///
+/// # Errors
+/// When it doesn't answer as an MCP server; the message holds its last words.
+pub async fn learn(
+    running: Running,
+    log: impl LineSink + Send + 'static,
+) -> Result<Introspection, LaunchError> {
+    let Running { mut monitor, stdin, stdout, stderr } = running;
+    let tail = StderrTail::default();
+    let draining = keep_draining(stderr, log, tail.clone());
+    let learned = introspect(stdin, stdout, LEARNING_TIME).await;
+    end(&mut monitor).await?;
+    let _ = timeout(LAST_BREATH, draining).await;
+    learned.map_err(|source| LaunchError::Learn { source, last_words: last_words(&tail) })
+}
+
+fn last_words(tail: &StderrTail) -> String {
+    let lines = tail.lines();
+    if lines.is_empty() {
+        return "it wrote nothing to standard error".to_owned();
+    }
+    format!("the last lines of its standard error:\n  {}", lines.join("\n  "))
+}
+
+fn keep_draining(
+    stderr: ChildStderr,
+    log: impl LineSink + Send + 'static,
+    tail: StderrTail,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let report = drain_stderr(stderr, log, &tail).await;
+        if let Some(error) = report.sink_error {
+            tracing::warn!("the server's standard error could not be kept: {error}");
+        }
+    })
+}
+
+fn speak(event: &Event, spoken: &mut u32) {
+    *spoken = spoken.saturating_add(1);
+    if *spoken <= MAX_SPOKEN_EVENTS {
+        tracing::warn!("{event}");
+    } else if *spoken == MAX_SPOKEN_EVENTS + 1 {
+        tracing::warn!("further events of this session are not shown");
+    }
+}
+
+/// SIGTERM to all, then SIGKILL to all; returns when none is left.
+pub(super) async fn end(monitor: &mut Monitor) -> io::Result<i32> {
+    monitor.terminate();
+    if let Ok(code) = timeout(TERMINATION_TIME, monitor.ended()).await {
+        return code;
+    }
+    monitor.kill();
+    monitor.ended().await
+}

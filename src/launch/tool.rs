@@ -1,0 +1,51 @@
+//! Running a program in the box to its end, its output kept: npm, and `--version`.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::spawn::{Running, spawn};
+use super::LaunchError;
+use crate::sandbox::SandboxSpec;
+
+/// What a tool left behind.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ToolOutput {
+    /// `None` when it was ended because it took too long.
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// Runs `spec` with an empty standard input. Of each stream the first `max_bytes` are kept; the
+/// rest is read and dropped, so that the tool can't block on a full pipe.
+pub(super) async fn run_tool(
+    spec: &SandboxSpec,
+    patience: Duration,
+    max_bytes: usize,
+) -> Result<ToolOutput, LaunchError> {
+    let Running { mut monitor, stdin, stdout: mut out, stderr: mut err } = spawn(spec).await?;
+    drop(stdin);
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let finished = tokio::time::timeout(patience, async {
+        tokio::join!(
+            collect(&mut out, &mut stdout, max_bytes),
+            collect(&mut err, &mut stderr, max_bytes)
+        )
+    })
+    .await
+    .is_ok();
+    if !finished {
+        monitor.kill();
+    }
+    let code = monitor.ended().await?;
+    Ok(ToolOutput { code: finished.then_some(code), stdout, stderr })
+}
+
+async fn collect(stream: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, max_bytes: usize) {
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+        let room = max_bytes.saturating_sub(into.len());
+        into.extend_from_slice(&buffer[..count.min(room)]);
+    }
+}

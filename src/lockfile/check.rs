@@ -1,0 +1,207 @@
+//! Which values a lock may hold. Pure; used when a lock is read and before one is written.
+//!
+//! Names and digests need no check here: their types can't hold a bad one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::error::FieldProblem;
+use super::printable::is_hidden;
+use super::types::{Artifact, Behaviour, Confinement, Interpreter, Lock, LockedServer, ServerName};
+
+/// The word that records that something was not there. A real value can't be spelled like it.
+pub(super) const ABSENT: &str = "absent";
+
+/// Longest text or path of a lock, in bytes. The kernel's `PATH_MAX` is 4096.
+const MAX_TEXT_BYTES: usize = 4096;
+
+/// Where in the lock, and what is wrong there.
+pub(super) type Refusal = (String, FieldProblem);
+
+pub(super) fn check(lock: &Lock) -> Result<(), Refusal> {
+    lock.servers
+        .iter()
+        .try_for_each(|(name, server)| check_server(name, server))
+}
+
+fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal> {
+    let at = |field: &str| format!("servers.{name}.{field}");
+    let in_field = |field: &'static str| move |problem| (at(field), problem);
+    text(&server.source).map_err(in_field("source"))?;
+    optional_text(server.version.as_deref()).map_err(in_field("version"))?;
+    time(&server.locked_at).map_err(in_field("locked_at"))?;
+    text(&server.platform).map_err(in_field("platform"))?;
+    if let Some(interpreter) = &server.interpreter {
+        check_interpreter(interpreter)
+            .map_err(|(field, problem)| (at(&format!("interpreter.{field}")), problem))?;
+    }
+    tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
+    for (index, artifact) in server.artifacts.iter().enumerate() {
+        check_artifact(artifact)
+            .map_err(|(field, problem)| (at(&format!("artifacts[{index}].{field}")), problem))?;
+    }
+    sorted(
+        server
+            .artifacts
+            .iter()
+            .map(|artifact| artifact.path.as_str()),
+    )
+    .map_err(in_field("artifacts"))?;
+    check_behaviour(&server.behaviour).map_err(in_field("behaviour.protocol"))?;
+    check_confinement(&server.confinement).map_err(in_field("box.layers"))
+}
+
+fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, FieldProblem)> {
+    text(&interpreter.kind).map_err(|problem| ("kind", problem))?;
+    program_path(&interpreter.path).map_err(|problem| ("path", problem))?;
+    optional_text(interpreter.version.as_deref()).map_err(|problem| ("version", problem))
+}
+
+fn check_artifact(artifact: &Artifact) -> Result<(), (&'static str, FieldProblem)> {
+    text(&artifact.name).map_err(|problem| ("name", problem))?;
+    text(&artifact.version).map_err(|problem| ("version", problem))?;
+    tree_path(&artifact.path).map_err(|problem| ("path", problem))?;
+    text(&artifact.url).map_err(|problem| ("url", problem))?;
+    integrity(&artifact.integrity).map_err(|problem| ("integrity", problem))?;
+    artifact
+        .published
+        .as_deref()
+        .map_or(Ok(()), time)
+        .map_err(|problem| ("published", problem))?;
+    recorded_text(artifact.signature.as_deref()).map_err(|problem| ("signature", problem))?;
+    recorded_text(artifact.provenance.as_deref()).map_err(|problem| ("provenance", problem))
+}
+
+fn check_behaviour(behaviour: &Behaviour) -> Result<(), FieldProblem> {
+    text(&behaviour.protocol)
+}
+
+fn check_confinement(confinement: &Confinement) -> Result<(), FieldProblem> {
+    confinement
+        .layers
+        .iter()
+        .try_for_each(|layer| text(layer))?;
+    sorted(confinement.layers.iter().map(String::as_str))
+}
+
+/// Text that is shown to people: no control or invisible direction-changing characters,
+/// so that a lock can't paint something else on the reviewer's terminal.
+fn text(value: &str) -> Result<(), FieldProblem> {
+    let refuse = |reason| {
+        Err(FieldProblem::Text {
+            value: value.to_owned(),
+            reason,
+        })
+    };
+    if value.is_empty() {
+        return refuse("it is empty");
+    }
+    if value.len() > MAX_TEXT_BYTES {
+        // The value itself is left out: it may be megabytes long.
+        return Err(FieldProblem::Text {
+            value: String::new(),
+            reason: "it is longer than 4096 bytes",
+        });
+    }
+    if value.chars().any(is_hidden) {
+        return refuse("it holds a control or invisible character");
+    }
+    Ok(())
+}
+
+fn optional_text(value: Option<&str>) -> Result<(), FieldProblem> {
+    value.map_or(Ok(()), text)
+}
+
+fn recorded_text(value: Option<&str>) -> Result<(), FieldProblem> {
+    match value {
+        Some(ABSENT) => Err(FieldProblem::Text {
+            value: ABSENT.to_owned(),
+            reason: "this word records that there is none",
+        }),
+        other => optional_text(other),
+    }
+}
+
+fn tree_path(value: &str) -> Result<(), FieldProblem> {
+    let refuse = |reason| {
+        Err(FieldProblem::TreePath {
+            value: value.to_owned(),
+            reason,
+        })
+    };
+    text(value)?;
+    if value.starts_with('/') {
+        return refuse("it is absolute");
+    }
+    if value.contains('\\') {
+        return refuse("components are separated by `/`");
+    }
+    components(value).or_else(refuse)
+}
+
+fn program_path(value: &str) -> Result<(), FieldProblem> {
+    let refuse = |reason| {
+        Err(FieldProblem::ProgramPath {
+            value: value.to_owned(),
+            reason,
+        })
+    };
+    text(value)?;
+    match value.strip_prefix('/') {
+        Some(rest) => components(rest).or_else(refuse),
+        None => refuse("it is relative"),
+    }
+}
+
+fn components(value: &str) -> Result<(), &'static str> {
+    for component in value.split('/') {
+        match component {
+            "" => return Err("it has an empty component"),
+            "." => return Err("it has a `.` component"),
+            ".." => return Err("it has a `..` component"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// One algorithm only: the registry publishes sha512, and weaker ones must not slip in.
+fn integrity(value: &str) -> Result<(), FieldProblem> {
+    let decoded = value
+        .strip_prefix("sha512-")
+        .and_then(|text| BASE64.decode(text).ok());
+    match decoded {
+        Some(bytes) if bytes.len() == 64 => Ok(()),
+        _ => Err(FieldProblem::Integrity {
+            value: shortened(value),
+        }),
+    }
+}
+
+fn time(value: &str) -> Result<(), FieldProblem> {
+    match humantime::parse_rfc3339(value) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(FieldProblem::Time {
+            value: shortened(value),
+        }),
+    }
+}
+
+fn shortened(value: &str) -> String {
+    value.chars().take(120).collect()
+}
+
+fn sorted<'a>(values: impl Iterator<Item = &'a str>) -> Result<(), FieldProblem> {
+    let mut before: Option<&str> = None;
+    for value in values {
+        if let Some(first) = before.filter(|first| *first >= value) {
+            return Err(FieldProblem::Order {
+                first: first.to_owned(),
+                second: value.to_owned(),
+            });
+        }
+        before = Some(value);
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What can go wrong with the lock, one variant per failing step.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::guarded::GuardedReadError;
+use super::types::NameError;
+
+/// Why the lock could not be read, written or reserved.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("there is no lock at `{}`, so nothing has been agreed yet; `pinfold lock` makes one", path.display())]
+    Missing { path: PathBuf },
+    #[error(transparent)]
+    Read(GuardedReadError),
+    #[error("the lock `{}` is not UTF-8 (byte {offset}); restore it from version control or run `pinfold lock`", path.display())]
+    NotUtf8 { path: PathBuf, offset: usize },
+    #[error("the lock `{}` is damaged at line {line}, column {column}: {message}; restore it from version control or run `pinfold lock`", path.display())]
+    Json {
+        path: PathBuf,
+        line: usize,
+        column: usize,
+        message: String,
+    },
+    #[error("the lock `{}` has lockfile_version {found} and this pinfold reads version 1 only: a newer pinfold wrote it; upgrade pinfold to use it", path.display())]
+    UnknownVersion { path: PathBuf, found: u64 },
+    #[error("the lock `{}` is not valid: `{location}`: {problem}; restore it from version control or run `pinfold lock`", path.display())]
+    Invalid {
+        path: PathBuf,
+        location: String,
+        problem: FieldProblem,
+    },
+    #[error("the lock `{}` could not be written; what was there before is unchanged", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("the write lock `{}` could not be opened; check that its folder exists and is writable", path.display())]
+    WriteLock { path: PathBuf, source: io::Error },
+    #[error("waited {} ms for `{}`, which {} holds; let that pinfold finish, then run the command again", waited.as_millis(), path.display(), holder_text(*holder))]
+    Busy {
+        path: PathBuf,
+        holder: Option<u32>,
+        waited: Duration,
+    },
+}
+
+/// What is wrong with one value of a lock.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldProblem {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error("{value:?} is not a path inside the tree: {reason}")]
+    TreePath { value: String, reason: &'static str },
+    #[error("{value:?} is not the absolute path of a program: {reason}")]
+    ProgramPath { value: String, reason: &'static str },
+    #[error("{value:?} is not an integrity: expected `sha512-` and the base64 of 64 bytes")]
+    Integrity { value: String },
+    #[error("{value:?} is not a time: expected RFC 3339 in UTC, such as `2026-11-20T12:00:00Z`")]
+    Time { value: String },
+    #[error("{second:?} follows {first:?}: the list must be sorted and hold each entry once")]
+    Order { first: String, second: String },
+    #[error("{value:?} can't stand here: {reason}")]
+    Text { value: String, reason: &'static str },
+}
+
+fn holder_text(holder: Option<u32>) -> String {
+    match holder {
+        Some(pid) => format!("process {pid} (probably another `pinfold`)"),
+        None => "another process".to_owned(),
+    }
+}

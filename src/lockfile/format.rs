@@ -1,0 +1,232 @@
+//! Reading JSON format v1 of the lock. No I/O; `lockfile/FORMAT.md` describes it for people.
+//!
+//! Strict: unknown, missing and repeated keys are refused, and so is every value
+//! that `check.rs` does not know to be harmless. Writing is in `layout.rs`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::check::{self, ABSENT, Refusal};
+use super::error::LockError;
+use super::printable::printable;
+use super::strict::{Object, UniqueMap, VersionOnly, required};
+use super::types::{
+    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
+    ServerName, ToolName,
+};
+
+/// The only `lockfile_version` that this program reads and writes.
+pub const LOCKFILE_VERSION: u64 = 1;
+
+/// Reads format v1. `path` is only for messages.
+///
+/// The version is judged before anything else, so that the lock of a newer
+/// pinfold is called that and not "damaged".
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Lock, LockError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| LockError::NotUtf8 {
+        path: path.to_owned(),
+        offset: error.valid_up_to(),
+    })?;
+    let damaged = |source: serde_json::Error| LockError::Json {
+        path: path.to_owned(),
+        line: source.line(),
+        column: source.column(),
+        message: printable_message(&source),
+    };
+    let VersionOnly(found) = serde_json::from_str(text).map_err(damaged)?;
+    if found != LOCKFILE_VERSION {
+        return Err(LockError::UnknownVersion {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    let Object(raw) = serde_json::from_str::<Object<RawLock>>(text).map_err(damaged)?;
+    let invalid = |(location, problem): Refusal| LockError::Invalid {
+        path: path.to_owned(),
+        location,
+        problem,
+    };
+    let lock = raw.into_lock().map_err(invalid)?;
+    check::check(&lock).map_err(invalid)?;
+    Ok(lock)
+}
+
+/// Serde repeats unknown keys as they are; escaped, they can't command a terminal.
+/// The position at the end is cut off because the error has it in fields of its own.
+fn printable_message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let message = text.strip_suffix(&position).unwrap_or(&text);
+    printable(message, 300)
+}
+
+// The file's shape in serde's words; converted to the domain types below.
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLock {
+    #[serde(rename = "lockfile_version")]
+    _lockfile_version: u64,
+    servers: UniqueMap<Object<RawServer>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawServer {
+    source: String,
+    #[serde(deserialize_with = "required")]
+    version: Option<String>,
+    locked_at: String,
+    platform: String,
+    #[serde(deserialize_with = "required")]
+    interpreter: Option<Object<RawInterpreter>>,
+    entry_point: String,
+    tree: String,
+    artifacts: Vec<Object<RawArtifact>>,
+    behaviour: Object<RawBehaviour>,
+    #[serde(rename = "box")]
+    confinement: Object<RawConfinement>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawInterpreter {
+    kind: String,
+    path: String,
+    #[serde(deserialize_with = "required")]
+    version: Option<String>,
+    sha256: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawArtifact {
+    name: String,
+    version: String,
+    path: String,
+    url: String,
+    integrity: String,
+    sha256: String,
+    size: u64,
+    #[serde(deserialize_with = "required")]
+    published: Option<String>,
+    install_script: bool,
+    signature: String,
+    provenance: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBehaviour {
+    protocol: String,
+    instructions: String,
+    tools: UniqueMap<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfinement {
+    policy: String,
+    landlock_abi: u32,
+    layers: Vec<String>,
+}
+
+impl RawLock {
+    fn into_lock(self) -> Result<Lock, Refusal> {
+        let mut servers = BTreeMap::new();
+        for (text, Object(raw)) in self.servers.0 {
+            let name: ServerName = text
+                .parse()
+                .map_err(|error: NameError| ("servers".to_owned(), error.into()))?;
+            let server = raw
+                .into_server()
+                .map_err(|(field, problem)| (format!("servers.{name}.{field}"), problem))?;
+            servers.insert(name, server);
+        }
+        Ok(Lock { servers })
+    }
+}
+
+impl RawServer {
+    fn into_server(self) -> Result<LockedServer, Refusal> {
+        let interpreter = match self.interpreter {
+            None => None,
+            Some(Object(raw)) => Some(Interpreter {
+                sha256: parse_digest(&raw.sha256, || "interpreter.sha256".to_owned())?,
+                kind: raw.kind,
+                path: raw.path,
+                version: raw.version,
+            }),
+        };
+        let artifacts = self.artifacts.into_iter().enumerate();
+        Ok(LockedServer {
+            tree: parse_digest(&self.tree, || "tree".to_owned())?,
+            interpreter,
+            artifacts: artifacts
+                .map(|(index, Object(raw))| raw.into_artifact(index))
+                .collect::<Result<_, _>>()?,
+            behaviour: self.behaviour.0.into_behaviour()?,
+            confinement: Confinement {
+                policy: parse_digest(&self.confinement.0.policy, || "box.policy".to_owned())?,
+                landlock_abi: self.confinement.0.landlock_abi,
+                layers: self.confinement.0.layers,
+            },
+            source: self.source,
+            version: self.version,
+            locked_at: self.locked_at,
+            platform: self.platform,
+            entry_point: self.entry_point,
+        })
+    }
+}
+
+impl RawArtifact {
+    fn into_artifact(self, index: usize) -> Result<Artifact, Refusal> {
+        Ok(Artifact {
+            sha256: parse_digest(&self.sha256, || format!("artifacts[{index}].sha256"))?,
+            name: self.name,
+            version: self.version,
+            path: self.path,
+            url: self.url,
+            integrity: self.integrity,
+            size: self.size,
+            published: self.published,
+            install_script: self.install_script,
+            signature: unless_absent(self.signature),
+            provenance: unless_absent(self.provenance),
+        })
+    }
+}
+
+impl RawBehaviour {
+    fn into_behaviour(self) -> Result<Behaviour, Refusal> {
+        let instructions = unless_absent(self.instructions)
+            .map(|text| parse_digest(&text, || "behaviour.instructions".to_owned()))
+            .transpose()?;
+        let mut tools = BTreeMap::new();
+        for (name, text) in self.tools.0 {
+            let tool: ToolName = name
+                .parse()
+                .map_err(|error: NameError| ("behaviour.tools".to_owned(), error.into()))?;
+            let digest = parse_digest(&text, || format!("behaviour.tools.{tool}"))?;
+            tools.insert(tool, digest);
+        }
+        Ok(Behaviour {
+            protocol: self.protocol,
+            instructions,
+            tools,
+        })
+    }
+}
+
+fn parse_digest(text: &str, location: impl FnOnce() -> String) -> Result<Digest, Refusal> {
+    text.parse()
+        .map_err(|error: NameError| (location(), error.into()))
+}
+
+fn unless_absent(text: String) -> Option<String> {
+    Some(text).filter(|text| text != ABSENT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The canonical text of a lock: a fixed layout of our own, so that one artifact is
+//! one line and a diff of two locks can be read. Reading is in `format.rs`.
+
+use super::check::ABSENT;
+use super::format::LOCKFILE_VERSION;
+use super::types::{
+    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName,
+};
+
+/// The lock in its canonical text form: equal locks give equal bytes.
+pub fn serialise(lock: &Lock) -> String {
+    let mut out = format!("{{\n  \"lockfile_version\": {LOCKFILE_VERSION},\n  \"servers\": {{");
+    for (index, (name, server)) in lock.servers.iter().enumerate() {
+        out.push_str(if index == 0 { "\n" } else { ",\n" });
+        write_server(&mut out, name, server);
+    }
+    out.push_str(if lock.servers.is_empty() {
+        "}\n}\n"
+    } else {
+        "\n  }\n}\n"
+    });
+    out
+}
+
+/// The sha256 of the canonical text form: what `pinfold trust` remembers of a lock.
+pub fn digest(lock: &Lock) -> Digest {
+    Digest::of(serialise(lock).as_bytes())
+}
+
+fn write_server(out: &mut String, name: &ServerName, server: &LockedServer) {
+    let fields = [
+        ("source", quote(&server.source)),
+        ("version", quote_or_null(server.version.as_deref())),
+        ("locked_at", quote(&server.locked_at)),
+        ("platform", quote(&server.platform)),
+        ("interpreter", interpreter_text(server.interpreter.as_ref())),
+        ("entry_point", quote(&server.entry_point)),
+        ("tree", quote(&server.tree.to_string())),
+        ("artifacts", artifacts_text(&server.artifacts)),
+        ("behaviour", behaviour_text(&server.behaviour)),
+        ("box", confinement_text(&server.confinement)),
+    ];
+    let lines = fields.map(|(key, value)| format!("      \"{key}\": {value}"));
+    out.push_str(&format!(
+        "    {}: {{\n{}\n    }}",
+        quote(name.as_str()),
+        lines.join(",\n")
+    ));
+}
+
+fn interpreter_text(interpreter: Option<&Interpreter>) -> String {
+    let Some(interpreter) = interpreter else {
+        return "null".to_owned();
+    };
+    format!(
+        "{{\n        \"kind\": {},\n        \"path\": {},\n        \"version\": {},\n        \"sha256\": {}\n      }}",
+        quote(&interpreter.kind),
+        quote(&interpreter.path),
+        quote_or_null(interpreter.version.as_deref()),
+        quote(&interpreter.sha256.to_string()),
+    )
+}
+
+fn artifacts_text(artifacts: &[Artifact]) -> String {
+    let lines: Vec<String> = artifacts.iter().map(artifact_line).collect();
+    block('[', ']', &lines, 6)
+}
+
+fn artifact_line(artifact: &Artifact) -> String {
+    format!(
+        "{{\"name\": {}, \"version\": {}, \"path\": {}, \"url\": {}, \"integrity\": {}, \"sha256\": {}, \"size\": {}, \"published\": {}, \"install_script\": {}, \"signature\": {}, \"provenance\": {}}}",
+        quote(&artifact.name),
+        quote(&artifact.version),
+        quote(&artifact.path),
+        quote(&artifact.url),
+        quote(&artifact.integrity),
+        quote(&artifact.sha256.to_string()),
+        artifact.size,
+        quote_or_null(artifact.published.as_deref()),
+        artifact.install_script,
+        quote(artifact.signature.as_deref().unwrap_or(ABSENT)),
+        quote(artifact.provenance.as_deref().unwrap_or(ABSENT)),
+    )
+}
+
+fn behaviour_text(behaviour: &Behaviour) -> String {
+    let instructions = behaviour.instructions.map(|digest| digest.to_string());
+    let tools: Vec<String> = behaviour
+        .tools
+        .iter()
+        .map(|(tool, digest)| format!("{}: {}", quote(tool.as_str()), quote(&digest.to_string())))
+        .collect();
+    format!(
+        "{{\n        \"protocol\": {},\n        \"instructions\": {},\n        \"tools\": {}\n      }}",
+        quote(&behaviour.protocol),
+        quote(instructions.as_deref().unwrap_or(ABSENT)),
+        block('{', '}', &tools, 8),
+    )
+}
+
+fn confinement_text(confinement: &Confinement) -> String {
+    let layers: Vec<String> = confinement
+        .layers
+        .iter()
+        .map(|layer| quote(layer))
+        .collect();
+    format!(
+        "{{\n        \"policy\": {},\n        \"landlock_abi\": {},\n        \"layers\": [{}]\n      }}",
+        quote(&confinement.policy.to_string()),
+        confinement.landlock_abi,
+        layers.join(", "),
+    )
+}
+
+/// One line per entry between brackets; `indent` is that of the line that opens the block.
+fn block(open: char, close: char, lines: &[String], indent: usize) -> String {
+    if lines.is_empty() {
+        return format!("{open}{close}");
+    }
+    let margin = " ".repeat(indent);
+    let separator = format!(",\n{margin}  ");
+    format!(
+        "{open}\n{margin}  {}\n{margin}{close}",
+        lines.join(&separator)
+    )
+}
+
+fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn quote_or_null(text: Option<&str>) -> String {
+    text.map_or_else(|| "null".to_owned(), quote)
+}

@@ -1,0 +1,117 @@
+//! Which variables a server gets, and which ones the client tried to pass in vain.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use crate::config::EnvValue;
+
+/// Variables that pass from the client when it has them: language, time zone, terminal, user.
+const PASSED: &[&str] = &["LANG", "LC_ALL", "LOGNAME", "TERM", "TZ", "USER"];
+
+/// Variables that pinfold sets itself.
+const OURS: &[&str] = &["HOME", "PATH", "TMPDIR"];
+
+/// Where the server's own folders are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    pub home: PathBuf,
+    pub temporary: PathBuf,
+    /// Search path for programs; of our making, never the client's.
+    pub programs: String,
+}
+
+/// The environment that was decided.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvironmentDecision {
+    /// The whole environment of the server, sorted.
+    pub variables: BTreeMap<String, String>,
+    /// Names, never values, of what the client passed and the server doesn't get.
+    pub withheld: Vec<String>,
+}
+
+/// Decides from the client's environment and the manifest's `env`.
+///
+/// Variables whose value is not UTF-8 are withheld.
+pub fn decide_environment(
+    client: &BTreeMap<OsString, OsString>,
+    manifest: &BTreeMap<String, EnvValue>,
+    places: &Places,
+) -> EnvironmentDecision {
+    let mut variables = BTreeMap::new();
+    let from_client =
+        |name: &str| client.get(OsStr::new(name)).and_then(|value| value.to_str()).map(str::to_owned);
+    for name in PASSED {
+        if let Some(value) = from_client(name) {
+            variables.insert((*name).to_owned(), value);
+        }
+    }
+    for (name, value) in manifest {
+        let value = match value {
+            EnvValue::Literal(text) => Some(text.clone()),
+            EnvValue::FromClient { name } => from_client(name),
+        };
+        if let Some(value) = value {
+            variables.insert(name.clone(), value);
+        }
+    }
+    // Last, so that nothing above can change them.
+    variables.insert("HOME".into(), places.home.to_string_lossy().into_owned());
+    variables.insert("TMPDIR".into(), places.temporary.to_string_lossy().into_owned());
+    variables.insert("PATH".into(), places.programs.clone());
+
+    let asked_for = |name: &str| {
+        manifest.values().any(|value| matches!(value, EnvValue::FromClient { name: from } if from == name))
+    };
+    let withheld = client
+        .keys()
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| {
+            !OURS.contains(&name.as_str()) && !variables.contains_key(name) && !asked_for(name)
+        })
+        .collect();
+    EnvironmentDecision { variables, withheld }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn places() -> Places {
+        Places { home: "/s/home".into(), temporary: "/s/tmp".into(), programs: "/usr/bin".into() }
+    }
+
+    #[test]
+    fn only_the_short_list_passes_and_the_rest_is_named() {
+        let client = client(&[
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("LANG", "de_DE.UTF-8"),
+            ("HOME", "/home/me"),
+            ("LD_PRELOAD", "/tmp/evil.so"),
+        ]);
+        let decision = decide_environment(&client, &BTreeMap::new(), &places());
+        assert_eq!(decision.variables["LANG"], "de_DE.UTF-8");
+        assert_eq!(decision.variables["HOME"], "/s/home");
+        assert_eq!(decision.variables.len(), 4);
+        assert_eq!(decision.withheld, ["AWS_SECRET_ACCESS_KEY", "LD_PRELOAD"]);
+    }
+
+    #[test]
+    fn the_manifest_adds_values_and_names_that_pass() {
+        let manifest = BTreeMap::from([
+            ("LEVEL".to_owned(), EnvValue::Literal("info".into())),
+            ("TOKEN".to_owned(), EnvValue::FromClient { name: "MY_TOKEN".into() }),
+            ("ABSENT".to_owned(), EnvValue::FromClient { name: "NOWHERE".into() }),
+        ]);
+        let decision = decide_environment(&client(&[("MY_TOKEN", "t")]), &manifest, &places());
+        assert_eq!(decision.variables["LEVEL"], "info");
+        assert_eq!(decision.variables["TOKEN"], "t");
+        assert!(!decision.variables.contains_key("ABSENT"));
+        assert!(decision.withheld.is_empty());
+    }
+}

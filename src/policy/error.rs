@@ -1,0 +1,24 @@
+//! What can be wrong with a policy.
+
+use std::path::PathBuf;
+
+use super::PROFILES;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    #[error("there is no profile `{name}`; there are: {}", known())]
+    UnknownProfile { name: String },
+    #[error("the built-in file {file} is not valid, which is a bug of pinfold: {message}")]
+    BuiltIn { file: &'static str, message: String },
+    #[error(
+        "`{}` can't be granted: it is the root folder or holds pinfold's own files, and a server that could write those could change its own rights",
+        path.display()
+    )]
+    ForbiddenGrant { path: PathBuf },
+    #[error("the lock names the layer `{name}`, which this version of pinfold doesn't know")]
+    UnknownLayer { name: String },
+}
+
+fn known() -> String {
+    PROFILES.join(", ")
+}

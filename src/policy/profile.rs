@@ -1,0 +1,189 @@
+//! The built-in profiles: commented data in `profiles/`, embedded here.
+
+use serde::Deserialize;
+
+use super::PolicyError;
+use crate::sandbox::Network;
+
+/// The profiles that a manifest can name.
+pub const PROFILES: &[&str] = &["offline", "web"];
+
+/// What the server's code runs on; decides which runtime part is added to the profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    Node,
+    Python,
+    /// A compiled program, or an interpreter without a part of its own.
+    Native,
+}
+
+impl Runtime {
+    /// The runtime for the lock's interpreter kind.
+    pub fn of_interpreter(kind: Option<&str>) -> Self {
+        match kind {
+            Some("node") => Self::Node,
+            Some("python") => Self::Python,
+            _ => Self::Native,
+        }
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Python => "python",
+            Self::Native => "native",
+        }
+    }
+}
+
+/// One file of `profiles/`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    pub summary: String,
+    #[serde(default)]
+    network: NetworkText,
+    /// What this profile can't limit yet, in words for a person.
+    #[serde(default)]
+    pub limitations: Vec<String>,
+    /// Folders whose shared objects may load further shared libraries.
+    #[serde(default)]
+    pub libraries_of: Vec<String>,
+    #[serde(default)]
+    pub read: Vec<PathText>,
+    #[serde(default)]
+    pub write: Vec<PathText>,
+    #[serde(default)]
+    pub device: Vec<PathText>,
+    #[serde(default)]
+    pub limits: LimitsText,
+}
+
+/// A path template and who needs it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathText {
+    pub path: String,
+    pub why: String,
+}
+
+/// Limits as written, for example `"8GiB"`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsText {
+    pub memory: Option<String>,
+    pub open_files: Option<u64>,
+    pub file_size: Option<String>,
+    pub processes: Option<u64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum NetworkText {
+    Off(Off),
+    Ports(Vec<u16>),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Off {
+    Off,
+}
+
+impl Default for NetworkText {
+    fn default() -> Self {
+        Self::Off(Off::Off)
+    }
+}
+
+impl Profile {
+    /// What every server gets.
+    pub fn base() -> Result<Self, PolicyError> {
+        parse("profiles/base.toml", include_str!("../../profiles/base.toml"))
+    }
+
+    /// A profile that a manifest can name.
+    ///
+    /// # Errors
+    /// When there is no such profile.
+    pub fn named(name: &str) -> Result<Self, PolicyError> {
+        match name {
+            "offline" => {
+                parse("profiles/offline.toml", include_str!("../../profiles/offline.toml"))
+            }
+            "web" => parse("profiles/web.toml", include_str!("../../profiles/web.toml")),
+            _ => Err(PolicyError::UnknownProfile { name: name.to_owned() }),
+        }
+    }
+
+    /// npm, while it resolves a closure; no manifest can name it.
+    pub fn resolver() -> Result<Self, PolicyError> {
+        parse("profiles/resolver.toml", include_str!("../../profiles/resolver.toml"))
+    }
+
+    /// The part for a runtime.
+    pub fn runtime(runtime: Runtime) -> Result<Self, PolicyError> {
+        match runtime {
+            Runtime::Node => parse(
+                "profiles/runtime-node.toml",
+                include_str!("../../profiles/runtime-node.toml"),
+            ),
+            Runtime::Python => parse(
+                "profiles/runtime-python.toml",
+                include_str!("../../profiles/runtime-python.toml"),
+            ),
+            Runtime::Native => parse(
+                "profiles/runtime-native.toml",
+                include_str!("../../profiles/runtime-native.toml"),
+            ),
+        }
+    }
+
+    pub fn network(&self) -> Network {
+        match &self.network {
+            NetworkText::Off(Off::Off) => Network::Off,
+            NetworkText::Ports(ports) => Network::Ports(ports.clone()),
+        }
+    }
+}
+
+fn parse(file: &'static str, text: &str) -> Result<Profile, PolicyError> {
+    toml::from_str(text)
+        .map_err(|error| PolicyError::BuiltIn { file, message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_is_valid_and_says_why() {
+        let mut profiles = vec![Profile::base().unwrap()];
+        profiles.extend(PROFILES.iter().map(|name| Profile::named(name).unwrap()));
+        for runtime in [Runtime::Node, Runtime::Python, Runtime::Native] {
+            profiles.push(Profile::runtime(runtime).unwrap());
+        }
+        for profile in profiles {
+            assert!(!profile.summary.is_empty());
+            for path in profile.read.iter().chain(&profile.write).chain(&profile.device) {
+                assert!(path.path.starts_with('/') || path.path.starts_with('{'), "{}", path.path);
+                assert!(!path.why.is_empty(), "{}", path.path);
+            }
+        }
+    }
+
+    #[test]
+    fn only_web_has_network_and_it_says_what_it_cannot_limit() {
+        for name in PROFILES {
+            let profile = Profile::named(name).unwrap();
+            assert_eq!(profile.network() != Network::Off, *name == "web");
+            assert_eq!(!profile.limitations.is_empty(), *name == "web");
+        }
+    }
+
+    #[test]
+    fn an_unknown_profile_is_refused_with_the_known_ones() {
+        let message = Profile::named("everything").unwrap_err().to_string();
+        assert!(message.contains("everything") && message.contains("offline"), "{message}");
+    }
+}

@@ -1,0 +1,173 @@
+//! `profiles/seccomp.toml` as rules for one server.
+
+use serde::Deserialize;
+
+use super::PolicyError;
+use crate::sandbox::{CallRule, Condition, Network, SyscallRules, Test};
+
+const FILE: &str = "profiles/seccomp.toml";
+const TEXT: &str = include_str!("../../profiles/seccomp.toml");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesText {
+    allow: Vec<RuleText>,
+    deny: Vec<RuleText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    /// Who needs it; documentation that must be there.
+    #[serde(rename = "who")]
+    _who: String,
+    calls: Vec<String>,
+    /// Only with, or only without network; absent means both.
+    network: Option<bool>,
+    #[serde(default)]
+    when: Vec<Vec<ConditionText>>,
+    /// Any of these bits set: one alternative per bit.
+    when_any_bit: Option<BitsText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConditionText {
+    argument: u8,
+    width: u8,
+    mask: Option<u64>,
+    equals: Option<u64>,
+    differs: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BitsText {
+    argument: u8,
+    width: u8,
+    mask: u64,
+}
+
+/// The rules for a server with this network.
+///
+/// # Errors
+/// Only when the embedded data is wrong, which a test rules out.
+pub fn syscall_rules(network: &Network) -> Result<SyscallRules, PolicyError> {
+    let text: RulesText = toml::from_str(TEXT)
+        .map_err(|error| PolicyError::BuiltIn { file: FILE, message: error.to_string() })?;
+    let has_network = *network != Network::Off;
+    let rules = |texts: Vec<RuleText>| {
+        texts
+            .into_iter()
+            .filter(|rule| rule.network.is_none_or(|wanted| wanted == has_network))
+            .map(rule)
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(SyscallRules { allow: rules(text.allow)?, deny: rules(text.deny)? })
+}
+
+fn rule(text: RuleText) -> Result<CallRule, PolicyError> {
+    let mut when = text
+        .when
+        .iter()
+        .map(|conditions| conditions.iter().map(condition).collect())
+        .collect::<Result<Vec<Vec<_>>, _>>()?;
+    if let Some(bits) = &text.when_any_bit {
+        let lower_half = lower_half(bits.width)?;
+        for bit in (0..64).map(|shift| 1_u64 << shift).filter(|bit| bits.mask & bit != 0) {
+            let test = Test::Masked { mask: bit, equals: bit };
+            when.push(vec![Condition { argument: bits.argument, lower_half, test }]);
+        }
+    }
+    Ok(CallRule { calls: text.calls, when })
+}
+
+fn condition(text: &ConditionText) -> Result<Condition, PolicyError> {
+    let test = match (text.mask, text.equals, text.differs) {
+        (Some(mask), Some(equals), None) => Test::Masked { mask, equals },
+        (None, Some(value), None) => Test::Equals(value),
+        (None, None, Some(value)) => Test::Differs(value),
+        _ => return Err(wrong("a condition needs `equals`, `differs`, or `mask` with `equals`")),
+    };
+    Ok(Condition { argument: text.argument, lower_half: lower_half(text.width)?, test })
+}
+
+fn lower_half(width: u8) -> Result<bool, PolicyError> {
+    match width {
+        32 => Ok(true),
+        64 => Ok(false),
+        _ => Err(wrong("`width` is 32 or 64")),
+    }
+}
+
+fn wrong(message: &str) -> PolicyError {
+    PolicyError::BuiltIn { file: FILE, message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::sandbox;
+
+    fn both() -> [SyscallRules; 2] {
+        [
+            syscall_rules(&Network::Off).unwrap(),
+            syscall_rules(&Network::Ports(vec![443])).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn the_data_compiles_for_every_network() {
+        for rules in both() {
+            for program in sandbox::compile(&rules).unwrap() {
+                // BPF_MAXINSNS
+                assert!(program.len() <= 4096, "{} instructions", program.len());
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_is_a_system_call() {
+        for rules in both() {
+            for name in rules.allow.iter().chain(&rules.deny).flat_map(|rule| &rule.calls) {
+                if cfg!(target_arch = "x86_64") {
+                    assert!(crate::sys::syscall_number(name).is_some(), "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_call_is_allowed_and_denied_without_condition() {
+        for rules in both() {
+            let unconditional = |rules: &[CallRule]| {
+                rules
+                    .iter()
+                    .filter(|rule| rule.when.is_empty())
+                    .flat_map(|rule| rule.calls.clone())
+                    .collect::<HashSet<_>>()
+            };
+            let allowed = unconditional(&rules.allow);
+            let denied = unconditional(&rules.deny);
+            assert_eq!(allowed.intersection(&denied).collect::<Vec<_>>(), Vec::<&String>::new());
+        }
+    }
+
+    #[test]
+    fn calls_that_give_the_machine_away_are_never_allowed() {
+        let never = [
+            "ptrace", "bpf", "mount", "unshare", "setns", "io_uring_setup", "clone3", "chmod",
+            "process_vm_readv", "keyctl", "open_by_handle_at", "perf_event_open", "userfaultfd",
+        ];
+        for rules in both() {
+            for name in never {
+                assert!(
+                    !rules.allow.iter().any(|rule| rule.calls.iter().any(|call| call == name)),
+                    "{name}"
+                );
+            }
+        }
+    }
+}

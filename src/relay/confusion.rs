@@ -1,0 +1,177 @@
+//! Keys that some parsers take for a key we route on, although they are other keys.
+//!
+//! Go's `encoding/json` matches names after Unicode case folding (CVE-2026-27896 in the Go
+//! SDK), an older release of it also ignored NUL characters at the end of a name
+//! (GHSA-q382-vc8q-7jhj), and case-insensitive readers exist in Java and C#. A message that
+//! holds `Method` beside `method` has two readings, so it has none here.
+
+use std::borrow::Cow;
+
+use super::errors::Refusal;
+use super::json::Object;
+
+/// The keys by which this room, a client or a server decides what a message is and does.
+const ROUTED: [&str; 29] = [
+    "jsonrpc",
+    "id",
+    "method",
+    "params",
+    "result",
+    "error",
+    "name",
+    "arguments",
+    "tools",
+    "cursor",
+    "nextCursor",
+    "_meta",
+    "inputRequests",
+    "inputResponses",
+    "requestState",
+    "resultType",
+    "task",
+    "requestId",
+    "progressToken",
+    "protocolVersion",
+    "supportedVersions",
+    "capabilities",
+    "instructions",
+    "clientInfo",
+    "serverInfo",
+    "io.modelcontextprotocol/protocolVersion",
+    "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo",
+    "io.modelcontextprotocol/serverInfo",
+];
+
+/// More of them inside an error.
+pub(super) const ROUTED_IN_ERRORS: [&str; 3] = ["code", "message", "data"];
+
+/// More of them inside a tool definition: what the model reads and the user reviews.
+pub(super) const ROUTED_IN_TOOLS: [&str; 7] = [
+    "title",
+    "description",
+    "inputSchema",
+    "outputSchema",
+    "annotations",
+    "icons",
+    "execution",
+];
+
+/// Longer than any routed key; a longer folded key equals none of them.
+const LONGEST: usize = 64;
+
+/// Refuses `object` when one of its own keys can be taken for a routed key, or for one of
+/// `more`, without being byte-identical to it. Objects inside it are not looked at.
+pub(super) fn refuse_confusing_keys(
+    object: Object<'_>,
+    more: &[&'static str],
+) -> Result<(), Refusal> {
+    for member in object.members() {
+        let key = if is_plain(member.raw_key) {
+            let Ok(key) = std::str::from_utf8(member.raw_key) else {
+                continue;
+            };
+            Cow::Borrowed(key)
+        } else {
+            Cow::Owned(fold(&member.key()))
+        };
+        let routed = ROUTED
+            .iter()
+            .chain(more)
+            .find(|routed| key.eq_ignore_ascii_case(routed) && member.raw_key != routed.as_bytes());
+        if let Some(routed) = routed {
+            return Err(Refusal::ConfusingKey { routed });
+        }
+    }
+    Ok(())
+}
+
+/// ASCII without escapes: folding it is ignoring ASCII case.
+fn is_plain(raw_key: &[u8]) -> bool {
+    raw_key.iter().all(|byte| byte.is_ascii() && *byte != b'\\')
+}
+
+/// `key` without NUL characters, case folded in the widest way any parser is known to use:
+/// upper case, then lower case (which brings ſ to s, K to k), and the dotted and the
+/// dotless i of Turkish to i, as Java's `equalsIgnoreCase` does.
+fn fold(key: &str) -> String {
+    let mut folded = String::new();
+    for character in key.chars().filter(|character| *character != '\0') {
+        match character {
+            'İ' | 'ı' => folded.push('i'),
+            _ => folded.extend(character.to_uppercase().flat_map(char::to_lowercase)),
+        }
+        if folded.len() > LONGEST {
+            break;
+        }
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::strict::CanonicalLine;
+
+    fn check(key: &str) -> Result<(), Refusal> {
+        let line = format!("{{\"a\":1,\"{key}\":2}}");
+        let line = CanonicalLine::read(line.as_bytes(), 4096).unwrap();
+        refuse_confusing_keys(line.root(), &ROUTED_IN_ERRORS)
+    }
+
+    #[test]
+    fn the_routed_keys_and_ordinary_keys_are_fine() {
+        for key in ROUTED.into_iter().chain(ROUTED_IN_ERRORS) {
+            assert_eq!(check(key), Ok(()), "{key}");
+        }
+        for key in [
+            "",
+            "ids",
+            "i d",
+            "nom",
+            "größe",
+            "мethod",
+            "structuredContent",
+            "x\\u0000",
+        ] {
+            assert_eq!(check(key), Ok(()), "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_that_fold_to_a_routed_key_are_refused() {
+        for (key, routed) in [
+            ("Method", "method"),
+            ("METHOD", "method"),
+            ("method\\u0000", "method"),
+            ("\\u0000i\\u0000d", "id"),
+            ("paramſ", "params"),
+            ("reſult", "result"),
+            ("taſ\u{212a}", "task"),
+            ("TOO\\u212aS", "tooks"),
+            ("NextCursor", "nextCursor"),
+            ("nextcursor", "nextCursor"),
+            ("ıd", "id"),
+            ("İD", "id"),
+            ("Code", "code"),
+            (
+                "IO.modelcontextprotocol/clientCapabilities",
+                "io.modelcontextprotocol/clientCapabilities",
+            ),
+        ] {
+            let expected = if routed == "tooks" {
+                Ok(())
+            } else {
+                Err(Refusal::ConfusingKey { routed })
+            };
+            assert_eq!(check(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn very_long_keys_are_not_routed() {
+        assert_eq!(check(&"Ä".repeat(500)), Ok(()));
+        // NUL characters don't count, however many there are.
+        assert!(check(&format!("id{}", "\\u0000".repeat(300))).is_err());
+    }
+}

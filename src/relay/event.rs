@@ -1,0 +1,145 @@
+//! What the relay noticed: one typed event per thing that a person or the audit log should
+//! know. The relay itself writes them nowhere.
+
+use std::fmt;
+
+use super::errors::Refusal;
+use super::visible::visible;
+
+/// Longest piece of foreign text that an event keeps, in characters.
+const KEPT: usize = 128;
+
+/// Which way a line was going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    FromClient,
+    FromServer,
+}
+
+/// One thing that happened. Foreign text in it is already cut and made safe to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The client called a tool that is not on the list.
+    Denied { tool: String },
+    /// Another request of the client was answered by the relay.
+    RequestRefused { method: String, reason: String },
+    /// A notification or response of the client did not reach the server.
+    DroppedFromClient { reason: String },
+    /// A notification or response of the server did not reach the client.
+    DroppedFromServer { reason: String },
+    /// A line was not one message with exactly one reading.
+    RefusedLine {
+        direction: Direction,
+        reason: Refusal,
+    },
+    /// The server asked the client for something that is not granted.
+    ServerRequestRefused { method: String },
+    /// The server's answer was replaced by an error.
+    AnswerReplaced { method: String, reason: String },
+    /// Tools that a page of `tools/list` held and the client does not see.
+    ToolsHidden {
+        unlisted: usize,
+        malformed: usize,
+        duplicates: usize,
+    },
+    /// The stream ended in the middle of a line, which was not forwarded.
+    IncompleteLine { direction: Direction, length: usize },
+    /// The server does not read its input; an answer of the relay to it was dropped.
+    ReplyToServerDropped,
+}
+
+/// Foreign text as an event or an error message keeps it.
+pub(super) fn kept(text: &str) -> String {
+    visible(text, KEPT)
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FromClient => "client",
+            Self::FromServer => "server",
+        })
+    }
+}
+
+/// One line of safe text.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The fields are public, so they are made safe again here.
+        let safe = |text: &str| visible(text, KEPT * 12);
+        match self {
+            Self::Denied { tool } => write!(f, "denied tool call: `{}`", safe(tool)),
+            Self::RequestRefused { method, reason } => {
+                write!(f, "refused request `{}`: {}", safe(method), safe(reason))
+            }
+            Self::DroppedFromClient { reason } => {
+                write!(f, "dropped from client: {}", safe(reason))
+            }
+            Self::DroppedFromServer { reason } => {
+                write!(f, "dropped from server: {}", safe(reason))
+            }
+            Self::RefusedLine { direction, reason } => {
+                write!(f, "refused line from {direction}: {reason}")
+            }
+            Self::ServerRequestRefused { method } => {
+                write!(f, "refused the server's request `{}`", safe(method))
+            }
+            Self::AnswerReplaced { method, reason } => {
+                write!(
+                    f,
+                    "replaced the answer to `{}`: {}",
+                    safe(method),
+                    safe(reason)
+                )
+            }
+            Self::ToolsHidden {
+                unlisted,
+                malformed,
+                duplicates,
+            } => write!(
+                f,
+                "hid tools: {unlisted} not on the list, {malformed} malformed, \
+                 {duplicates} duplicate"
+            ),
+            Self::IncompleteLine { direction, length } => {
+                write!(
+                    f,
+                    "the {direction}'s last line has no end ({length} bytes), dropped"
+                )
+            }
+            Self::ReplyToServerDropped => {
+                f.write_str("the server does not read its input; dropped an answer to it")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_safe_text() {
+        let event = Event::Denied {
+            tool: "a\n\u{1b}[2J\u{202e}b".into(),
+        };
+        assert_eq!(
+            event.to_string(),
+            "denied tool call: `a\\x0a\\x1b[2J\\u{202e}b`"
+        );
+        let event = Event::RefusedLine {
+            direction: Direction::FromServer,
+            reason: Refusal::Syntax { at: 3 },
+        };
+        assert_eq!(
+            event.to_string(),
+            "refused line from server: the line is not JSON (byte 3)"
+        );
+    }
+
+    #[test]
+    fn kept_text_is_short() {
+        assert_eq!(kept(&"x".repeat(5000)).chars().count(), KEPT + 1);
+        assert_eq!(kept("tools/call"), "tools/call");
+    }
+}

@@ -1,0 +1,51 @@
+//! The lines that the relay itself writes, in the place of one of the two sides.
+
+use super::message::Id;
+use super::strict::write_string;
+
+/// A JSON-RPC error response, without newline. Without `id` when the request's id is not
+/// certain: MCP asks to omit it, `null` fails the schemas of the SDKs.
+pub fn error_line(id: Option<&Id>, code: i64, message: &str) -> Vec<u8> {
+    let mut line = start(id);
+    line.extend_from_slice(format!(",\"error\":{{\"code\":{code},\"message\":").as_bytes());
+    write_string(&mut line, message);
+    line.extend_from_slice(b"}}");
+    line
+}
+
+/// A JSON-RPC response with an empty result, without newline: the answer to `ping`.
+pub fn empty_result_line(id: &Id) -> Vec<u8> {
+    let mut line = start(Some(id));
+    line.extend_from_slice(b",\"result\":{}}");
+    line
+}
+
+fn start(id: Option<&Id>) -> Vec<u8> {
+    let mut line = b"{\"jsonrpc\":\"2.0\"".to_vec();
+    if let Some(id) = id {
+        line.extend_from_slice(b",\"id\":");
+        id.write(&mut line);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_carry_the_id_when_there_is_one() {
+        assert_eq!(
+            error_line(Some(&Id::Text("a\n".into())), -1, "no \"x\"\u{2028}"),
+            br#"{"jsonrpc":"2.0","id":"a\n","error":{"code":-1,"message":"no \"x\"\u2028"}}"#
+        );
+        assert_eq!(
+            error_line(None, -1, "no"),
+            br#"{"jsonrpc":"2.0","error":{"code":-1,"message":"no"}}"#
+        );
+        assert_eq!(
+            empty_result_line(&Id::Number(0)),
+            br#"{"jsonrpc":"2.0","id":0,"result":{}}"#
+        );
+    }
+}

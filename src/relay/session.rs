@@ -1,0 +1,248 @@
+//! The state of one relayed session and its two entrances: a line from the client, a line
+//! from the server. Pure and synchronous; the rules are in `client_rules` and
+//! `server_rules`, reading and writing in `pump`.
+
+use std::collections::BTreeSet;
+
+use super::catalogue::ClientRequest;
+use super::codes;
+use super::errors::Refusal;
+use super::event::{Direction, Event};
+use super::message::{Id, Kind, Message, NotAMessage};
+use super::pending::Pending;
+use super::recover::{answered_id, answered_id_at_end};
+use super::reply::error_line;
+use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
+use super::tool_list::{Listings, Shown};
+use crate::lockfile::ToolName;
+
+/// What a session enforces.
+#[derive(Clone, Debug)]
+pub struct SessionPolicy {
+    /// The tools that the client may see and call. Empty: none.
+    pub allow: BTreeSet<ToolName>,
+    /// Longest line in bytes, without the newline, in either direction.
+    pub max_line: usize,
+}
+
+impl SessionPolicy {
+    /// These tools, with the default line length.
+    pub fn allowing(allow: BTreeSet<ToolName>) -> Self {
+        Self {
+            allow,
+            max_line: DEFAULT_MAX_LINE,
+        }
+    }
+}
+
+/// One session: what is outstanding in each direction, and what has been listed.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) policy: SessionPolicy,
+    /// Requests of the client that the server has not answered.
+    pub(super) asked_by_client: Pending<Asked>,
+    /// Requests of the server that the client has not answered.
+    pub(super) asked_by_server: Pending<()>,
+    pub(super) listings: Listings,
+}
+
+/// What is remembered of a client's request to judge its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) request: ClientRequest,
+    /// For `tools/list`: what the pages before have shown.
+    pub(super) shown: Shown,
+}
+
+/// What to do about one line. Lines are without newline and canonical.
+#[must_use]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub to_server: Option<Vec<u8>>,
+    pub to_client: Option<Vec<u8>>,
+    pub events: Vec<Event>,
+}
+
+/// What a rule decided about one message.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// To the other side, as it is.
+    Forward,
+    /// To the other side, but this.
+    ForwardInstead(Vec<u8>),
+    /// Not to the other side; this back to the side that sent it.
+    Answer(Vec<u8>),
+    Drop,
+}
+
+impl Session {
+    pub fn new(policy: SessionPolicy) -> Self {
+        Self {
+            policy,
+            asked_by_client: Pending::new(),
+            asked_by_server: Pending::new(),
+            listings: Listings::default(),
+        }
+    }
+
+    pub fn max_line(&self) -> usize {
+        self.policy.max_line
+    }
+
+    /// Judges one line of the client, without its newline.
+    pub fn from_client(&mut self, line: &[u8]) -> Outcome {
+        let line = match CanonicalLine::read(line, self.policy.max_line) {
+            Ok(line) => line,
+            Err(refusal) => return refuse_client_line(refusal, None),
+        };
+        let mut events = Vec::new();
+        let verdict = match Message::read(&line) {
+            Ok(message) => match &message.kind {
+                Kind::Request { id, method } => {
+                    self.client_request(id, method, &message, &mut events)
+                }
+                Kind::Notification { method } => {
+                    self.client_notification(method, &message, &mut events)
+                }
+                Kind::Response { id, .. } => self.client_response(id.as_ref(), &mut events),
+            },
+            Err(NotAMessage { refusal, request }) => {
+                // An error with the id of a request that is under way would end that one.
+                let certain = request.filter(|id| !self.asked_by_client.contains(id));
+                return refuse_client_line(refusal, certain.as_ref());
+            }
+        };
+        let (to_server, to_client) = split(verdict, line);
+        Outcome {
+            to_server,
+            to_client,
+            events,
+        }
+    }
+
+    /// The client sent a line longer than the policy allows.
+    pub fn from_client_too_long(&mut self) -> Outcome {
+        refuse_client_line(
+            Refusal::TooLong {
+                limit: self.policy.max_line,
+            },
+            None,
+        )
+    }
+
+    /// Judges one line of the server, without its newline.
+    pub fn from_server(&mut self, line: &[u8]) -> Outcome {
+        let canonical = match CanonicalLine::read(line, self.policy.max_line) {
+            Ok(canonical) => canonical,
+            Err(refusal) => return self.refuse_server_line(refusal, answered_id(line)),
+        };
+        let mut events = Vec::new();
+        let verdict = match Message::read(&canonical) {
+            Ok(message) => match &message.kind {
+                Kind::Request { id, method } => self.server_request(id, method, &mut events),
+                Kind::Notification { method } => {
+                    self.server_notification(method, &message, &mut events)
+                }
+                Kind::Response { id, answer } => {
+                    self.server_response(id.as_ref(), *answer, &message, &mut events)
+                }
+            },
+            Err(NotAMessage {
+                refusal,
+                request: Some(id),
+            }) => {
+                let answer = error_line(Some(&id), codes::INVALID_REQUEST, &refusal.to_string());
+                let reason = refusal;
+                events.push(Event::RefusedLine {
+                    direction: Direction::FromServer,
+                    reason,
+                });
+                Verdict::Answer(answer)
+            }
+            Err(NotAMessage {
+                refusal,
+                request: None,
+            }) => {
+                return self.refuse_server_line(refusal, answered_id(canonical.as_bytes()));
+            }
+        };
+        let (to_client, to_server) = split(verdict, canonical);
+        Outcome {
+            to_server,
+            to_client,
+            events,
+        }
+    }
+
+    /// The server sent a line longer than the policy allows; `head` and `tail` are what was
+    /// kept of it.
+    pub fn from_server_too_long(&mut self, head: &[u8], tail: &[u8]) -> Outcome {
+        let answered = answered_id(head).or_else(|| answered_id_at_end(tail));
+        self.refuse_server_line(
+            Refusal::TooLong {
+                limit: self.policy.max_line,
+            },
+            answered,
+        )
+    }
+
+    /// The server is gone: an error with `message` for every request of the client that
+    /// still waits for an answer.
+    pub fn answer_outstanding(&mut self, message: &str) -> Vec<Vec<u8>> {
+        let waiting = self.asked_by_client.clear();
+        waiting
+            .iter()
+            .map(|id| error_line(Some(id), codes::ANSWER_REFUSED, message))
+            .collect()
+    }
+
+    /// The line is not forwarded. A client that waits for it is told that nothing will come.
+    fn refuse_server_line(&mut self, refusal: Refusal, answered: Option<Id>) -> Outcome {
+        let waiting = answered.filter(|id| self.asked_by_client.take(id).is_some());
+        let to_client = waiting.map(|id| {
+            let message = format!("The server's answer was refused: {refusal}");
+            error_line(Some(&id), codes::ANSWER_REFUSED, &message)
+        });
+        let event = Event::RefusedLine {
+            direction: Direction::FromServer,
+            reason: refusal,
+        };
+        Outcome {
+            to_server: None,
+            to_client,
+            events: vec![event],
+        }
+    }
+}
+
+fn refuse_client_line(refusal: Refusal, id: Option<&Id>) -> Outcome {
+    let code = if refusal.is_parse_error() {
+        codes::PARSE_ERROR
+    } else {
+        codes::INVALID_REQUEST
+    };
+    let message = format!("Refused: {refusal}");
+    let event = Event::RefusedLine {
+        direction: Direction::FromClient,
+        reason: refusal,
+    };
+    Outcome {
+        to_server: None,
+        to_client: Some(error_line(id, code, &message)),
+        events: vec![event],
+    }
+}
+
+/// What goes to the other side, and what goes back.
+fn split(verdict: Verdict, line: CanonicalLine) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    match verdict {
+        Verdict::Forward => (Some(line.into_bytes()), None),
+        Verdict::ForwardInstead(other) => (Some(other), None),
+        Verdict::Answer(answer) => (None, Some(answer)),
+        Verdict::Drop => (None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! What can go wrong while the box is built, one variant per step.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A step of the stub that failed. Nothing of the server has run then.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("the stub was called without its three descriptors; it is not meant to be run by hand")]
+    Arguments,
+    #[error("could not adopt descriptor {number} from the parent")]
+    Adopt { number: i32, source: io::Error },
+    #[error("could not close the descriptors that were inherited")]
+    CloseDescriptors(#[source] io::Error),
+    #[error("could not read the sandbox spec")]
+    ReadSpec(#[source] io::Error),
+    #[error("the sandbox spec is not sealed, so it could still be changed")]
+    SpecNotSealed,
+    #[error("the sandbox spec is not valid")]
+    ParseSpec(#[source] serde_json::Error),
+    #[error("could not become the one that inherits orphaned processes")]
+    Subreaper(#[source] io::Error),
+    #[error("could not watch for ended children")]
+    WatchChildren(#[source] io::Error),
+    #[error("could not fork")]
+    Fork(#[source] io::Error),
+    #[error("could not tie the server's life to its monitor")]
+    ParentDeath(#[source] io::Error),
+    #[error("could not start a session of its own")]
+    NewSession(#[source] io::Error),
+    #[error("could not protect the process against being inspected")]
+    NotDumpable(#[source] io::Error),
+    #[error("could not reset the signal dispositions")]
+    Signals(#[source] io::Error),
+    #[error("could not enter the working folder {}", path.display())]
+    WorkingDirectory { path: PathBuf, source: io::Error },
+    #[error("could not set the limit on {name}")]
+    Limit { name: &'static str, source: io::Error },
+    #[error("could not drop the capabilities: {0}")]
+    Capabilities(String),
+    #[error("could not set no_new_privs")]
+    NoNewPrivileges(#[source] io::Error),
+    #[error("could not open {} for its Landlock rule: {message}", path.display())]
+    LandlockPath { path: PathBuf, message: String },
+    #[error("Landlock refused: {0}")]
+    Landlock(String),
+    #[error("Landlock was only partly enforced")]
+    LandlockPartial,
+    #[error("could not build the system call filter: {0}")]
+    FilterBuild(String),
+    #[error("the kernel refused the system call filter: {0}")]
+    FilterInstall(String),
+    #[error("the self-check failed: {0}")]
+    SelfCheck(String),
+    #[error("a program, argument or variable holds a NUL byte")]
+    NulByte,
+    #[error("could not execute {}", path.display())]
+    Execute { path: PathBuf, source: io::Error },
+}
+
+impl SandboxError {
+    /// The step, as the parent reports it.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Arguments | Self::Adopt { .. } => "arguments",
+            Self::CloseDescriptors(_) => "descriptors",
+            Self::ReadSpec(_) | Self::SpecNotSealed | Self::ParseSpec(_) => "spec",
+            Self::Subreaper(_) | Self::WatchChildren(_) | Self::Fork(_) => "monitor",
+            Self::ParentDeath(_) | Self::NewSession(_) | Self::NotDumpable(_) | Self::Signals(_) => {
+                "session"
+            }
+            Self::WorkingDirectory { .. } => "working-directory",
+            Self::Limit { .. } => "resource-limits",
+            Self::Capabilities(_) => "capabilities",
+            Self::NoNewPrivileges(_) => "no-new-privileges",
+            Self::LandlockPath { .. } | Self::Landlock(_) | Self::LandlockPartial => "landlock",
+            Self::FilterBuild(_) | Self::FilterInstall(_) => "seccomp",
+            Self::SelfCheck(_) => "self-check",
+            Self::NulByte | Self::Execute { .. } => "execute",
+        }
+    }
+}
+
+/// The record that the stub writes to its status pipe; an empty pipe means success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepFailure {
+    pub step: String,
+    /// The whole chain of causes, in one line.
+    pub message: String,
+}
+
+impl From<&SandboxError> for StepFailure {
+    fn from(error: &SandboxError) -> Self {
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            message.push_str(": ");
+            message.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self { step: error.step().to_owned(), message }
+    }
+}

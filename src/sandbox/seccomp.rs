@@ -1,0 +1,221 @@
+//! The system call filter: rules in, BPF programs out, and their installation.
+//!
+//! Three programs are stacked and the kernel takes the strictest answer, the
+//! youngest program's among equals: a guard against other architectures' calls,
+//! the allowlist (ENOSYS for the rest), and the denials (EPERM).
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, sock_filter,
+};
+
+use super::SandboxError;
+use crate::sys;
+
+/// What a server may call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyscallRules {
+    /// Everything else gets ENOSYS.
+    pub allow: Vec<CallRule>,
+    /// EPERM, also where `allow` would let it through.
+    pub deny: Vec<CallRule>,
+}
+
+/// Calls that share a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRule {
+    pub calls: Vec<String>,
+    /// Alternatives, each a list of conditions that must all hold; empty means always.
+    pub when: Vec<Vec<Condition>>,
+}
+
+/// A test of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// 0–5.
+    pub argument: u8,
+    /// Whether only the lower 32 bits are compared, as the kernel does for an `int`.
+    pub lower_half: bool,
+    pub test: Test,
+}
+
+/// How an argument is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Test {
+    Equals(u64),
+    Differs(u64),
+    Masked { mask: u64, equals: u64 },
+}
+
+type Chains = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Compiles the programs that [`install`] takes, packed as [`super::SandboxSpec::filters`] says.
+///
+/// Names that this architecture doesn't have are left out.
+///
+/// # Errors
+/// When a condition is impossible or a program grows over the kernel's bound.
+pub fn compile(rules: &SyscallRules) -> Result<Vec<Vec<u64>>, SandboxError> {
+    let refused = SeccompAction::Errno(libc_errno(nix::errno::Errno::EPERM));
+    let unknown = SeccompAction::Errno(libc_errno(nix::errno::Errno::ENOSYS));
+    Ok(vec![
+        architecture_guard(),
+        program(chains(&rules.allow)?, unknown, SeccompAction::Allow)?,
+        program(chains(&rules.deny)?, SeccompAction::Allow, refused)?,
+    ])
+}
+
+/// Installs the programs on this thread, in order.
+pub(super) fn install(filters: &[Vec<u64>]) -> Result<(), SandboxError> {
+    for packed in filters {
+        let program: Vec<sock_filter> = packed.iter().copied().map(unpack).collect();
+        seccompiler::apply_filter(&program)
+            .map_err(|error| SandboxError::FilterInstall(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn libc_errno(errno: nix::errno::Errno) -> u32 {
+    (errno as i32).unsigned_abs()
+}
+
+fn chains(rules: &[CallRule]) -> Result<Chains, SandboxError> {
+    let mut chains = Chains::new();
+    let mut unconditional = Vec::new();
+    for rule in rules {
+        let numbers = rule.calls.iter().filter_map(|name| sys::syscall_number(name));
+        for number in numbers {
+            if rule.when.is_empty() {
+                unconditional.push(number);
+            }
+            let chain = chains.entry(number).or_default();
+            for alternative in &rule.when {
+                chain.push(alternative_rule(alternative)?);
+            }
+        }
+    }
+    for number in unconditional {
+        // An empty chain matches always.
+        chains.insert(number, Vec::new());
+    }
+    Ok(chains)
+}
+
+fn alternative_rule(conditions: &[Condition]) -> Result<SeccompRule, SandboxError> {
+    let conditions = conditions
+        .iter()
+        .map(|condition| {
+            let length = if condition.lower_half {
+                SeccompCmpArgLen::Dword
+            } else {
+                SeccompCmpArgLen::Qword
+            };
+            let (operator, value) = match condition.test {
+                Test::Equals(value) => (SeccompCmpOp::Eq, value),
+                Test::Differs(value) => (SeccompCmpOp::Ne, value),
+                Test::Masked { mask, equals } => (SeccompCmpOp::MaskedEq(mask), equals),
+            };
+            SeccompCondition::new(condition.argument, length, operator, value)
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(build_error)?;
+    SeccompRule::new(conditions).map_err(build_error)
+}
+
+fn program(
+    chains: Chains,
+    otherwise: SeccompAction,
+    matched: SeccompAction,
+) -> Result<Vec<u64>, SandboxError> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(build_error)?;
+    let filter =
+        SeccompFilter::new(chains, otherwise, matched, architecture).map_err(build_error)?;
+    let program = seccompiler::BpfProgram::try_from(filter).map_err(build_error)?;
+    Ok(program.iter().map(pack).collect())
+}
+
+fn build_error(error: impl std::fmt::Display) -> SandboxError {
+    SandboxError::FilterBuild(error.to_string())
+}
+
+/// Kills the process for calls of another architecture and, on x86_64, of the x32 interface, whose
+/// numbers pass for x86_64 ones in `seccomp_data.arch` (seccomp(2), "Caveats").
+fn architecture_guard() -> Vec<u64> {
+    // linux/bpf_common.h and linux/seccomp.h
+    const LOAD_WORD: u64 = 0x20;
+    const JUMP_IF_EQUAL: u64 = 0x15;
+    const JUMP_IF_AT_LEAST: u64 = 0x35;
+    const RETURN: u64 = 0x06;
+    const KILL_PROCESS: u64 = 0x8000_0000;
+    const ALLOW: u64 = 0x7fff_0000;
+    const X32_BIT: u64 = 0x4000_0000;
+    const NUMBER_OFFSET: u64 = 0;
+    const ARCHITECTURE_OFFSET: u64 = 4;
+    let instruction =
+        |code: u64, jump_true: u64, jump_false: u64, k: u64| code << 48 | jump_true << 40 | jump_false << 32 | k;
+    vec![
+        instruction(LOAD_WORD, 0, 0, ARCHITECTURE_OFFSET),
+        instruction(JUMP_IF_EQUAL, 1, 0, u64::from(sys::AUDIT_ARCH)),
+        instruction(RETURN, 0, 0, KILL_PROCESS),
+        instruction(LOAD_WORD, 0, 0, NUMBER_OFFSET),
+        instruction(JUMP_IF_AT_LEAST, 0, 1, X32_BIT),
+        instruction(RETURN, 0, 0, KILL_PROCESS),
+        instruction(RETURN, 0, 0, ALLOW),
+    ]
+}
+
+fn pack(instruction: &sock_filter) -> u64 {
+    u64::from(instruction.code) << 48
+        | u64::from(instruction.jt) << 40
+        | u64::from(instruction.jf) << 32
+        | u64::from(instruction.k)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each field is cut out of its own bits")]
+fn unpack(packed: u64) -> sock_filter {
+    sock_filter {
+        code: (packed >> 48) as u16,
+        jt: (packed >> 40) as u8,
+        jf: (packed >> 32) as u8,
+        k: packed as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_keeps_every_field() {
+        let instruction = sock_filter { code: 0x1234, jt: 0x56, jf: 0x78, k: 0x9abc_def0 };
+        let back = unpack(pack(&instruction));
+        assert_eq!(
+            (back.code, back.jt, back.jf, back.k),
+            (instruction.code, instruction.jt, instruction.jf, instruction.k)
+        );
+    }
+
+    #[test]
+    fn an_unconditional_rule_wins_over_a_conditional_one() {
+        let conditional = CallRule {
+            calls: vec!["socket".into()],
+            when: vec![vec![Condition { argument: 0, lower_half: true, test: Test::Equals(2) }]],
+        };
+        let unconditional = CallRule { calls: vec!["socket".into()], when: vec![] };
+        for rules in [
+            [conditional.clone(), unconditional.clone()],
+            [unconditional, conditional],
+        ] {
+            let chains = chains(&rules).unwrap();
+            assert!(chains.values().all(Vec::is_empty));
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_left_out() {
+        let rule = CallRule { calls: vec!["no_such_call".into()], when: vec![] };
+        assert!(chains(&[rule]).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,71 @@
+//! The box, tried from inside before the server's first instruction.
+//!
+//! A layer whose installation reported success but which isn't there would be
+//! the worst failure: silent. So the kernel's own record is read back, and two
+//! forbidden things are attempted.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use super::{Network, SandboxError, SandboxSpec};
+
+pub(super) fn run(spec: &SandboxSpec) -> Result<(), SandboxError> {
+    recorded_by_the_kernel()?;
+    forbidden_folder_is_closed()?;
+    forbidden_sockets_are_closed(spec)
+}
+
+fn recorded_by_the_kernel() -> Result<(), SandboxError> {
+    let status = fs::read_to_string("/proc/self/status")
+        .map_err(|error| failure(&format!("/proc/self/status can't be read: {error}")))?;
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
+            .unwrap_or("missing")
+    };
+    let expected = [("NoNewPrivs", "1"), ("Seccomp", "2")];
+    for (name, value) in expected {
+        if field(name) != value {
+            return Err(failure(&format!("{name} is {}, not {value}", field(name))));
+        }
+    }
+    for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        if field(name).bytes().any(|digit| digit != b'0') {
+            return Err(failure(&format!("{name} is {}, not empty", field(name))));
+        }
+    }
+    Ok(())
+}
+
+/// No policy grants the root folder (`policy` refuses such a grant), so listing it must fail.
+fn forbidden_folder_is_closed() -> Result<(), SandboxError> {
+    let attempt = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::fcntl::OFlag::O_DIRECTORY.bits())
+        .open("/");
+    match attempt {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(failure(&format!("opening / failed with `{error}` instead of being refused"))),
+        Ok(_) => Err(failure("/ can be listed")),
+    }
+}
+
+fn forbidden_sockets_are_closed(spec: &SandboxSpec) -> Result<(), SandboxError> {
+    let opens = |family| socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).is_ok();
+    if opens(AddressFamily::Unix) {
+        return Err(failure("a UNIX socket can be made"));
+    }
+    if spec.network == Network::Off && (opens(AddressFamily::Inet) || opens(AddressFamily::Inet6)) {
+        return Err(failure("an internet socket can be made although network is off"));
+    }
+    Ok(())
+}
+
+fn failure(what: &str) -> SandboxError {
+    SandboxError::SelfCheck(what.to_owned())
+}

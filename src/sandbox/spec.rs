@@ -1,0 +1,161 @@
+//! The spec: everything the stub is told. Plain, serialisable data.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use super::SandboxError;
+
+/// Nothing in a spec grows with untrusted input beyond argument lists; 4 MiB is generous.
+const MAX_SPEC_BYTES: u64 = 4 << 20;
+
+/// What is executed, and everything it may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxSpec {
+    /// Absolute path of the file that is executed.
+    pub program: PathBuf,
+    /// The whole argument vector, the program's name first.
+    pub arguments: Vec<String>,
+    /// The whole environment.
+    pub environment: Vec<(String, String)>,
+    pub working_directory: PathBuf,
+    pub filesystem: Vec<PathRule>,
+    pub network: Network,
+    /// The Landlock ABI whose rights are all handled; the plan chose it.
+    pub landlock_abi: u32,
+    pub limits: ResourceLimits,
+    /// Seccomp programs in the order in which they are installed, each instruction
+    /// packed as `code << 48 | jt << 40 | jf << 32 | k` (struct sock_filter).
+    pub filters: Vec<Vec<u64>>,
+}
+
+/// One Landlock rule: a file, or a folder with everything below it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathRule {
+    pub path: PathBuf,
+    pub access: Access,
+}
+
+/// What a rule allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Read files, list folders.
+    Read,
+    /// Read and execute.
+    Execute,
+    /// Read, create, change and remove regular files, folders and symbolic links; no execution.
+    Write,
+    /// Read and write a device node.
+    Device,
+}
+
+/// What the server may reach over IP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// No IPv4 or IPv6 socket can be made.
+    Off,
+    /// Outgoing TCP to these ports, of any host; UDP sockets are not limited before Landlock ABI 10.
+    Ports(Vec<u16>),
+}
+
+/// Limits for setrlimit(2), both soft and hard; `None` leaves what was inherited.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceLimits {
+    /// Data segment and private writable memory, in bytes (`RLIMIT_DATA`). Address space
+    /// is not limited: V8 and WebAssembly reserve far more of it than they use.
+    pub memory: Option<u64>,
+    /// Processes and threads of the user (`RLIMIT_NPROC`); the kernel doesn't apply it to root.
+    pub processes: Option<u64>,
+    /// Open descriptors (`RLIMIT_NOFILE`).
+    pub open_files: Option<u64>,
+    /// Size of any file it writes, in bytes (`RLIMIT_FSIZE`).
+    pub file_size: Option<u64>,
+}
+
+impl SandboxSpec {
+    /// Writes the spec into a sealed memfd, so that nobody can change it between the
+    /// parent's decision and the stub's reading.
+    ///
+    /// # Errors
+    /// When memory or descriptors run out, or a path is not UTF-8.
+    pub fn to_sealed_memory(&self) -> io::Result<OwnedFd> {
+        let memory = memfd_create(c"pinfold-spec", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let mut file = std::fs::File::from(memory);
+        file.write_all(&serde_json::to_vec(self)?)?;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals()))?;
+        Ok(file.into())
+    }
+
+    /// Reads a spec that [`Self::to_sealed_memory`] wrote.
+    ///
+    /// # Errors
+    /// When it is not sealed, too large, or not a spec.
+    pub fn from_sealed_memory(memory: OwnedFd) -> Result<Self, SandboxError> {
+        let mut file = std::fs::File::from(memory);
+        let present = fcntl(&file, FcntlArg::F_GET_SEALS)
+            .map_err(|errno| SandboxError::ReadSpec(errno.into()))?;
+        if !SealFlag::from_bits_truncate(present).contains(seals()) {
+            return Err(SandboxError::SpecNotSealed);
+        }
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0)).map_err(SandboxError::ReadSpec)?;
+        file.take(MAX_SPEC_BYTES).read_to_end(&mut text).map_err(SandboxError::ReadSpec)?;
+        serde_json::from_slice(&text).map_err(SandboxError::ParseSpec)
+    }
+}
+
+fn seals() -> SealFlag {
+    SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> SandboxSpec {
+        SandboxSpec {
+            program: "/bin/true".into(),
+            arguments: vec!["true".into()],
+            environment: vec![("LANG".into(), "C".into())],
+            working_directory: "/".into(),
+            filesystem: vec![PathRule { path: "/bin/true".into(), access: Access::Execute }],
+            network: Network::Ports(vec![443]),
+            landlock_abi: 4,
+            limits: ResourceLimits { open_files: Some(64), ..Default::default() },
+            filters: vec![vec![0x6_0000_7fff_0000]],
+        }
+    }
+
+    #[test]
+    fn survives_the_way_to_the_stub() {
+        let memory = spec().to_sealed_memory().unwrap();
+        assert_eq!(SandboxSpec::from_sealed_memory(memory).unwrap(), spec());
+    }
+
+    #[test]
+    fn sealed_memory_cannot_be_written() {
+        let mut file = std::fs::File::from(spec().to_sealed_memory().unwrap());
+        file.seek(SeekFrom::Start(0)).unwrap();
+        assert!(file.write_all(b"x").is_err());
+    }
+
+    #[test]
+    fn unsealed_memory_is_refused() {
+        let memory = memfd_create(c"open", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        let mut file = std::fs::File::from(memory);
+        file.write_all(&serde_json::to_vec(&spec()).unwrap()).unwrap();
+        assert!(matches!(
+            SandboxSpec::from_sealed_memory(file.into()),
+            Err(SandboxError::SpecNotSealed)
+        ));
+    }
+}

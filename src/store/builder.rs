@@ -1,0 +1,180 @@
+//! Building a tree: from artifacts to a read-only folder that is named by its digest.
+//!
+//! The steps and their order. What may be in a tree is judged in `intake`,
+//! `names` and `links`; how it is digested is in `record`.
+
+use std::io;
+use std::path::Path;
+
+use nix::sys::stat::fchmod;
+
+use super::archive::{self, ArchiveEntry, EntryKind, SinkError};
+use super::bounds::Bounds;
+use super::copy;
+use super::directory::{self, Beneath, READ_ONLY_FOLDER};
+use super::error::{Rule, StoreError};
+use super::index::Draft;
+use super::intake::{Intake, Unpacked};
+use super::layout::sync_folder_of;
+use super::links::Origin;
+use super::names::{self, CaseFold};
+use super::plan::Plan;
+use super::record;
+use super::staging::Staging;
+use super::stamp;
+use crate::lockfile::Digest;
+
+/// A tree in the making. Dropped unfinished, it leaves nothing behind.
+pub struct TreeBuilder {
+    staging: Staging,
+    unpacked: Unpacked,
+    /// Set while a step runs and for good when one fails: half an artifact is never stored.
+    incomplete: bool,
+}
+
+impl TreeBuilder {
+    pub(super) fn create(staging: Staging) -> Result<Self, StoreError> {
+        let folder = staging.new_path("tree");
+        let failed = |e| StoreError::io("create", &folder, e);
+        std::fs::create_dir(&folder).map_err(failed)?;
+        let beneath = Beneath::open(&folder).map_err(failed)?;
+        fchmod(beneath.root(), directory::PRIVATE_FOLDER).map_err(|e| failed(e.into()))?;
+        let unpacked = Unpacked {
+            folder,
+            beneath,
+            plan: Plan::default(),
+            bytes: 0,
+        };
+        Ok(Self {
+            staging,
+            unpacked,
+            incomplete: false,
+        })
+    }
+
+    /// Unpacks an npm tarball below `at`, a path in the tree; `""` is its root.
+    ///
+    /// The first component of every name in the archive (`package/`, mostly) is
+    /// left out. The archive should have been verified: it is only opened here.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] names the entry and the [`Rule`] it broke. After an
+    /// error the tree can't be finished.
+    pub fn unpack_tar_gz(
+        &mut self,
+        archive: &Path,
+        at: &str,
+        bounds: &Bounds,
+    ) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let fold = Some(CaseFold::default());
+            let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
+            archive::read_tar_gz(archive, bounds, |entry| take_in(&mut intake, bounds, entry))?;
+            intake.finish(Origin::Archive)
+        })
+    }
+
+    /// Copies a file or folder of this machine. A file keeps its own name; a folder's
+    /// content lands at the root of the tree, without `.git` folders.
+    pub fn copy_path(&mut self, source: &Path, bounds: &Bounds) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let mut intake = Intake::begin(unpacked, source, "", bounds, None)?;
+            copy::copy(&mut intake, source, bounds)?;
+            intake.finish(Origin::Folder)
+        })
+    }
+
+    /// Makes the tree read-only and durable and gives it its name. Returns its digest.
+    ///
+    /// When the tree is there already, made by another process meanwhile or
+    /// before, that one stays and this one is dropped.
+    pub fn finish(self) -> Result<Digest, StoreError> {
+        if self.incomplete {
+            return Err(StoreError::UnfinishedTree);
+        }
+        let Unpacked {
+            folder,
+            beneath,
+            plan,
+            ..
+        } = &self.unpacked;
+        let failed = |e: io::Error| StoreError::io("write to disk", folder, e);
+        for path in plan.folders().rev() {
+            beneath.seal_folder(path).map_err(failed)?;
+        }
+        let records = plan.records();
+        let tree = record::tree_digest(&records);
+        nix::unistd::syncfs(beneath.root()).map_err(|e| failed(e.into()))?;
+
+        // The index must be younger than the files, or it could not tell a change right after it.
+        let newest = records
+            .iter()
+            .map(|r| r.stamp.changed.max(r.stamp.modified))
+            .max();
+        stamp::after(newest.unwrap_or(0), self.staging.folder()).map_err(failed)?;
+        let draft = Draft::begin(self.staging.new_path("index")).map_err(failed)?;
+
+        let store = self.staging.store();
+        let place = store.tree(&tree);
+        match std::fs::rename(folder, &place) {
+            Ok(()) => {}
+            Err(e) if is_occupied(&e) => return Ok(tree),
+            Err(e) => return Err(StoreError::io("move the tree to", &place, e)),
+        }
+        // Only now: a folder that can't be written can't be moved by an ordinary user.
+        fchmod(beneath.root(), READ_ONLY_FOLDER).map_err(|e| failed(e.into()))?;
+        // A tree without an index is hashed again at its first launch.
+        let _ = draft.commit(&tree, &records, &store.index_path(&tree));
+        sync_folder_of(&place)?;
+        Ok(tree)
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut Unpacked) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if self.incomplete {
+            return Err(StoreError::UnfinishedTree);
+        }
+        self.incomplete = true;
+        step(&mut self.unpacked)?;
+        self.incomplete = false;
+        Ok(())
+    }
+}
+
+fn take_in(
+    intake: &mut Intake<'_>,
+    bounds: &Bounds,
+    entry: ArchiveEntry<'_>,
+) -> Result<(), SinkError> {
+    let ArchiveEntry {
+        name: written,
+        kind,
+        size,
+        content,
+    } = entry;
+    let refuse = |intake: &Intake<'_>, rule| intake.refuse(&written)(rule);
+    let name = names::parse(&written, bounds).map_err(|rule| refuse(intake, rule))?;
+    let path = names::without_top_folder(&name.path);
+    match (kind, path) {
+        (EntryKind::Folder, path) => intake.folder(&written, path.unwrap_or(""))?,
+        (_, None) => return Err(refuse(intake, Rule::OutsideTopFolder).into()),
+        (_, Some(_)) if name.ends_in_slash => {
+            return Err(refuse(intake, Rule::FileNamedAsFolder).into());
+        }
+        (EntryKind::File { executable }, Some(path)) => {
+            intake.file(&written, path, executable, Some(size), content)?;
+        }
+        (EntryKind::Symlink { target }, Some(path)) => intake.link(&written, path, target)?,
+    }
+    Ok(())
+}
+
+/// A folder with something in it is there (rename(2): ENOTEMPTY or EEXIST).
+fn is_occupied(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+    )
+}

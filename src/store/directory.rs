@@ -1,0 +1,252 @@
+//! The file system below one open folder, never by way of a link.
+//!
+//! Everything that names files of untrusted origin goes through here:
+//! `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`, so the kernel itself
+//! refuses a path that leaves the folder or passes through a link, and
+//! exclusive creation, so nothing that exists is written to.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstatat, mkdirat};
+use nix::unistd::symlinkat;
+
+use super::names;
+
+/// Modes of what is in the store: readable by all, writable by none.
+pub(super) const READ_ONLY: Mode = Mode::from_bits_truncate(0o444);
+pub(super) const EXECUTABLE: Mode = Mode::from_bits_truncate(0o555);
+pub(super) const READ_ONLY_FOLDER: Mode = Mode::from_bits_truncate(0o555);
+/// Of folders in the making.
+pub(super) const PRIVATE_FOLDER: Mode = Mode::from_bits_truncate(0o700);
+
+/// Deepest nesting that is walked. Trees of ours are a package's depth below a place of ours.
+pub(super) const MAX_DEPTH: usize = 160;
+
+/// Opens a folder to read it; the last component of `path` may not be a link.
+pub(super) fn open_folder(path: &Path) -> nix::Result<OwnedFd> {
+    open(path, folder_flags(), Mode::empty())
+}
+
+/// Opens a folder by its name in another one.
+pub(super) fn open_folder_at(folder: impl AsFd, name: &CStr) -> nix::Result<OwnedFd> {
+    openat(folder, name, folder_flags(), Mode::empty())
+}
+
+/// Opens a file by its name in a folder, without following links and without
+/// waiting for a pipe's other end. The caller checks that it is a regular file.
+pub(super) fn open_file_at(folder: impl AsFd, name: &CStr) -> nix::Result<File> {
+    let flags = OFlag::O_RDONLY
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    openat(folder, name, flags, Mode::empty()).map(File::from)
+}
+
+fn folder_flags() -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+/// The names in a folder, without `.` and `..`, at most `limit`; `None` when there are more.
+pub(super) fn names_in(folder: &mut Dir, limit: usize) -> nix::Result<Option<Vec<CString>>> {
+    let mut found = Vec::new();
+    for entry in folder.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        if found.len() == limit {
+            return Ok(None);
+        }
+        found.push(name.to_owned());
+    }
+    Ok(Some(found))
+}
+
+/// A folder that is filled by relative paths, none of which leaves it.
+pub(super) struct Beneath {
+    root: OwnedFd,
+}
+
+impl Beneath {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            root: open_folder(path)?,
+        })
+    }
+
+    pub(super) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// Creates a file that didn't exist, for its owner alone until it is finished.
+    pub(super) fn create_file(&self, path: &str) -> io::Result<File> {
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let how = how(flags).mode(Mode::from_bits_truncate(0o600));
+        Ok(openat2(&self.root, path, how).map(File::from)?)
+    }
+
+    /// Creates a folder that didn't exist, in one that does.
+    pub(super) fn create_folder(&self, path: &str) -> io::Result<()> {
+        let (folder, name) = names::split(path);
+        Ok(mkdirat(self.folder(folder)?, name, PRIVATE_FOLDER)?)
+    }
+
+    /// Creates a link that didn't exist, in a folder that does.
+    pub(super) fn create_link(&self, path: &str, target: &str) -> io::Result<()> {
+        let (folder, name) = names::split(path);
+        Ok(symlinkat(target, self.folder(folder)?, name)?)
+    }
+
+    /// Takes the right to write from a folder.
+    pub(super) fn seal_folder(&self, path: &str) -> io::Result<()> {
+        Ok(fchmod(self.folder(path)?, READ_ONLY_FOLDER)?)
+    }
+
+    fn folder(&self, path: &str) -> io::Result<OwnedFd> {
+        let path = if path.is_empty() { "." } else { path };
+        Ok(openat2(&self.root, path, how(folder_flags()))?)
+    }
+}
+
+fn how(flags: OFlag) -> OpenHow {
+    OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS)
+}
+
+/// Removes whatever is at `path`, read-only folders included. Links are removed, not followed.
+pub(super) fn remove_all(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            // An ordinary user may not empty a read-only folder, not even their own.
+            make_writable(path)?;
+            make_folders_writable(Dir::from_fd(open_folder(path)?)?, 0)?;
+            std::fs::remove_dir_all(path)
+        }
+        Ok(_) => std::fs::remove_file(path),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Gives a folder's owner every right on it.
+pub(super) fn make_writable(path: &Path) -> io::Result<()> {
+    Ok(fchmodat(
+        AT_FDCWD,
+        path,
+        PRIVATE_FOLDER,
+        FchmodatFlags::NoFollowSymlink,
+    )?)
+}
+
+fn make_folders_writable(mut folder: Dir, depth: usize) -> nix::Result<()> {
+    let names = names_in(&mut folder, usize::MAX)?.unwrap_or_default();
+    for name in names {
+        let stat = fstatat(&folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if !is_folder(stat.st_mode) {
+            continue;
+        }
+        if depth > MAX_DEPTH * 2 {
+            return Err(Errno::ELOOP);
+        }
+        fchmodat(
+            &folder,
+            name.as_c_str(),
+            PRIVATE_FOLDER,
+            FchmodatFlags::NoFollowSymlink,
+        )?;
+        let inner = Dir::from_fd(open_folder_at(&folder, &name)?)?;
+        make_folders_writable(inner, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// Kind of file, from `st_mode` (inode(7)).
+pub(super) fn is_folder(mode: u32) -> bool {
+    mode & libc::S_IFMT == libc::S_IFDIR
+}
+
+pub(super) fn is_file(mode: u32) -> bool {
+    mode & libc::S_IFMT == libc::S_IFREG
+}
+
+pub(super) fn is_link(mode: u32) -> bool {
+    mode & libc::S_IFMT == libc::S_IFLNK
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::super::testing::write;
+    use super::*;
+
+    #[test]
+    fn nothing_is_made_outside_or_through_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        let inside = home.path().join("inside");
+        std::fs::create_dir_all(inside.join("real")).unwrap();
+        std::fs::create_dir(home.path().join("outside")).unwrap();
+        symlink("../outside", inside.join("out")).unwrap();
+        symlink("real", inside.join("in")).unwrap();
+        let beneath = Beneath::open(&inside).unwrap();
+        for path in [
+            "../outside/x",
+            "out/x",
+            "in/x",
+            "/tmp/x",
+            "real/../../outside/x",
+        ] {
+            assert!(beneath.create_file(path).is_err(), "{path}");
+            assert!(beneath.create_folder(path).is_err(), "{path}");
+            assert!(beneath.create_link(path, "real").is_err(), "{path}");
+        }
+        assert!(beneath.create_file("out").is_err());
+        assert_eq!(
+            std::fs::read_dir(home.path().join("outside"))
+                .unwrap()
+                .count(),
+            0
+        );
+
+        beneath.create_file("real/x").unwrap();
+        assert!(beneath.create_file("real/x").is_err());
+        beneath.create_folder("real/folder").unwrap();
+        beneath.create_link("real/link", "x").unwrap();
+        beneath.seal_folder("real").unwrap();
+        assert_eq!(
+            inside.join("real").metadata().unwrap().permissions().mode() & 0o777,
+            0o555
+        );
+    }
+
+    #[test]
+    fn read_only_folders_are_removed_and_links_not_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let kept = home.path().join("kept");
+        std::fs::create_dir(&kept).unwrap();
+        write(kept.join("file"), "x").unwrap();
+        let tree = home.path().join("tree");
+        std::fs::create_dir_all(tree.join("a/b")).unwrap();
+        write(tree.join("a/b/file"), "x").unwrap();
+        symlink(&kept, tree.join("a/link")).unwrap();
+        for folder in ["a/b", "a", ""] {
+            let mode = std::fs::Permissions::from_mode(0o555);
+            std::fs::set_permissions(tree.join(folder), mode).unwrap();
+        }
+        remove_all(&tree).unwrap();
+        assert!(!tree.exists());
+        assert!(kept.join("file").exists());
+        remove_all(&tree).unwrap();
+    }
+}

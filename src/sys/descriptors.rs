@@ -1,0 +1,80 @@
+//! File descriptors between fork and execve: which survive, and who owns them.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Lets the child of `command` inherit `descriptors` at their present numbers.
+///
+/// Everything that pinfold opens is close-on-exec; this clears the flag in the
+/// child only, after the fork, so that no other child can inherit them.
+pub fn keep_across_exec(command: &mut Command, descriptors: Vec<RawFd>) {
+    // SAFETY: the closure only calls fcntl(2), which is async-signal-safe, on numbers it owns a copy of.
+    unsafe {
+        command.pre_exec(move || {
+            for &descriptor in &descriptors {
+                if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Takes ownership of a descriptor whose number was handed over in the arguments.
+///
+/// # Errors
+/// `EBADF` when no such descriptor is open; standard streams are refused with `EINVAL`.
+pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: fcntl(2) with F_SETFD has no memory effects, whatever the number is.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call above proved that the descriptor is open, and the stub, which was given it by number, adopts it once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes every descriptor above 2 that is not in `keep` (close_range(2), Linux 5.9).
+///
+/// # Errors
+/// Whatever close_range(2) reports; the caller must not go on then.
+pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> =
+        keep.iter().filter_map(|descriptor| u32::try_from(descriptor.as_raw_fd()).ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            close_range(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    close_range(first, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: the stub calls this before it has opened anything of its own; the descriptors that it owns are excluded by the caller.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Points standard input, output and error of this process at `/dev/null`.
+///
+/// # Errors
+/// When `/dev/null` can't be opened or duplicated.
+pub fn null_standard_streams() -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    for stream in 0..=2 {
+        // SAFETY: dup2(2) replaces a standard stream; Rust's handles for those refer to them by number only.
+        if unsafe { libc::dup2(null.as_raw_fd(), stream) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
