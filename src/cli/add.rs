@@ -31,7 +31,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     for line in summary::agreement(&outcome.locked, &policy, &plan) {
         output::note(&line);
     }
-    wanted.allow = choose(&arguments, &outcome.introspection)?;
+    wanted.allow = choose(&arguments, &outcome.introspection)?.into_iter().collect();
     server = parsed(&context, &name, &wanted)?;
     let mut locked = outcome.locked;
     repin_policy(&context, &server, &mut locked)?;
@@ -99,12 +99,12 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         name: arguments.name.parse()?,
         source: arguments.source.clone(),
         args: arguments.arguments.clone(),
-        profile: arguments.profile.clone(),
+        profile: (arguments.profile != "offline").then(|| arguments.profile.clone()),
         env: environment(&arguments.env)?,
         exec: arguments.exec.clone(),
         read: absolute(&arguments.read)?,
         write: absolute(&arguments.write)?,
-        allow: tool_names(&arguments.allow)?,
+        allow: tool_names(&arguments.allow)?.into_iter().collect(),
     })
 }
 
@@ -119,11 +119,14 @@ fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
 }
 
 /// The shell has expanded `~`; relative paths mean the present folder.
-fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     paths
         .iter()
         .map(|path| {
-            std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display()))
+            std::path::absolute(path)
+                .ok()
+                .and_then(|path| path.to_str().map(str::to_owned))
+                .ok_or_else(|| UsageError(format!("`{}` is not a path in UTF-8", path.display())).into())
         })
         .collect()
 }

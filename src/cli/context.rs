@@ -1,7 +1,5 @@
 //! What most commands start from: paths, manifest, lock, store.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +8,9 @@ use anyhow::Context as _;
 use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::LaunchError;
-use crate::lockfile::{Digest, Lock, LockError, LockedServer, ServerName, WriteLock, read};
+use crate::lockfile::{
+    Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest, read,
+};
 use crate::store::Store;
 
 /// How long to wait for another command that writes the same manifest.
@@ -57,36 +57,23 @@ impl Context {
     /// Keeps other writers of this manifest and lock out until it is dropped.
     pub(super) fn write_lock(&self) -> anyhow::Result<WriteLock> {
         let folder = self.paths.manifest_folder();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
+        create_private_folder(folder)
             .with_context(|| format!("could not make the folder {}", folder.display()))?;
         Ok(WriteLock::acquire(folder, WRITE_PATIENCE)?)
     }
 
-    /// Refuses a manifest that is not the user's own and was not trusted in its present content.
-    pub(super) fn require_trust(&self) -> Result<(), LaunchError> {
-        if self.paths.own_manifest {
-            return Ok(());
+    /// Manifest and lock for a launch. Those of somebody else's repository must have been trusted
+    /// in exactly this content.
+    pub(super) fn trusted(&self) -> Result<(Manifest, Lock), LaunchError> {
+        let (manifest, manifest_digest) = Manifest::load_with_digest(&self.paths)?;
+        let lock = self.lock()?;
+        if !self.paths.own_manifest {
+            let trust = Trust::load(&self.paths.trusted())?;
+            if !trust.is_trusted(&self.paths.manifest, &manifest_digest, &digest(&lock)) {
+                return Err(LaunchError::NotTrusted { manifest: self.paths.manifest.clone() });
+            }
         }
-        let (manifest, lock) = self.content_digests()?;
-        let trust = Trust::load(&self.paths.trusted())?;
-        if trust.is_trusted(&self.paths.manifest, &manifest, &lock) {
-            Ok(())
-        } else {
-            Err(LaunchError::NotTrusted { manifest: self.paths.manifest.clone() })
-        }
-    }
-
-    /// Digests of the manifest's and the lock's bytes.
-    pub(super) fn content_digests(&self) -> Result<(Digest, Digest), LaunchError> {
-        let digest = |path: &Path| {
-            std::fs::read(path)
-                .map(|bytes| Digest::of(&bytes))
-                .map_err(|source| LaunchError::Unreadable { path: path.to_owned(), source })
-        };
-        Ok((digest(&self.paths.manifest)?, digest(&self.paths.lock)?))
+        Ok((manifest, lock))
     }
 
     /// A server of the manifest with its lock.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
-use crate::config::Server;
 use crate::launch::{LaunchError, Launcher, try_box};
 use crate::policy::{EffectivePolicy, Runtime};
 use crate::resolve::interpreter::find_program;
@@ -82,8 +81,7 @@ fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {
 /// Builds a real box around a real program: what counts is not what the kernel says it can do.
 async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<Check> {
     let staging = context.store.staging()?;
-    let policy =
-        EffectivePolicy::resolve(&Server::bare(), Runtime::Native, &launcher.own_folders())?;
+    let policy = EffectivePolicy::ungranted(Runtime::Native)?;
     let plan = launcher.plan(&policy.confinement());
     Ok(match (try_box(launcher, &staging, &policy).await, plan) {
         (Ok(()), Ok(plan)) => {

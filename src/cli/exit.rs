@@ -105,7 +105,6 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::EntryPoint { .. } => Exit::Drift,
         LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => Exit::Machine,
         LaunchError::State { .. }
-        | LaunchError::Unreadable { .. }
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }
         | LaunchError::Relay(_)

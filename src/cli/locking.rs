@@ -19,8 +19,9 @@ use crate::lockfile::{
 };
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::interpreter::{Program, shebang};
+use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::{self, NpmRequest, NpmSettings};
-use crate::resolve::path;
+use crate::resolve::path::local_entry;
 use crate::store::{Staging, Verification};
 
 /// A server that was locked, and what it said of itself.
@@ -54,7 +55,7 @@ pub(super) async fn lock_server(
         .get(name)
         .filter(|locked| locked.source == server.source_text && locked.platform == here());
     let bytes = match previous {
-        Some(locked) if !matches!(server.source, Source::Path(_)) => {
+        Some(locked) if !matches!(server.source, Source::Path { .. }) => {
             restore(context, &staging, locked).await?;
             Bytes {
                 version: locked.version.clone(),
@@ -105,7 +106,7 @@ async fn agree(
 ) -> anyhow::Result<Introspection> {
     let policy = launcher.policy(server, locked.interpreter.as_ref())?;
     locked.confinement = policy.confinement();
-    let state = StateFolder::create(staging.path().join("state"))?;
+    let state = StateFolder::create(staging.folder().join("state"))?;
     let prepared = launcher.prepare_unverified(name, locked, &state, policy)?;
     let log = StderrLog::open(&state.log_path())?;
     let introspection = learn(spawn(&prepared.spec).await?, log).await?;
@@ -158,9 +159,10 @@ async fn get(
             };
             get_npm(context, launcher, staging, &request, lock).await
         }
-        Source::Path(source) => {
-            let tree = path_tree(staging, source)?;
-            let entry_point = path::entry_point(&context.store.tree(&tree), source)?;
+        Source::Path { file, .. } => {
+            let local = local_entry(file)?;
+            let tree = path_tree(staging, &local)?;
+            let entry_point = local.entry_point;
             Ok(Bytes { version: None, entry_point, tree, artifacts: Vec::new() })
         }
     }
@@ -178,7 +180,7 @@ async fn get_npm(
     let search_path = context.environment.get("PATH").unwrap_or_else(|| OsStr::new(""));
     let runner = SandboxedNpm::find(launcher, staging, &npm_settings, search_path)?;
     let spinner = output::spinner("resolving");
-    let resolution = npm::resolve(request, &npm_settings, &client, &runner).await?;
+    let resolution = npm::resolve(request, &npm_settings, &client, &runner, &|_| {}).await?;
     spinner.finish_and_clear();
     let wanted = resolution
         .packages
@@ -214,7 +216,7 @@ async fn get_npm(
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     let tree = npm_tree(&context.store, staging, &artifacts)?;
     let entry_point =
-        npm::entry_point(&context.store.tree(&tree), &resolution.root_path, &request.name)?;
+        entry_point(&context.store.tree(&tree), &resolution.root_path, &request.name)?.path;
     Ok(Bytes { version: Some(resolution.version), entry_point, tree, artifacts })
 }
 
@@ -246,8 +248,10 @@ pub(super) async fn rebuild(
             context.paths.manifest_folder(),
             context.paths.home.as_deref(),
         )?;
-        let Source::Path(source) = source else { anyhow::bail!("a path source is not a path") };
-        path_tree(staging, &source)?
+        let Source::Path { file, .. } = source else {
+            anyhow::bail!("a path source is not a path")
+        };
+        path_tree(staging, &local_entry(&file)?)?
     } else {
         let settings = npm_settings(context)?;
         let wanted = locked
@@ -282,7 +286,7 @@ pub(super) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
         &|name| context.environment.get(name).map(OsStr::to_owned),
         context.paths.home.as_deref(),
     )?;
-    for warning in settings.warnings() {
+    for warning in &settings.warnings {
         output::warning(warning);
     }
     Ok(settings)

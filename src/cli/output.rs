@@ -49,11 +49,7 @@ pub fn warning(text: &str) {
 
 /// Text of a server or registry, safe to show: no control characters, bounded.
 pub fn foreign(text: &str, most: usize) -> String {
-    let mut shown: String = visible(text.as_bytes()).chars().take(most).collect();
-    if shown.len() < text.len() && text.chars().count() > most {
-        shown.push('…');
-    }
-    shown
+    visible(text, most)
 }
 
 /// Whether a person is there to answer.

@@ -54,7 +54,6 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
 
 async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Started> {
     let context = Context::open(manifest)?;
-    context.require_trust()?;
     // Everything that decides runs here. If it panics the answer is no, like on any error.
     let (prepared, log) = catch_unwind(AssertUnwindSafe(|| decide(&context, arguments)))
         .unwrap_or_else(|_| Err(anyhow::anyhow!("the decision failed, which is a bug of pinfold")))?;
@@ -69,8 +68,7 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
 }
 
 fn decide(context: &Context, arguments: &Run) -> anyhow::Result<(launch::Prepared, StderrLog)> {
-    let manifest = context.manifest()?;
-    let lock = context.lock()?;
+    let (manifest, lock) = context.trusted()?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
         None => server_for_argv(&arguments.argv, &manifest).map_err(UsageError)?.to_string(),

@@ -1,13 +1,12 @@
 //! From artifacts to trees: what `lock`, `try` and `fetch` have in common.
 
-use std::path::Path;
-
 use anyhow::Context as _;
 
 use super::output;
 use crate::fetch::{Client, DOWNLOADS_AT_ONCE, Sink, SinkError, Url, for_each_concurrent};
 use crate::lockfile::{Artifact, Digest, Lock};
 use crate::resolve::npm::NpmSettings;
+use crate::resolve::path::LocalEntry;
 use crate::store::{ArtifactWriter, Bounds, Expected, Integrity, Staging, Store, StoredArtifact};
 
 /// Largest file that is downloaded.
@@ -124,9 +123,11 @@ pub(super) fn npm_tree(
 }
 
 /// Copies a file or folder of this machine into a tree; returns its digest.
-pub(super) fn path_tree(staging: &Staging, path: &Path) -> anyhow::Result<Digest> {
+pub(super) fn path_tree(staging: &Staging, local: &LocalEntry) -> anyhow::Result<Digest> {
+    let file = local.root.join(&local.entry_point);
+    let source = if local.single_file { &file } else { &local.root };
     let mut tree = staging.tree()?;
-    tree.copy_path(path, &Bounds::default())?;
+    tree.copy_path(source, &Bounds::default())?;
     Ok(tree.finish()?)
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
-use crate::config::Trust;
+use crate::config::{Manifest, Trust};
+use crate::lockfile::digest;
 
 pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
     let context = Context::open(Some(path))?;
@@ -13,8 +14,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
         output::note("This is your own manifest; it needs no trust.");
         return Ok(Exit::Success);
     }
-    let manifest = context.manifest()?;
-    let (manifest_digest, lock_digest) = context.content_digests()?;
+    let (manifest, manifest_digest) = Manifest::load_with_digest(&context.paths)?;
+    let lock_digest = digest(&context.lock()?);
     for (name, server) in &manifest.servers {
         output::note(&format!(
             "{name}: {}, profile {}, tools {}",
@@ -23,8 +24,12 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
             server.tools.allow.len()
         ));
     }
-    let mut trust = Trust::load(&context.paths.trusted())?;
-    trust.trust(&context.paths.manifest, &manifest_digest, &lock_digest)?;
+    Trust::record(
+        &context.paths.trusted(),
+        &context.paths.manifest,
+        manifest_digest,
+        lock_digest,
+    )?;
     output::note(&format!(
         "Trusted {} and its lock, as they are now. Any change asks again.",
         context.paths.manifest.display()

@@ -15,7 +15,8 @@ use crate::store::Store;
 pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
     let place = tempfile::Builder::new().prefix("pinfold-try-").tempdir()?;
     let environment = Environment::current();
-    let paths = Paths::throw_away(&environment, place.path())?;
+    let home = Paths::resolve(&environment, None).ok().and_then(|paths| paths.home);
+    let paths = Paths::below(place.path(), home);
     let store = Store::open(paths.store())?;
     let context = Context { environment, paths, store };
     let result = tokio::select! {
@@ -32,12 +33,8 @@ pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
 async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
     let folder = std::env::current_dir()?;
     let source = Source::parse(&arguments.source, &folder, context.paths.home.as_deref())?;
-    let server = Server {
-        source,
-        source_text: arguments.source.clone(),
-        args: arguments.arguments.clone(),
-        ..Server::bare()
-    };
+    let mut server = Server::ungranted(source, arguments.source.clone());
+    server.args = arguments.arguments.clone();
     let name: ServerName = "try".parse()?;
     let outcome =
         lock_server(context, &name, &server, &Settings::default(), &Lock::default()).await?;

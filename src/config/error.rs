@@ -6,6 +6,20 @@ use std::path::PathBuf;
 use super::diagnostic::Diagnostics;
 use crate::lockfile::{GuardedReadError, LockError, ServerName};
 
+impl ConfigError {
+    /// Whether the disk or the machine is at fault, and not what somebody wrote.
+    pub fn is_environment(&self) -> bool {
+        matches!(
+            self,
+            Self::NoHome { .. }
+                | Self::CurrentFolder { .. }
+                | Self::Read(_)
+                | Self::TrustWrite { .. }
+                | Self::TrustLock(_)
+        )
+    }
+}
+
 /// One variant per failing step.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {

@@ -89,6 +89,23 @@ pub struct Limits {
     pub file_size: Option<u64>,
 }
 
+impl Server {
+    /// A server of this source that is granted nothing: what `try` starts from.
+    pub fn ungranted(source: Source, source_text: String) -> Self {
+        Self {
+            source,
+            source_text,
+            args: Vec::new(),
+            profile: validate::DEFAULT_PROFILE.to_owned(),
+            env: BTreeMap::new(),
+            exec: Vec::new(),
+            files: Files::default(),
+            tools: Tools::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
 impl Manifest {
     /// Parses and validates; on failure all mistakes are in the answer.
     ///

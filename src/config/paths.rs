@@ -79,6 +79,19 @@ impl Paths {
         })
     }
 
+    /// Every place below `folder`, for a command that keeps nothing.
+    pub fn below(folder: &Path, home: Option<PathBuf>) -> Self {
+        Self {
+            manifest: folder.join(MANIFEST),
+            lock: folder.join(MANIFEST).with_extension(LOCK_EXTENSION),
+            data: folder.join("data"),
+            state: folder.join("state"),
+            runtime: None,
+            home,
+            own_manifest: true,
+        }
+    }
+
     /// The folder that the manifest and the lock are in.
     pub fn manifest_folder(&self) -> &Path {
         self.manifest.parent().unwrap_or_else(|| Path::new("/"))

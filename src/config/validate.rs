@@ -18,7 +18,7 @@ use super::size::parse_size;
 use super::source::Source;
 use crate::lockfile::{ServerName, ToolName, is_hidden};
 
-const DEFAULT_PROFILE: &str = "offline";
+pub(super) const DEFAULT_PROFILE: &str = "offline";
 /// A release age above this is a mistake, and arithmetic with it might overflow.
 const MAX_RELEASE_AGE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 const MAX_PATH_BYTES: usize = 4096;

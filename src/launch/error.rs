@@ -20,8 +20,6 @@ pub enum LaunchError {
         manifest.display()
     )]
     NotTrusted { manifest: PathBuf },
-    #[error("{} can't be read: {source}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
     #[error("`{name}` is in the manifest but not locked; run `pinfold lock {name}`")]
     NotLocked { name: ServerName },
     #[error(

@@ -65,7 +65,7 @@ impl<'a> SandboxedNpm<'a> {
         arguments: &[String],
         files: &[(&str, Vec<u8>)],
     ) -> Result<NpmOutput, LaunchError> {
-        let state = StateFolder::create(self.staging.path().join("npm"))?;
+        let state = StateFolder::create(self.staging.folder().join("npm"))?;
         let work = state.home().join("work");
         let lock_path = work.join("package-lock.json");
         lay_out(&work, files).map_err(|source| LaunchError::State { path: work.clone(), source })?;

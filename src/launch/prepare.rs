@@ -62,7 +62,7 @@ impl<'a> Launcher<'a> {
 
     /// The cache of digests of interpreters.
     pub fn file_digests(&self) -> FileDigests {
-        FileDigests::open(&self.paths.data.join("interpreters.index"))
+        FileDigests::open(self.paths.data.join("interpreters.index"))
     }
 
     /// pinfold's own folders, which no server may be granted.
@@ -116,7 +116,7 @@ impl<'a> Launcher<'a> {
         }
         self.store.verify_tree(&locked.tree, Verification::Recorded).map_err(|source| {
             match source {
-                StoreError::Missing { .. } => LaunchError::NotFetched { name: name.clone() },
+                StoreError::MissingTree { .. } => LaunchError::NotFetched { name: name.clone() },
                 source => LaunchError::Tree { name: name.clone(), source },
             }
         })?;
@@ -152,7 +152,7 @@ impl<'a> Launcher<'a> {
             programs: PROGRAMS.to_owned(),
         };
         let EnvironmentDecision { variables, withheld } =
-            decide_environment(self.environment.variables(), &policy.environment, &places);
+            decide_environment(self.environment, &policy.environment, &places);
         let spec = self.spec(SpecInput {
             policy: &policy,
             tree,

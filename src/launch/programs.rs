@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::prepare::{Launcher, SpecInput};
 use super::tool::run_tool;
 use super::{LaunchError, StateFolder};
-use crate::config::Server;
 use crate::lockfile::Interpreter;
 use crate::policy::{EffectivePolicy, Runtime};
-use crate::resolve::{find_program, program_kind};
+use crate::resolve::interpreter::{find_program, kind as program_kind};
 use crate::sandbox::StepFailure;
 use crate::store::Staging;
 
@@ -55,8 +54,8 @@ async fn interpreter_version(
     if runtime == Runtime::Native {
         return Ok(None);
     }
-    let state = StateFolder::create(staging.path().join("version"))?;
-    let policy = EffectivePolicy::resolve(&Server::bare(), runtime, &launcher.own_folders())?;
+    let state = StateFolder::create(staging.folder().join("version"))?;
+    let policy = EffectivePolicy::ungranted(runtime)?;
     let spec = launcher.spec(SpecInput {
         policy: &policy,
         tree: state.home(),
@@ -105,7 +104,7 @@ pub async fn try_box(
     policy: &EffectivePolicy,
 ) -> Result<(), LaunchError> {
     let program = std::env::current_exe()?;
-    let state = StateFolder::create(staging.path().join("box"))?;
+    let state = StateFolder::create(staging.folder().join("box"))?;
     let spec = launcher.spec(SpecInput {
         policy,
         tree: state.home(),

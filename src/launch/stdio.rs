@@ -72,7 +72,7 @@ struct Socket(AsyncFd<OwnedFd>);
 
 impl Socket {
     fn new(socket: OwnedFd) -> io::Result<Self> {
-        AsyncFd::new(socket).map(Self)
+        Ok(Self(AsyncFd::register(socket)?))
     }
 }
 

@@ -7,6 +7,16 @@ use std::time::Duration;
 use super::guarded::GuardedReadError;
 use super::types::NameError;
 
+impl LockError {
+    /// Whether the disk or another process is at fault, and not the lock's content.
+    pub fn is_environment(&self) -> bool {
+        matches!(
+            self,
+            Self::Read(_) | Self::Write { .. } | Self::WriteLock { .. } | Self::Busy { .. }
+        )
+    }
+}
+
 /// Why the lock could not be read, written or reserved.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{PolicyError, Profile, Runtime};
-use crate::config::{self, EnvValue, Server, parse_size};
+use crate::config::{self, EnvValue, Server, Source, parse_size};
 use crate::lockfile::{Confinement, Digest, ToolName};
 use crate::sandbox::{Access, Layer, Network, Requirements};
 
@@ -104,6 +104,16 @@ impl EffectivePolicy {
             limits: limits(&server.limits, &base)?,
             limitations: profile.limitations,
         })
+    }
+
+    /// The policy for a program that is granted nothing, for example to ask for its version.
+    ///
+    /// # Errors
+    /// Only when the embedded data is wrong.
+    pub fn ungranted(runtime: Runtime) -> Result<Self, PolicyError> {
+        let source = Source::Path { written: String::new(), file: PathBuf::new() };
+        let server = Server::ungranted(source, String::new());
+        Self::resolve(&server, runtime, &OwnFolders::default())
     }
 
     /// The policy for npm while it resolves: TCP to `ports` only, and `certificates` readable.
@@ -299,7 +309,8 @@ mod tests {
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let resolve = |change: &dyn Fn(&mut Server)| {
-            let mut server = Server::bare();
+            let source = Source::Path { written: String::new(), file: PathBuf::new() };
+            let mut server = Server::ungranted(source, String::new());
             change(&mut server);
             EffectivePolicy::resolve(&server, Runtime::Node, &OwnFolders::default()).unwrap().digest()
         };

@@ -1,10 +1,9 @@
 //! Which variables a server gets, and which ones the client tried to pass in vain.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use crate::config::EnvValue;
+use crate::config::{EnvValue, Environment};
 
 /// Variables that pass from the client when it has them: language, time zone, terminal, user.
 const PASSED: &[&str] = &["LANG", "LC_ALL", "LOGNAME", "TERM", "TZ", "USER"];
@@ -35,13 +34,13 @@ pub struct EnvironmentDecision {
 ///
 /// Variables whose value is not UTF-8 are withheld.
 pub fn decide_environment(
-    client: &BTreeMap<OsString, OsString>,
+    client: &Environment,
     manifest: &BTreeMap<String, EnvValue>,
     places: &Places,
 ) -> EnvironmentDecision {
     let mut variables = BTreeMap::new();
     let from_client =
-        |name: &str| client.get(OsStr::new(name)).and_then(|value| value.to_str()).map(str::to_owned);
+        |name: &str| client.get(name).and_then(|value| value.to_str()).map(str::to_owned);
     for name in PASSED {
         if let Some(value) = from_client(name) {
             variables.insert((*name).to_owned(), value);
@@ -65,8 +64,8 @@ pub fn decide_environment(
         manifest.values().any(|value| matches!(value, EnvValue::FromClient { name: from } if from == name))
     };
     let withheld = client
-        .keys()
-        .map(|name| name.to_string_lossy().into_owned())
+        .iter()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
         .filter(|name| {
             !OURS.contains(&name.as_str()) && !variables.contains_key(name) && !asked_for(name)
         })
@@ -78,8 +77,8 @@ pub fn decide_environment(
 mod tests {
     use super::*;
 
-    fn client(pairs: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
-        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    fn client(pairs: &[(&str, &str)]) -> Environment {
+        Environment::from_pairs(pairs.iter().copied())
     }
 
     fn places() -> Places {

@@ -85,7 +85,8 @@ impl Staging {
         &self.place.store
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    /// The folder itself, for work that is thrown away.
+    pub fn folder(&self) -> &Path {
         &self.place.folder
     }
 

@@ -195,6 +195,23 @@ pub async fn resolve<R: NpmRunner>(
     })
 }
 
+/// The sha512 that the registry publishes for a version now; `None` when it no longer offers it.
+///
+/// # Errors
+/// When the registry can't be asked.
+pub async fn published_integrity(
+    settings: &NpmSettings,
+    client: &Client,
+    package: &str,
+    version: &str,
+) -> Result<Option<String>, ResolveError> {
+    let registry = settings.registry_for(package);
+    let wanted = BTreeSet::from([version.to_owned()]);
+    let document = packument::fetch(client, registry, package, &wanted).await?;
+    let published = document.versions.get(version).and_then(|found| found.integrity.as_deref());
+    Ok(published.and_then(integrity::sha512).map(str::to_owned))
+}
+
 impl AgeRule {
     fn new(request: &NpmRequest, wanted: &Wanted) -> Self {
         let active = !request.release_age.is_zero();
