@@ -6,7 +6,10 @@ use pinfold::{cli, sandbox};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|verb| verb == sandbox::stub::VERB) {
+    if arguments
+        .next()
+        .is_some_and(|verb| verb == sandbox::stub::VERB)
+    {
         sandbox::stub::main(arguments.filter_map(|argument| argument.into_string().ok()));
     }
     cli::main()

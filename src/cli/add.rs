@@ -31,7 +31,9 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     for line in summary::agreement(&outcome.locked, &policy, &plan) {
         output::note(&line);
     }
-    wanted.allow = choose(&arguments, &outcome.introspection)?.into_iter().collect();
+    wanted.allow = choose(&arguments, &outcome.introspection)?
+        .into_iter()
+        .collect();
     server = parsed(&context, &name, &wanted)?;
     let mut locked = outcome.locked;
     repin_policy(&context, &server, &mut locked)?;
@@ -62,7 +64,9 @@ fn refuse_other(
     server: &Server,
     tools_are_open: bool,
 ) -> anyhow::Result<()> {
-    let Some(present) = manifest.servers.get(name) else { return Ok(()) };
+    let Some(present) = manifest.servers.get(name) else {
+        return Ok(());
+    };
     let mut same = present.clone();
     if tools_are_open {
         same.tools = server.tools.clone();
@@ -82,7 +86,11 @@ fn parsed(context: &Context, name: &ServerName, wanted: &NewServer) -> anyhow::R
     let home = context.paths.home.as_deref();
     let manifest = Manifest::parse(&text, &context.paths.manifest, home)
         .map_err(|diagnostics| UsageError(diagnostics.to_string()))?;
-    manifest.servers.get(name).cloned().context("the new entry could not be read back")
+    manifest
+        .servers
+        .get(name)
+        .cloned()
+        .context("the new entry could not be read back")
 }
 
 fn manifest_text(context: &Context) -> anyhow::Result<String> {
@@ -126,7 +134,9 @@ fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
             std::path::absolute(path)
                 .ok()
                 .and_then(|path| path.to_str().map(str::to_owned))
-                .ok_or_else(|| UsageError(format!("`{}` is not a path in UTF-8", path.display())).into())
+                .ok_or_else(|| {
+                    UsageError(format!("`{}` is not a path in UTF-8", path.display())).into()
+                })
         })
         .collect()
 }
@@ -134,14 +144,20 @@ fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
 fn tool_names(names: &[String]) -> anyhow::Result<BTreeSet<ToolName>> {
     names
         .iter()
-        .map(|name| name.parse::<ToolName>().map_err(|error| UsageError(error.to_string()).into()))
+        .map(|name| {
+            name.parse::<ToolName>()
+                .map_err(|error| UsageError(error.to_string()).into())
+        })
         .collect()
 }
 
 /// The allowlist: as said, or as chosen on the terminal, or an error that lists the tools.
 fn choose(arguments: &Add, introspection: &Introspection) -> anyhow::Result<BTreeSet<ToolName>> {
-    let offered: BTreeSet<ToolName> =
-        introspection.tools.iter().filter_map(|tool| tool.name.parse().ok()).collect();
+    let offered: BTreeSet<ToolName> = introspection
+        .tools
+        .iter()
+        .filter_map(|tool| tool.name.parse().ok())
+        .collect();
     if arguments.allow_all {
         return Ok(offered);
     }
@@ -195,14 +211,20 @@ fn ask(
             .collect();
         match chosen {
             Ok(chosen) => return Ok(chosen),
-            Err(word) => output::note(&format!("There is no tool `{}`.", output::foreign(&word, 80))),
+            Err(word) => output::note(&format!(
+                "There is no tool `{}`.",
+                output::foreign(&word, 80)
+            )),
         }
     }
 }
 
 fn report(name: &ServerName, server: &Server) {
     let tools: Vec<&str> = server.tools.allow.iter().map(ToolName::as_str).collect();
-    output::note(&format!("\nLocked `{name}`; allowed tools: {}", tools.join(", ")));
+    output::note(&format!(
+        "\nLocked `{name}`; allowed tools: {}",
+        tools.join(", ")
+    ));
     output::note("Put this into the configuration of your MCP client:");
     output::data(&format!(
         "{{ \"mcpServers\": {{ \"{name}\": {{ \"command\": \"pinfold\", \"args\": [\"run\", \"{name}\"] }} }} }}"

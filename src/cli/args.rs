@@ -8,18 +8,23 @@ use clap::{Args, Parser, Subcommand};
 ///
 /// Put `pinfold run NAME` into mcp.json where `npx -y some-server` was.
 #[derive(Debug, Parser)]
-#[command(name = "pinfold", version, propagate_version = true, max_term_width = 100)]
-pub struct Arguments {
+#[command(
+    name = "pinfold",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(super) struct Arguments {
     /// Use this manifest; the lock lies beside it
     #[arg(long, global = true, value_name = "PATH")]
-    pub manifest: Option<PathBuf>,
+    pub(super) manifest: Option<PathBuf>,
 
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
@@ -44,114 +49,114 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct Try {
+pub(super) struct Try {
     /// Where the server comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
-    pub source: String,
+    pub(super) source: String,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
     /// Arguments for the server, after `--`
     #[arg(last = true)]
-    pub arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Add {
+pub(super) struct Add {
     /// What to call it: a-z 0-9 . _ -
-    pub name: String,
+    pub(super) name: String,
     /// Where it comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
-    pub source: String,
+    pub(super) source: String,
     /// Allow this tool; may be given many times
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
-    pub allow: Vec<String>,
+    pub(super) allow: Vec<String>,
     /// Allow every tool that it offers now
     #[arg(long)]
-    pub allow_all: bool,
+    pub(super) allow_all: bool,
     /// The profile: offline or web
     #[arg(long, default_value = "offline")]
-    pub profile: String,
+    pub(super) profile: String,
     /// Set a variable: KEY=VALUE, or KEY to pass it on from the client
     #[arg(long, value_name = "KEY[=VALUE]")]
-    pub env: Vec<String>,
+    pub(super) env: Vec<String>,
     /// Let it read this file or folder
     #[arg(long, value_name = "PATH")]
-    pub read: Vec<PathBuf>,
+    pub(super) read: Vec<PathBuf>,
     /// Let it read and write this folder
     #[arg(long, value_name = "PATH")]
-    pub write: Vec<PathBuf>,
+    pub(super) write: Vec<PathBuf>,
     /// Let it run this program, for example git
     #[arg(long, value_name = "PROGRAM")]
-    pub exec: Vec<String>,
+    pub(super) exec: Vec<String>,
     /// Arguments for the server, after `--`
     #[arg(last = true)]
-    pub arguments: Vec<String>,
+    pub(super) arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Lock {
+pub(super) struct Lock {
     /// Only these servers
-    pub names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Fetch {
+pub(super) struct Fetch {
     /// Only these servers
-    pub names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 #[command(override_usage = "pinfold run NAME\n       pinfold run -- npx -y PACKAGE [ARGUMENTS]")]
-pub struct Run {
+pub(super) struct Run {
     /// The server's name in the manifest
     #[arg(required_unless_present = "argv", conflicts_with = "argv")]
-    pub name: Option<String>,
+    pub(super) name: Option<String>,
     /// The command that was in mcp.json before, after `--`; it is looked up in the lock
     #[arg(last = true)]
-    pub argv: Vec<String>,
+    pub(super) argv: Vec<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Verify {
+pub(super) struct Verify {
     /// Only these servers
-    pub names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Ask the registry, too, whether it still publishes the same bytes
     #[arg(long)]
-    pub online: bool,
+    pub(super) online: bool,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct Tools {
+pub(super) struct Tools {
     /// The server's name in the manifest
-    pub name: String,
+    pub(super) name: String,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct Trust {
+pub(super) struct Trust {
     /// The manifest to trust
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 #[derive(Debug, Args)]
-pub struct Doctor {
+pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct Generate {
+pub(super) struct Generate {
     #[command(subcommand)]
-    pub what: Generated,
+    pub(super) what: Generated,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Generated {
+pub(super) enum Generated {
     /// Print the completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Write one man page for each command into a folder

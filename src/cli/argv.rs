@@ -7,7 +7,15 @@ use crate::config::{Manifest, Source};
 use crate::lockfile::ServerName;
 
 /// Options of npx that don't choose what is run.
-const IGNORED: &[&str] = &["-y", "--yes", "-q", "--quiet", "--prefer-offline", "--offline", "--"];
+const IGNORED: &[&str] = &[
+    "-y",
+    "--yes",
+    "-q",
+    "--quiet",
+    "--prefer-offline",
+    "--offline",
+    "--",
+];
 
 /// The server that `npx [-y] PACKAGE[@RANGE] [ARGUMENTS]` means.
 ///
@@ -17,17 +25,23 @@ pub(super) fn server_for_argv<'a>(
     argv: &[String],
     manifest: &'a Manifest,
 ) -> Result<&'a ServerName, String> {
-    let (program, rest) = argv.split_first().ok_or("no command was given after `--`")?;
+    let (program, rest) = argv
+        .split_first()
+        .ok_or("no command was given after `--`")?;
     let program = program.rsplit('/').next().unwrap_or_default();
     if program != "npx" {
         return Err(format!(
             "`{program}` is not a command that can be looked up; use `pinfold run NAME`, or `pinfold run -- npx -y PACKAGE`"
         ));
     }
-    let mut words = rest.iter().skip_while(|word| IGNORED.contains(&word.as_str()));
+    let mut words = rest
+        .iter()
+        .skip_while(|word| IGNORED.contains(&word.as_str()));
     let package = words.next().ok_or("npx was given no package")?;
     if package.starts_with('-') {
-        return Err(format!("the npx option `{package}` is not understood; use `pinfold run NAME`"));
+        return Err(format!(
+            "the npx option `{package}` is not understood; use `pinfold run NAME`"
+        ));
     }
     let arguments: Vec<&String> = words.collect();
     let (name, range) = split_range(package);
@@ -35,7 +49,10 @@ pub(super) fn server_for_argv<'a>(
         .servers
         .iter()
         .filter(|(_, server)| match &server.source {
-            Source::Npm { name: locked_name, range: locked_range } => {
+            Source::Npm {
+                name: locked_name,
+                range: locked_range,
+            } => {
                 locked_name == name
                     && (range.is_none() || range == locked_range.as_deref())
                     && server.args.iter().collect::<Vec<_>>() == arguments
@@ -61,7 +78,10 @@ pub(super) fn server_for_argv<'a>(
 
 /// `@scope/name@range` → (`@scope/name`, range); `latest` is what no range means.
 fn split_range(package: &str) -> (&str, Option<&str>) {
-    let at = package.char_indices().skip(1).find(|(_, letter)| *letter == '@');
+    let at = package
+        .char_indices()
+        .skip(1)
+        .find(|(_, letter)| *letter == '@');
     match at {
         Some((index, _)) => {
             let range = &package[index + 1..];
@@ -128,6 +148,10 @@ mod tests {
 
     #[test]
     fn several_are_named() {
-        assert!(look_up("npx files /srv").unwrap_err().contains("files, twin"));
+        assert!(
+            look_up("npx files /srv")
+                .unwrap_err()
+                .contains("files, twin")
+        );
     }
 }

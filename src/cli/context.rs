@@ -28,7 +28,11 @@ impl Context {
         let environment = Environment::current();
         let paths = Paths::resolve(&environment, manifest)?;
         let store = Store::open(paths.store())?;
-        Ok(Self { environment, paths, store })
+        Ok(Self {
+            environment,
+            paths,
+            store,
+        })
     }
 
     pub(super) fn manifest(&self) -> Result<Manifest, ConfigError> {
@@ -70,7 +74,9 @@ impl Context {
         if !self.paths.own_manifest {
             let trust = Trust::load(&self.paths.trusted())?;
             if !trust.is_trusted(&self.paths.manifest, &manifest_digest, &digest(&lock)) {
-                return Err(LaunchError::NotTrusted { manifest: self.paths.manifest.clone() });
+                return Err(LaunchError::NotTrusted {
+                    manifest: self.paths.manifest.clone(),
+                });
             }
         }
         Ok((manifest, lock))

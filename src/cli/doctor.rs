@@ -35,7 +35,10 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
             context.store.artifacts()?.len()
         ),
     });
-    let able = checks.iter().filter(|check| needed(check.name)).all(|check| check.ok);
+    let able = checks
+        .iter()
+        .filter(|check| needed(check.name))
+        .all(|check| check.ok);
     if as_json {
         let list: Vec<Value> = checks
             .iter()
@@ -62,19 +65,41 @@ fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {
         Some(abi) => format!(
             "ABI {abi} on Linux {}{}",
             probe.kernel,
-            probe.landlock_errata.map_or(String::new(), |mask| format!(", errata fixed {mask:#x}"))
+            probe
+                .landlock_errata
+                .map_or(String::new(), |mask| format!(", errata fixed {mask:#x}"))
         ),
         None => format!(
             "not on Linux {}: it needs 6.7 or newer, with `landlock` in the lsm= boot parameter",
             probe.kernel
         ),
     };
-    let seccomp = if probe.seccomp { "filters can be installed" } else { "CONFIG_SECCOMP_FILTER is off" };
-    let proc = if probe.proc { "mounted" } else { "not mounted: processes of a session could not be ended" };
+    let seccomp = if probe.seccomp {
+        "filters can be installed"
+    } else {
+        "CONFIG_SECCOMP_FILTER is off"
+    };
+    let proc = if probe.proc {
+        "mounted"
+    } else {
+        "not mounted: processes of a session could not be ended"
+    };
     vec![
-        Check { name: "landlock", ok: probe.landlock_abi >= Some(4), found: landlock },
-        Check { name: "seccomp", ok: probe.seccomp, found: seccomp.to_owned() },
-        Check { name: "proc", ok: probe.proc, found: proc.to_owned() },
+        Check {
+            name: "landlock",
+            ok: probe.landlock_abi >= Some(4),
+            found: landlock,
+        },
+        Check {
+            name: "seccomp",
+            ok: probe.seccomp,
+            found: seccomp.to_owned(),
+        },
+        Check {
+            name: "proc",
+            ok: probe.proc,
+            found: proc.to_owned(),
+        },
     ]
 }
 
@@ -86,23 +111,46 @@ async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<
     Ok(match (try_box(launcher, &staging, &policy).await, plan) {
         (Ok(()), Ok(plan)) => {
             let mut layers: Vec<String> = plan.layers.iter().map(ToString::to_string).collect();
-            layers.extend(plan.limitations.iter().map(|text| format!("not yet: {text}")));
-            Check { name: "box", ok: true, found: format!("built and checked: {}", layers.join(", ")) }
+            layers.extend(
+                plan.limitations
+                    .iter()
+                    .map(|text| format!("not yet: {text}")),
+            );
+            Check {
+                name: "box",
+                ok: true,
+                found: format!("built and checked: {}", layers.join(", ")),
+            }
         }
         (Err(error @ (LaunchError::Machine(_) | LaunchError::Sandbox(_))), _) | (_, Err(error)) => {
-            Check { name: "box", ok: false, found: error.to_string() }
+            Check {
+                name: "box",
+                ok: false,
+                found: error.to_string(),
+            }
         }
         (Err(error), _) => return Err(error.into()),
     })
 }
 
 fn programs(context: &Context) -> Vec<Check> {
-    let search_path = context.environment.get("PATH").unwrap_or_else(|| OsStr::new(""));
+    let search_path = context
+        .environment
+        .get("PATH")
+        .unwrap_or_else(|| OsStr::new(""));
     [("node", "node"), ("python", "python3")]
         .into_iter()
         .map(|(name, program)| match find_program(program, search_path) {
-            Ok(path) => Check { name, ok: true, found: path.display().to_string() },
-            Err(error) => Check { name, ok: false, found: error.to_string() },
+            Ok(path) => Check {
+                name,
+                ok: true,
+                found: path.display().to_string(),
+            },
+            Err(error) => Check {
+                name,
+                ok: false,
+                found: error.to_string(),
+            },
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(super) enum Exit {
     Success,
     /// Drift, denial, or a verification that failed.
     Drift,
@@ -48,15 +48,15 @@ impl From<Exit> for ExitCode {
 /// A mistake in how a command was called.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct UsageError(pub String);
+pub(super) struct UsageError(pub(super) String);
 
 /// Something is not as it was locked, and the command has said what.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct DriftError(pub String);
+pub(super) struct DriftError(pub(super) String);
 
 /// The code for an error, by the first cause that we know.
-pub fn exit_for(error: &anyhow::Error) -> Exit {
+pub(super) fn exit_for(error: &anyhow::Error) -> Exit {
     error.chain().find_map(known).unwrap_or(Exit::Internal)
 }
 
@@ -103,7 +103,9 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Tree { .. }
         | LaunchError::NotFetched { .. }
         | LaunchError::EntryPoint { .. } => Exit::Drift,
-        LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => Exit::Machine,
+        LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => {
+            Exit::Machine
+        }
         LaunchError::State { .. }
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }
@@ -117,13 +119,25 @@ fn launch(error: &LaunchError) -> Exit {
 }
 
 fn config(error: &ConfigError) -> Exit {
-    if error.is_environment() { Exit::Environment } else { Exit::Usage }
+    if error.is_environment() {
+        Exit::Environment
+    } else {
+        Exit::Usage
+    }
 }
 
 fn lock(error: &LockError) -> Exit {
-    if error.is_environment() { Exit::Environment } else { Exit::Usage }
+    if error.is_environment() {
+        Exit::Environment
+    } else {
+        Exit::Usage
+    }
 }
 
 fn store(error: &StoreError) -> Exit {
-    if error.is_environment() { Exit::Environment } else { Exit::Drift }
+    if error.is_environment() {
+        Exit::Environment
+    } else {
+        Exit::Drift
+    }
 }

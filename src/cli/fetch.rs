@@ -20,9 +20,14 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
             .servers
             .get(name)
             .ok_or_else(|| LaunchError::NotLocked { name: name.clone() })?;
-        let tree = context.store.verify_tree(&locked.tree, Verification::Rehash);
+        let tree = context
+            .store
+            .verify_tree(&locked.tree, Verification::Rehash);
         let artifacts_whole = locked.artifacts.iter().all(|artifact| {
-            context.store.verify_artifact(&artifact.sha256, artifact.size).is_ok()
+            context
+                .store
+                .verify_artifact(&artifact.sha256, artifact.size)
+                .is_ok()
         });
         match tree {
             Ok(_) if artifacts_whole => output::note(&format!("{name}: complete")),

@@ -36,7 +36,9 @@ fn man_pages(folder: &Path) -> anyhow::Result<()> {
 
 fn page(folder: &Path, name: &str, command: &clap::Command) -> anyhow::Result<()> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone()).title(name).render(&mut text)?;
+    clap_mangen::Man::new(command.clone())
+        .title(name)
+        .render(&mut text)?;
     replace_atomically(&folder.join(format!("{name}.1")), &text, 0o644)?;
     Ok(())
 }

@@ -30,7 +30,8 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
     let mut new = old.clone();
     new.servers.extend(results);
     if names.is_empty() {
-        new.servers.retain(|name, _| manifest.servers.contains_key(name));
+        new.servers
+            .retain(|name, _| manifest.servers.contains_key(name));
     }
     write(&context.paths.lock, &new)?;
     let changes = differences(&old, &new);

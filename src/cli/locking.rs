@@ -11,9 +11,7 @@ use super::output;
 use super::trees::{Wanted, download, known_digest, npm_tree, path_tree};
 use crate::config::{Server, Settings, Source};
 use crate::fetch::Client;
-use crate::launch::{
-    Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn, spawn,
-};
+use crate::launch::{Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn, spawn};
 use crate::lockfile::{
     Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
 };
@@ -66,9 +64,14 @@ pub(super) async fn lock_server(
         }
         _ => get(context, &launcher, &staging, server, settings, lock).await?,
     };
-    let interpreter =
-        interpreter_of(context, &launcher, &staging, &context.store.tree(&bytes.tree), &bytes.entry_point)
-            .await?;
+    let interpreter = interpreter_of(
+        context,
+        &launcher,
+        &staging,
+        &context.store.tree(&bytes.tree),
+        &bytes.entry_point,
+    )
+    .await?;
     let mut locked = LockedServer {
         source: server.source_text.clone(),
         version: bytes.version,
@@ -88,12 +91,18 @@ pub(super) async fn lock_server(
     let introspection = agree(&launcher, &staging, name, server, &mut locked).await?;
     if let Some(previous) = previous {
         // The same agreement keeps its date, so that locking again changes nothing.
-        let same = LockedServer { locked_at: previous.locked_at.clone(), ..locked.clone() };
+        let same = LockedServer {
+            locked_at: previous.locked_at.clone(),
+            ..locked.clone()
+        };
         if same == *previous {
             locked = same;
         }
     }
-    Ok(Outcome { locked, introspection })
+    Ok(Outcome {
+        locked,
+        introspection,
+    })
 }
 
 /// Starts the server in its box, in a throw-away place, and records box and behaviour.
@@ -121,8 +130,9 @@ pub(super) fn repin_policy(
     locked: &mut LockedServer,
 ) -> anyhow::Result<()> {
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
-    locked.confinement =
-        launcher.policy(server, locked.interpreter.as_ref())?.confinement();
+    locked.confinement = launcher
+        .policy(server, locked.interpreter.as_ref())?
+        .confinement();
     Ok(())
 }
 
@@ -163,7 +173,12 @@ async fn get(
             let local = local_entry(file)?;
             let tree = path_tree(staging, &local)?;
             let entry_point = local.entry_point;
-            Ok(Bytes { version: None, entry_point, tree, artifacts: Vec::new() })
+            Ok(Bytes {
+                version: None,
+                entry_point,
+                tree,
+                artifacts: Vec::new(),
+            })
         }
     }
 }
@@ -177,7 +192,10 @@ async fn get_npm(
 ) -> anyhow::Result<Bytes> {
     let npm_settings = npm_settings(context)?;
     let client = Client::new(&npm_settings.fetch_settings())?;
-    let search_path = context.environment.get("PATH").unwrap_or_else(|| OsStr::new(""));
+    let search_path = context
+        .environment
+        .get("PATH")
+        .unwrap_or_else(|| OsStr::new(""));
     let runner = SandboxedNpm::find(launcher, staging, &npm_settings, search_path)?;
     let spinner = output::spinner("resolving");
     let resolution = npm::resolve(request, &npm_settings, &client, &runner, &|_| {}).await?;
@@ -215,9 +233,18 @@ async fn get_npm(
         .collect();
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     let tree = npm_tree(&context.store, staging, &artifacts)?;
-    let entry_point =
-        entry_point(&context.store.tree(&tree), &resolution.root_path, &request.name)?.path;
-    Ok(Bytes { version: Some(resolution.version), entry_point, tree, artifacts })
+    let entry_point = entry_point(
+        &context.store.tree(&tree),
+        &resolution.root_path,
+        &request.name,
+    )?
+    .path;
+    Ok(Bytes {
+        version: Some(resolution.version),
+        entry_point,
+        tree,
+        artifacts,
+    })
 }
 
 /// Makes sure that the tree of a locked server is in the store and whole.
@@ -226,7 +253,11 @@ pub(super) async fn restore(
     staging: &Staging,
     locked: &LockedServer,
 ) -> anyhow::Result<bool> {
-    if context.store.verify_tree(&locked.tree, Verification::Recorded).is_ok() {
+    if context
+        .store
+        .verify_tree(&locked.tree, Verification::Recorded)
+        .is_ok()
+    {
         return Ok(false);
     }
     rebuild(context, staging, locked).await?;
@@ -239,7 +270,11 @@ pub(super) async fn rebuild(
     staging: &Staging,
     locked: &LockedServer,
 ) -> anyhow::Result<()> {
-    if context.store.verify_tree(&locked.tree, Verification::Rehash).is_err() {
+    if context
+        .store
+        .verify_tree(&locked.tree, Verification::Rehash)
+        .is_err()
+    {
         context.store.discard_tree(&locked.tree)?;
     }
     let tree = if let Some(source) = locked.source.strip_prefix("path:") {
@@ -260,7 +295,9 @@ pub(super) async fn rebuild(
             .map(|artifact| {
                 Ok(Wanted {
                     label: format!("{}@{}", artifact.name, artifact.version),
-                    url: settings.registry_for(&artifact.name).absolute(&artifact.url)?,
+                    url: settings
+                        .registry_for(&artifact.name)
+                        .absolute(&artifact.url)?,
                     integrity: artifact.integrity.parse()?,
                     sha256: Some(artifact.sha256),
                 })
@@ -302,7 +339,10 @@ async fn interpreter_of(
     match shebang(&tree.join(entry_point))? {
         Program::Native => Ok(None),
         Program::Script { interpreter, .. } => {
-            let search_path = context.environment.get("PATH").unwrap_or_else(|| OsStr::new(""));
+            let search_path = context
+                .environment
+                .get("PATH")
+                .unwrap_or_else(|| OsStr::new(""));
             let found = find_interpreter(launcher, staging, &interpreter, search_path)
                 .await
                 .with_context(|| format!("`{entry_point}` needs `{interpreter}`"))?;

@@ -33,21 +33,31 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors; clap knows which stream they belong to.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Success }.into();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            }
+            .into();
         }
     };
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&anyhow::Error::new(error).context("could not start"));
             return Exit::Environment.into();
         }
     };
-    let exit = runtime.block_on(dispatch(arguments)).unwrap_or_else(|error| {
-        output::error(&error);
-        exit_for(&error)
-    });
+    let exit = runtime
+        .block_on(dispatch(arguments))
+        .unwrap_or_else(|error| {
+            output::error(&error);
+            exit_for(&error)
+        });
     // A read of the client's terminal or file may still be waiting in a thread.
     runtime.shutdown_background();
     exit.into()

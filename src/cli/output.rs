@@ -10,27 +10,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::relay::visible;
 
 /// Prints a line of data. A closed pipe is not an error: the reader had enough.
-pub fn data(line: &str) {
+pub(super) fn data(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// Prints data that is not a line, such as a completion script.
-pub fn raw(bytes: &[u8]) {
+pub(super) fn raw(bytes: &[u8]) {
     let _ = io::stdout().lock().write_all(bytes);
 }
 
 /// Says something about what is being done.
-pub fn note(line: &str) {
+pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Says what went wrong.
-pub fn error(error: &anyhow::Error) {
+pub(super) fn error(error: &anyhow::Error) {
     note(&format!("pinfold: {}", chain(error)));
 }
 
 /// An error with all causes that add something, in one text.
-pub fn chain(error: &anyhow::Error) -> String {
+pub(super) fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -43,22 +43,22 @@ pub fn chain(error: &anyhow::Error) -> String {
 }
 
 /// Warns.
-pub fn warning(text: &str) {
+pub(super) fn warning(text: &str) {
     note(&format!("pinfold: warning: {text}"));
 }
 
 /// Text of a server or registry, safe to show: no control characters, bounded.
-pub fn foreign(text: &str, most: usize) -> String {
+pub(super) fn foreign(text: &str, most: usize) -> String {
     visible(text, most)
 }
 
 /// Whether a person is there to answer.
-pub fn interactive() -> bool {
+pub(super) fn interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Asks on the terminal; `None` at the end of input.
-pub fn ask(question: &str) -> Option<String> {
+pub(super) fn ask(question: &str) -> Option<String> {
     let mut stderr = io::stderr().lock();
     let _ = write!(stderr, "{question}");
     let _ = stderr.flush();
@@ -70,12 +70,12 @@ pub fn ask(question: &str) -> Option<String> {
 }
 
 /// Bytes as a person reads them.
-pub fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }
 
 /// A spinner for work of unknown length; silent when standard error is no terminal.
-pub fn spinner(text: &'static str) -> ProgressBar {
+pub(super) fn spinner(text: &'static str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -86,7 +86,7 @@ pub fn spinner(text: &'static str) -> ProgressBar {
 }
 
 /// A bar for `count` downloads; silent when standard error is no terminal.
-pub fn bar(count: u64, text: &'static str) -> ProgressBar {
+pub(super) fn bar(count: u64, text: &'static str) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -56,7 +56,11 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     let context = Context::open(manifest)?;
     // Everything that decides runs here. If it panics the answer is no, like on any error.
     let (prepared, log) = catch_unwind(AssertUnwindSafe(|| decide(&context, arguments)))
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("the decision failed, which is a bug of pinfold")))?;
+        .unwrap_or_else(|_| {
+            Err(anyhow::anyhow!(
+                "the decision failed, which is a bug of pinfold"
+            ))
+        })?;
     if !prepared.withheld.is_empty() {
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
@@ -64,14 +68,20 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
         tracing::info!("{limitation}");
     }
     let running = launch::spawn(&prepared.spec).await?;
-    Ok(Started { running, policy: SessionPolicy::allowing(prepared.policy.tools), log })
+    Ok(Started {
+        running,
+        policy: SessionPolicy::allowing(prepared.policy.tools),
+        log,
+    })
 }
 
 fn decide(context: &Context, arguments: &Run) -> anyhow::Result<(launch::Prepared, StderrLog)> {
     let (manifest, lock) = context.trusted()?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => server_for_argv(&arguments.argv, &manifest).map_err(UsageError)?.to_string(),
+        None => server_for_argv(&arguments.argv, &manifest)
+            .map_err(UsageError)?
+            .to_string(),
     };
     let (name, server, locked) = context.server(&name, &manifest, &lock)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
@@ -85,7 +95,10 @@ fn decide(context: &Context, arguments: &Run) -> anyhow::Result<(launch::Prepare
 async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
     output::error(error);
     if !std::io::stdin().is_terminal() {
-        let message = format!("pinfold refused to start this server: {}", output::chain(error));
+        let message = format!(
+            "pinfold refused to start this server: {}",
+            output::chain(error)
+        );
         // A client that has gone needs no answer.
         let _ = relay::refuse(launch::input()?, launch::output()?, &message).await;
     }
@@ -97,10 +110,14 @@ fn server_code(code: i32) -> Exit {
 }
 
 fn stop_signals() -> std::io::Result<Vec<(Signal, i32)>> {
-    [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
-        .into_iter()
-        .map(|kind| Ok((signal(kind)?, kind.as_raw_value())))
-        .collect()
+    [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ]
+    .into_iter()
+    .map(|kind| Ok((signal(kind)?, kind.as_raw_value())))
+    .collect()
 }
 
 /// The number of the first signal that arrives.

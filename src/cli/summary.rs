@@ -10,10 +10,17 @@ use crate::sandbox::Plan;
 const MAX_DESCRIPTION: usize = 90;
 
 /// The bytes and the box, a line each.
-pub(super) fn agreement(locked: &LockedServer, policy: &EffectivePolicy, plan: &Plan) -> Vec<String> {
+pub(super) fn agreement(
+    locked: &LockedServer,
+    policy: &EffectivePolicy,
+    plan: &Plan,
+) -> Vec<String> {
     let mut lines = Vec::new();
     let version = locked.version.as_deref().unwrap_or("(no version)");
-    lines.push(format!("source     {} → {version}", output::foreign(&locked.source, 200)));
+    lines.push(format!(
+        "source     {} → {version}",
+        output::foreign(&locked.source, 200)
+    ));
     if !locked.artifacts.is_empty() {
         let size = locked.artifacts.iter().map(|artifact| artifact.size).sum();
         lines.push(format!(
@@ -55,21 +62,42 @@ pub(super) fn agreement(locked: &LockedServer, policy: &EffectivePolicy, plan: &
         })
         .collect();
     lines.push(format!("layers     {}", layers.join(", ")));
-    let limitations = policy.limitations.iter().map(String::as_str).chain(plan.limitations.iter().copied());
+    let limitations = policy
+        .limitations
+        .iter()
+        .map(String::as_str)
+        .chain(plan.limitations.iter().copied());
     lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
 }
 
 /// The tools with the first line of their descriptions.
 pub(super) fn tools(introspection: &Introspection) -> Vec<String> {
-    let width = introspection.tools.iter().map(|tool| tool.name.len()).max().unwrap_or(0).min(40);
+    let width = introspection
+        .tools
+        .iter()
+        .map(|tool| tool.name.len())
+        .max()
+        .unwrap_or(0)
+        .min(40);
     introspection
         .tools
         .iter()
         .map(|tool| {
-            let first = tool.description.as_deref().unwrap_or("").lines().next().unwrap_or("");
+            let first = tool
+                .description
+                .as_deref()
+                .unwrap_or("")
+                .lines()
+                .next()
+                .unwrap_or("");
             let name = output::foreign(&tool.name, 128);
-            format!("  {name:width$}  {}", output::foreign(first, MAX_DESCRIPTION)).trim_end().to_owned()
+            format!(
+                "  {name:width$}  {}",
+                output::foreign(first, MAX_DESCRIPTION)
+            )
+            .trim_end()
+            .to_owned()
         })
         .collect()
 }

@@ -15,8 +15,12 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
     let lock = context.lock()?;
     let (name, server, locked) = context.server(&arguments.name, &manifest, &lock)?;
     let offered = &locked.behaviour.tools;
-    let absent: Vec<_> =
-        server.tools.allow.iter().filter(|tool| !offered.contains_key(*tool)).collect();
+    let absent: Vec<_> = server
+        .tools
+        .allow
+        .iter()
+        .filter(|tool| !offered.contains_key(*tool))
+        .collect();
     if arguments.json {
         let tools: Vec<_> = offered
             .iter()
@@ -29,15 +33,24 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
             })
             .collect();
         let absent: Vec<_> = absent.iter().map(|tool| tool.as_str()).collect();
-        output::data(&json!({ "server": name.as_str(), "tools": tools, "allowed_but_not_offered": absent }).to_string());
+        output::data(
+            &json!({ "server": name.as_str(), "tools": tools, "allowed_but_not_offered": absent })
+                .to_string(),
+        );
         return Ok(Exit::Success);
     }
     for tool in offered.keys() {
-        let word = if server.tools.allow.contains(tool) { "allowed " } else { "withheld" };
+        let word = if server.tools.allow.contains(tool) {
+            "allowed "
+        } else {
+            "withheld"
+        };
         output::data(&format!("{word}  {tool}"));
     }
     for tool in absent {
-        output::data(&format!("absent    {tool}  (allowed, but the server did not offer it)"));
+        output::data(&format!(
+            "absent    {tool}  (allowed, but the server did not offer it)"
+        ));
     }
     Ok(Exit::Success)
 }

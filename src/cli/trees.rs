@@ -31,9 +31,12 @@ pub(super) async fn download(
     wanted: &[Wanted],
 ) -> anyhow::Result<Vec<StoredArtifact>> {
     let bar = output::bar(wanted.len() as u64, "downloading");
-    let mut stored: Vec<Option<StoredArtifact>> = wanted.iter().map(|file| at_hand(store, file)).collect();
+    let mut stored: Vec<Option<StoredArtifact>> =
+        wanted.iter().map(|file| at_hand(store, file)).collect();
     bar.inc(stored.iter().flatten().count() as u64);
-    let missing: Vec<usize> = (0..wanted.len()).filter(|index| stored[*index].is_none()).collect();
+    let missing: Vec<usize> = (0..wanted.len())
+        .filter(|index| stored[*index].is_none())
+        .collect();
     if !missing.is_empty() {
         let client = Client::new(&settings.fetch_settings())?;
         let client = &client;
@@ -76,12 +79,24 @@ async fn download_one(
     wanted: &Wanted,
 ) -> anyhow::Result<StoredArtifact> {
     let authorization = settings.authorization_for(&wanted.url)?;
-    let mut sink = ArtifactSink { staging, writer: None };
+    let mut sink = ArtifactSink {
+        staging,
+        writer: None,
+    };
     client
-        .download(&wanted.url, authorization.as_ref(), MAX_DOWNLOAD, &mut sink, &mut |_| {})
+        .download(
+            &wanted.url,
+            authorization.as_ref(),
+            MAX_DOWNLOAD,
+            &mut sink,
+            &mut |_| {},
+        )
         .await?;
     let writer = sink.writer.context("the download was empty")?;
-    let expected = Expected { integrity: Some(wanted.integrity), sha256: wanted.sha256 };
+    let expected = Expected {
+        integrity: Some(wanted.integrity),
+        sha256: wanted.sha256,
+    };
     Ok(writer.finish(&expected)?)
 }
 
@@ -125,7 +140,11 @@ pub(super) fn npm_tree(
 /// Copies a file or folder of this machine into a tree; returns its digest.
 pub(super) fn path_tree(staging: &Staging, local: &LocalEntry) -> anyhow::Result<Digest> {
     let file = local.root.join(&local.entry_point);
-    let source = if local.single_file { &file } else { &local.root };
+    let source = if local.single_file {
+        &file
+    } else {
+        &local.root
+    };
     let mut tree = staging.tree()?;
     tree.copy_path(source, &Bounds::default())?;
     Ok(tree.finish()?)

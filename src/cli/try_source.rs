@@ -15,10 +15,16 @@ use crate::store::Store;
 pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
     let place = tempfile::Builder::new().prefix("pinfold-try-").tempdir()?;
     let environment = Environment::current();
-    let home = Paths::resolve(&environment, None).ok().and_then(|paths| paths.home);
+    let home = Paths::resolve(&environment, None)
+        .ok()
+        .and_then(|paths| paths.home);
     let paths = Paths::below(place.path(), home);
     let store = Store::open(paths.store())?;
-    let context = Context { environment, paths, store };
+    let context = Context {
+        environment,
+        paths,
+        store,
+    };
     let result = tokio::select! {
         result = look(&context, arguments) => result,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Server(130)),
@@ -36,8 +42,14 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
     let mut server = Server::ungranted(source, arguments.source.clone());
     server.args = arguments.arguments.clone();
     let name: ServerName = "try".parse()?;
-    let outcome =
-        lock_server(context, &name, &server, &Settings::default(), &Lock::default()).await?;
+    let outcome = lock_server(
+        context,
+        &name,
+        &server,
+        &Settings::default(),
+        &Lock::default(),
+    )
+    .await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
     let plan = launcher.plan(&outcome.locked.confinement)?;

@@ -37,7 +37,9 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
     for (name, server) in select(&manifest, &arguments.names)? {
         let mut finding = judge(&context, name, server, &lock);
         if let (true, Some(locked)) = (arguments.online, lock.servers.get(name)) {
-            finding.problems.extend(online(&context, server, locked).await?);
+            finding
+                .problems
+                .extend(online(&context, server, locked).await?);
         }
         findings.push(finding);
     }
@@ -50,10 +52,17 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
 }
 
 fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> Finding {
-    let mut finding = Finding { name: name.to_string(), files: 0, problems: Vec::new() };
+    let mut finding = Finding {
+        name: name.to_string(),
+        files: 0,
+        problems: Vec::new(),
+    };
     let mut problem = |code, message: String| finding.problems.push(Problem { code, message });
     let Some(locked) = lock.servers.get(name) else {
-        problem("not-locked", format!("it is not locked; run `pinfold lock {name}`"));
+        problem(
+            "not-locked",
+            format!("it is not locked; run `pinfold lock {name}`"),
+        );
         return finding;
     };
     if locked.source != server.source_text {
@@ -66,13 +75,18 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         );
     }
     if locked.platform != here() {
-        problem("platform", format!("it was locked for {}, this is {}", locked.platform, here()));
+        problem(
+            "platform",
+            format!("it was locked for {}, this is {}", locked.platform, here()),
+        );
     }
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     match launcher.policy(server, locked.interpreter.as_ref()) {
         Ok(policy) if policy.digest() != locked.confinement.policy => problem(
             "policy",
-            format!("the manifest's settings differ from what was locked; run `pinfold lock {name}`"),
+            format!(
+                "the manifest's settings differ from what was locked; run `pinfold lock {name}`"
+            ),
         ),
         Ok(_) => {}
         Err(error) => problem("policy", error.to_string()),
@@ -84,11 +98,20 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         problem("interpreter", message);
     }
     for artifact in &locked.artifacts {
-        if let Err(error) = context.store.verify_artifact(&artifact.sha256, artifact.size) {
-            problem("artifact", format!("{}@{}: {error}", artifact.name, artifact.version));
+        if let Err(error) = context
+            .store
+            .verify_artifact(&artifact.sha256, artifact.size)
+        {
+            problem(
+                "artifact",
+                format!("{}@{}: {error}", artifact.name, artifact.version),
+            );
         }
     }
-    match context.store.verify_tree(&locked.tree, Verification::Rehash) {
+    match context
+        .store
+        .verify_tree(&locked.tree, Verification::Rehash)
+    {
         Ok(report) => finding.files = report.files,
         Err(StoreError::Drift { differences, .. }) if !differences.is_empty() => {
             for difference in differences {
@@ -201,10 +224,16 @@ fn report(findings: &[Finding], sound: bool, as_json: bool) {
     }
     for finding in findings {
         if finding.problems.is_empty() {
-            output::data(&format!("{}: as locked ({} files)", finding.name, finding.files));
+            output::data(&format!(
+                "{}: as locked ({} files)",
+                finding.name, finding.files
+            ));
         }
         for problem in &finding.problems {
-            output::data(&format!("{}: {}: {}", finding.name, problem.code, problem.message));
+            output::data(&format!(
+                "{}: {}: {}",
+                finding.name, problem.code, problem.message
+            ));
         }
     }
     if findings.is_empty() {

@@ -126,9 +126,16 @@ impl Diagnostics {
     /// The whole lines that a mistake is in, at most [`MAX_LINES`]. The renderer reads all
     /// that it is given for each mistake, so it is not given a large file many times.
     fn lines_of(&self, span: &Range<usize>) -> Range<usize> {
-        let start =
-            self.text.get(..span.start).and_then(|t| t.rfind('\n')).map_or(0, |at| at + 1);
-        let lines = self.text.get(start..).unwrap_or_default().split_inclusive('\n');
+        let start = self
+            .text
+            .get(..span.start)
+            .and_then(|t| t.rfind('\n'))
+            .map_or(0, |at| at + 1);
+        let lines = self
+            .text
+            .get(start..)
+            .unwrap_or_default()
+            .split_inclusive('\n');
         let mut end = start;
         for line in lines.take(MAX_LINES) {
             end += line.len();
@@ -234,7 +241,10 @@ mod tests {
         let text = "first\nargs = [\n 1,\n 2,\n 3,\n 4,\n 5,\n 6]\nlast\n";
         let span = 13..text.len() - 6;
         let shown = Diagnostics::new(Path::new("p"), text, vec![mistake(span)]).to_string();
-        assert!(shown.contains("p:2:8") && shown.contains("args = ["), "{shown}");
+        assert!(
+            shown.contains("p:2:8") && shown.contains("args = ["),
+            "{shown}"
+        );
         assert!(!shown.contains("first") && !shown.contains("6]"), "{shown}");
     }
 

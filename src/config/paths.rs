@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn another_manifest_is_not_the_users_own() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let home = folder.path().to_str().unwrap();
         let own = folder.path().join(".config/pinfold/pinfold.toml");
         std::fs::create_dir_all(own.parent().unwrap()).unwrap();

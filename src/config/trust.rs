@@ -170,7 +170,6 @@ fn change(
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests make plain files")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -190,7 +189,7 @@ mod tests {
 
     #[test]
     fn trust_is_in_path_manifest_and_lock_together() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let path = folder.path().join("state/pinfold/trusted.json");
         assert!(!trusts(&path, MANIFEST, "m", "l"));
         Trust::record(&path, Path::new(MANIFEST), digest("m"), digest("l")).unwrap();
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn only_absolute_paths_are_recorded() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let path = folder.path().join("trusted.json");
         assert!(matches!(
             Trust::record(&path, Path::new("pinfold.toml"), digest("m"), digest("l")),
@@ -224,14 +223,14 @@ mod tests {
 
     #[test]
     fn a_damaged_record_trusts_nothing_and_is_not_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let path = folder.path().join("trusted.json");
         let entry = |path: &str| {
             let digest = digest("m");
             format!("{{\"path\":\"{path}\",\"manifest\":\"{digest}\",\"lock\":\"{digest}\"}}")
         };
         let good = format!("{{\"version\":1,\"trusted\":[{}]}}", entry(MANIFEST));
-        std::fs::write(&path, &good).unwrap();
+        replace_atomically(&path, good.as_bytes(), 0o600).unwrap();
         assert!(trusts(&path, MANIFEST, "m", "m"));
         for bad in [
             String::new(),
@@ -241,7 +240,7 @@ mod tests {
             good.replace("\"lock\"", "\"lok\""),
             good.replace(']', &format!(",{}]", entry(MANIFEST))),
         ] {
-            std::fs::write(&path, &bad).unwrap();
+            replace_atomically(&path, bad.as_bytes(), 0o600).unwrap();
             assert!(
                 matches!(Trust::load(&path), Err(ConfigError::TrustDamaged { .. })),
                 "{bad}"
@@ -253,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_record_that_others_can_write_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let path = folder.path().join("trusted.json");
         Trust::record(&path, Path::new(MANIFEST), digest("m"), digest("l")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();

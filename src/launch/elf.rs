@@ -8,9 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use object::elf::{
-    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_LOAD,
-};
+use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_LOAD};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache, ReadRef};
 
@@ -29,8 +27,11 @@ const DEFAULT_FOLDERS: &[&str] = &[
 ];
 
 /// Variants for newer processors, below each folder; the linker prefers them.
-const HARDWARE_FOLDERS: &[&str] =
-    &["glibc-hwcaps/x86-64-v4", "glibc-hwcaps/x86-64-v3", "glibc-hwcaps/x86-64-v2"];
+const HARDWARE_FOLDERS: &[&str] = &[
+    "glibc-hwcaps/x86-64-v4",
+    "glibc-hwcaps/x86-64-v3",
+    "glibc-hwcaps/x86-64-v2",
+];
 
 /// A program can't need more libraries than this; stops at a cycle of hostile files.
 const MAX_LIBRARIES: usize = 2_000;
@@ -105,14 +106,26 @@ fn configured_folders() -> Vec<PathBuf> {
 
 /// /etc/ld.so.conf: a folder a line, `include PATTERN` where the pattern ends in `*.conf` (ldconfig(8)).
 fn read_configuration(file: &Path, folders: &mut Vec<PathBuf>, depth: u8) {
-    let Ok(text) = fs::read_to_string(file) else { return };
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+    let Ok(text) = fs::read_to_string(file) else {
+        return;
+    };
+    for line in text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+    {
         if let Some(pattern) = line.strip_prefix("include ") {
             let pattern = Path::new("/etc").join(pattern.trim());
-            let Some(folder) = pattern.parent().filter(|_| depth < 4) else { continue };
-            let Ok(entries) = fs::read_dir(folder) else { continue };
+            let Some(folder) = pattern.parent().filter(|_| depth < 4) else {
+                continue;
+            };
+            let Ok(entries) = fs::read_dir(folder) else {
+                continue;
+            };
             let mut included: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-            included.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+            included.retain(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "conf")
+            });
             included.sort();
             for file in included {
                 read_configuration(&file, folders, depth + 1);
@@ -140,7 +153,12 @@ fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
         if let Ok(Some(linker)) = segment.interpreter(endian, data) {
             needs.linker = std::str::from_utf8(linker).ok().map(PathBuf::from);
         }
-        for entry in segment.dynamic(endian, data).ok().flatten().unwrap_or_default() {
+        for entry in segment
+            .dynamic(endian, data)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+        {
             let value = entry.d_val(endian);
             match u32::try_from(entry.d_tag(endian)) {
                 Ok(DT_NEEDED) => names.push(value),
@@ -158,19 +176,29 @@ fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
             && (start..start.saturating_add(segment.p_filesz(endian))).contains(&strings);
         inside.then(|| segment.p_offset(endian) + (strings - start))
     })?;
-    let table = data.read_bytes_at(offset, strings_size.min(MAX_STRINGS)).ok()?;
+    let table = data
+        .read_bytes_at(offset, strings_size.min(MAX_STRINGS))
+        .ok()?;
     let text = |start: u64| {
         let bytes = table.get(usize::try_from(start).ok()?..)?;
         let end = bytes.iter().position(|byte| *byte == 0)?;
         std::str::from_utf8(&bytes[..end]).ok()
     };
-    needs.names = names.into_iter().filter_map(text).map(str::to_owned).collect();
+    needs.names = names
+        .into_iter()
+        .filter_map(text)
+        .map(str::to_owned)
+        .collect();
     let origin = origin.to_string_lossy();
     needs.run_paths = run_paths
         .into_iter()
         .filter_map(text)
         .flat_map(|list| list.split(':'))
-        .map(|folder| folder.replace("$ORIGIN", &origin).replace("${ORIGIN}", &origin))
+        .map(|folder| {
+            folder
+                .replace("$ORIGIN", &origin)
+                .replace("${ORIGIN}", &origin)
+        })
         .filter(|folder| folder.starts_with('/'))
         .map(PathBuf::from)
         .collect();
@@ -185,14 +213,23 @@ mod tests {
     fn this_test_needs_libc_and_a_linker() {
         let found = libraries_of([std::env::current_exe().unwrap()]);
         assert!(!found.linkers.is_empty());
-        let names: Vec<String> =
-            found.libraries.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-        assert!(names.iter().any(|name| name.contains("libc.so")), "{names:?}");
+        let names: Vec<String> = found
+            .libraries
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
+        assert!(
+            names.iter().any(|name| name.contains("libc.so")),
+            "{names:?}"
+        );
         assert!(found.libraries.iter().all(|path| path.is_file()));
     }
 
     #[test]
     fn a_text_file_needs_nothing() {
-        assert_eq!(libraries_of([PathBuf::from("/etc/passwd")]), Libraries::default());
+        assert_eq!(
+            libraries_of([PathBuf::from("/etc/passwd")]),
+            Libraries::default()
+        );
     }
 }

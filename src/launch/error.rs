@@ -25,7 +25,11 @@ pub enum LaunchError {
     #[error(
         "the source of `{name}` was changed in the manifest from `{locked}` to `{written}` without a new lock; run `pinfold lock {name}`"
     )]
-    SourceChanged { name: ServerName, locked: String, written: String },
+    SourceChanged {
+        name: ServerName,
+        locked: String,
+        written: String,
+    },
     #[error(
         "the manifest's settings for `{name}` (its policy) differ from what was locked; look at them and run `pinfold lock {name}`"
     )]
@@ -33,14 +37,27 @@ pub enum LaunchError {
     #[error(
         "`{name}` was locked for {locked} and this machine is {here}; run `pinfold lock {name}` here"
     )]
-    OtherPlatform { name: ServerName, locked: String, here: String },
+    OtherPlatform {
+        name: ServerName,
+        locked: String,
+        here: String,
+    },
     #[error(
         "the interpreter of `{name}`, {}, is not the one that was locked ({reason}); if you updated it, run `pinfold lock {name}`",
         path.display()
     )]
-    InterpreterChanged { name: ServerName, path: PathBuf, reason: String },
-    #[error("the code of `{name}` is not what was locked; run `pinfold verify {name}` to see more, `pinfold fetch` to repair: {source}")]
-    Tree { name: ServerName, source: StoreError },
+    InterpreterChanged {
+        name: ServerName,
+        path: PathBuf,
+        reason: String,
+    },
+    #[error(
+        "the code of `{name}` is not what was locked; run `pinfold verify {name}` to see more, `pinfold fetch` to repair: {source}"
+    )]
+    Tree {
+        name: ServerName,
+        source: StoreError,
+    },
     #[error("the code of `{name}` is not in the store; run `pinfold fetch`")]
     NotFetched { name: ServerName },
     #[error("the entry point {} of `{name}` is not in its tree", path.display())]
@@ -50,7 +67,9 @@ pub enum LaunchError {
         path.display()
     )]
     GrantedPath { path: PathBuf, source: io::Error },
-    #[error("the program `{program}` that the manifest's `exec` names is not on this machine: {reason}")]
+    #[error(
+        "the program `{program}` that the manifest's `exec` names is not on this machine: {reason}"
+    )]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
     State { path: PathBuf, source: io::Error },
@@ -67,7 +86,10 @@ pub enum LaunchError {
     #[error("the relay failed: {0}")]
     Relay(#[from] RelayError),
     #[error("the server could not be asked for its tools: {source}; {last_words}")]
-    Learn { source: RelayError, last_words: String },
+    Learn {
+        source: RelayError,
+        last_words: String,
+    },
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]

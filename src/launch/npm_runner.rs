@@ -56,8 +56,19 @@ impl<'a> SandboxedNpm<'a> {
             .and_then(Path::parent)
             .map(Path::to_owned)
             .ok_or_else(|| missing("npm", &"its folder could not be found"))?;
-        let ports = settings.endpoints().into_iter().map(|(_, port)| port).collect();
-        Ok(Self { launcher, staging, node, npm, program, ports })
+        let ports = settings
+            .endpoints()
+            .into_iter()
+            .map(|(_, port)| port)
+            .collect();
+        Ok(Self {
+            launcher,
+            staging,
+            node,
+            npm,
+            program,
+            ports,
+        })
     }
 
     async fn run_in_box(
@@ -68,9 +79,15 @@ impl<'a> SandboxedNpm<'a> {
         let state = StateFolder::create(self.staging.folder().join("npm"))?;
         let work = state.home().join("work");
         let lock_path = work.join("package-lock.json");
-        lay_out(&work, files).map_err(|source| LaunchError::State { path: work.clone(), source })?;
+        lay_out(&work, files).map_err(|source| LaunchError::State {
+            path: work.clone(),
+            source,
+        })?;
         let policy = EffectivePolicy::for_resolver(&self.ports, &[])?;
-        let mut words = vec!["node".to_owned(), self.program.to_string_lossy().into_owned()];
+        let mut words = vec![
+            "node".to_owned(),
+            self.program.to_string_lossy().into_owned(),
+        ];
         words.extend_from_slice(arguments);
         let home = state.home().to_string_lossy().into_owned();
         let temporary = state.temporary().to_string_lossy().into_owned();
@@ -92,8 +109,10 @@ impl<'a> SandboxedNpm<'a> {
             working_directory: work,
         })?;
         let output = run_tool(&spec, PATIENCE, MAX_MESSAGES).await?;
-        let package_lock = read_bounded(&lock_path)
-            .map_err(|source| LaunchError::State { path: lock_path, source })?;
+        let package_lock = read_bounded(&lock_path).map_err(|source| LaunchError::State {
+            path: lock_path,
+            source,
+        })?;
         Ok(NpmOutput {
             success: output.code == Some(0),
             stdout: output.stdout,
@@ -114,7 +133,10 @@ impl NpmRunner for SandboxedNpm<'_> {
 }
 
 fn missing(program: &str, reason: &dyn std::fmt::Display) -> LaunchError {
-    LaunchError::Program { program: program.to_owned(), reason: reason.to_string() }
+    LaunchError::Program {
+        program: program.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 fn lay_out(folder: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {

@@ -9,8 +9,8 @@ use super::{LaunchError, StateFolder};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
-    EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment, requirements,
-    syscall_rules,
+    EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
+    requirements, syscall_rules,
 };
 use crate::sandbox::{Plan, Probe, ResourceLimits, SandboxSpec, compile, plan};
 use crate::store::{FileDigests, Store, StoreError, Verification};
@@ -57,7 +57,12 @@ pub(super) struct SpecInput<'a> {
 
 impl<'a> Launcher<'a> {
     pub fn new(paths: &'a Paths, store: &'a Store, environment: &'a Environment) -> Self {
-        Self { paths, store, environment, probe: Probe::current() }
+        Self {
+            paths,
+            store,
+            environment,
+            probe: Probe::current(),
+        }
     }
 
     /// The cache of digests of interpreters.
@@ -72,14 +77,18 @@ impl<'a> Launcher<'a> {
             protected: std::env::current_exe().into_iter().collect(),
         };
         if self.paths.own_manifest {
-            own.private.extend(self.paths.manifest.parent().map(Path::to_owned));
+            own.private
+                .extend(self.paths.manifest.parent().map(Path::to_owned));
         } else {
-            own.protected.extend([self.paths.manifest.clone(), self.paths.lock.clone()]);
+            own.protected
+                .extend([self.paths.manifest.clone(), self.paths.lock.clone()]);
         }
         // A link to one of them is the same folder.
         for folders in [&mut own.private, &mut own.protected] {
-            let resolved: Vec<PathBuf> =
-                folders.iter().filter_map(|folder| std::fs::canonicalize(folder).ok()).collect();
+            let resolved: Vec<PathBuf> = folders
+                .iter()
+                .filter_map(|folder| std::fs::canonicalize(folder).ok())
+                .collect();
             folders.extend(resolved);
         }
         own
@@ -95,7 +104,11 @@ impl<'a> Launcher<'a> {
         interpreter: Option<&Interpreter>,
     ) -> Result<EffectivePolicy, LaunchError> {
         let runtime = Runtime::of_interpreter(interpreter.map(|program| program.kind.as_str()));
-        Ok(EffectivePolicy::resolve(server, runtime, &self.own_folders())?)
+        Ok(EffectivePolicy::resolve(
+            server,
+            runtime,
+            &self.own_folders(),
+        )?)
     }
 
     /// Judges bytes, box and machine, in that order of cheapness, and makes the spec.
@@ -114,12 +127,15 @@ impl<'a> Launcher<'a> {
         if let Some(interpreter) = &locked.interpreter {
             self.same_interpreter(name, interpreter)?;
         }
-        self.store.verify_tree(&locked.tree, Verification::Recorded).map_err(|source| {
-            match source {
+        self.store
+            .verify_tree(&locked.tree, Verification::Recorded)
+            .map_err(|source| match source {
                 StoreError::MissingTree { .. } => LaunchError::NotFetched { name: name.clone() },
-                source => LaunchError::Tree { name: name.clone(), source },
-            }
-        })?;
+                source => LaunchError::Tree {
+                    name: name.clone(),
+                    source,
+                },
+            })?;
         self.prepare_unverified(name, locked, state, policy)
     }
 
@@ -135,9 +151,15 @@ impl<'a> Launcher<'a> {
         let tree = self.store.tree(&locked.tree);
         let entry = tree.join(&locked.entry_point);
         if !entry.is_file() {
-            return Err(LaunchError::EntryPoint { name: name.clone(), path: entry });
+            return Err(LaunchError::EntryPoint {
+                name: name.clone(),
+                path: entry,
+            });
         }
-        let interpreter = locked.interpreter.as_ref().map(|program| PathBuf::from(&program.path));
+        let interpreter = locked
+            .interpreter
+            .as_ref()
+            .map(|program| PathBuf::from(&program.path));
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         if interpreter.is_some() {
@@ -151,8 +173,10 @@ impl<'a> Launcher<'a> {
             temporary: state.temporary(),
             programs: PROGRAMS.to_owned(),
         };
-        let EnvironmentDecision { variables, withheld } =
-            decide_environment(self.environment, &policy.environment, &places);
+        let EnvironmentDecision {
+            variables,
+            withheld,
+        } = decide_environment(self.environment, &policy.environment, &places);
         let spec = self.spec(SpecInput {
             policy: &policy,
             tree,
@@ -164,7 +188,12 @@ impl<'a> Launcher<'a> {
             environment: variables,
             working_directory: state.home(),
         })?;
-        Ok(Prepared { spec, plan, policy, withheld })
+        Ok(Prepared {
+            spec,
+            plan,
+            policy,
+            withheld,
+        })
     }
 
     /// What this machine will enforce of a lock's confinement.
@@ -213,7 +242,10 @@ impl<'a> Launcher<'a> {
             path: path.clone(),
             reason,
         };
-        let found = self.file_digests().digest_of(&path).map_err(|error| changed(error.to_string()))?;
+        let found = self
+            .file_digests()
+            .digest_of(&path)
+            .map_err(|error| changed(error.to_string()))?;
         if found == interpreter.sha256 {
             return Ok(());
         }

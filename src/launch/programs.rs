@@ -37,7 +37,12 @@ pub async fn find_interpreter(
     let kind = program_kind(&path);
     let sha256 = launcher.file_digests().digest_of(&path)?;
     let version = interpreter_version(launcher, staging, &path, &kind).await?;
-    Ok(Interpreter { kind, path: path.to_string_lossy().into_owned(), version, sha256 })
+    Ok(Interpreter {
+        kind,
+        path: path.to_string_lossy().into_owned(),
+        version,
+        sha256,
+    })
 }
 
 /// What `PROGRAM --version` prints first, without a leading `v` or name.
@@ -70,7 +75,10 @@ async fn interpreter_version(
     let output = run_tool(&spec, VERSION_TIME, MAX_VERSION_BYTES).await?;
     Ok(String::from_utf8_lossy(&output.stdout)
         .split_whitespace()
-        .find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))
+        .find(|word| {
+            word.trim_start_matches('v')
+                .starts_with(|c: char| c.is_ascii_digit())
+        })
         .map(|word| word.trim_start_matches('v').to_owned()))
 }
 
@@ -125,6 +133,9 @@ pub async fn try_box(
             output.code,
             String::from_utf8_lossy(&output.stderr).trim()
         );
-        Err(LaunchError::Sandbox(StepFailure { step: "execute".to_owned(), message }))
+        Err(LaunchError::Sandbox(StepFailure {
+            step: "execute".to_owned(),
+            message,
+        }))
     }
 }

@@ -11,7 +11,7 @@ use crate::sandbox::{Access, PathRule};
 
 /// What the templates stand for.
 #[derive(Clone, Debug)]
-pub struct Expansion {
+pub(super) struct Expansion {
     pub tree: PathBuf,
     pub home: PathBuf,
     pub temporary: PathBuf,
@@ -36,8 +36,14 @@ impl Expansion {
         put("{home}", Some(&self.home))?;
         put("{temporary}", Some(&self.temporary))?;
         let interpreter = self.interpreter.as_deref();
-        put("{prefix}", interpreter.and_then(Path::parent).and_then(Path::parent))?;
-        put("{name}", interpreter.and_then(Path::file_name).map(Path::new))?;
+        put(
+            "{prefix}",
+            interpreter.and_then(Path::parent).and_then(Path::parent),
+        )?;
+        put(
+            "{name}",
+            interpreter.and_then(Path::file_name).map(Path::new),
+        )?;
         Some(PathBuf::from(text))
     }
 }
@@ -48,7 +54,7 @@ impl Expansion {
 ///
 /// # Errors
 /// When a folder that the manifest grants is missing, or resolves to one that can't be granted.
-pub fn path_rules(
+pub(super) fn path_rules(
     policy: &EffectivePolicy,
     expansion: &Expansion,
     programs: &[PathBuf],
@@ -56,7 +62,9 @@ pub fn path_rules(
 ) -> Result<Vec<PathRule>, LaunchError> {
     let mut rules = Rules::default();
     for grant in &policy.grants {
-        let Some(path) = expansion.expand(&grant.path) else { continue };
+        let Some(path) = expansion.expand(&grant.path) else {
+            continue;
+        };
         match fs::canonicalize(&path) {
             Ok(_) if path == Path::new("/proc/self") => {
                 // It means another folder in every process: the stub resolves it.
@@ -106,6 +114,9 @@ impl Rules {
     }
 
     fn into_vec(self) -> Vec<PathRule> {
-        self.0.into_keys().map(|(path, access)| PathRule { path, access }).collect()
+        self.0
+            .into_keys()
+            .map(|(path, access)| PathRule { path, access })
+            .collect()
     }
 }

@@ -54,12 +54,24 @@ pub async fn serve(
     log: impl LineSink + Send + 'static,
     stop: impl Future<Output = i32>,
 ) -> Result<SessionEnd, LaunchError> {
-    let Running { mut monitor, stdin, stdout, stderr } = running;
+    let Running {
+        mut monitor,
+        stdin,
+        stdout,
+        stderr,
+    } = running;
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
     let mut spoken = 0;
     let events = |event: &Event| speak(event, &mut spoken);
-    let mut pump = Pump::new(client_in, client_out, stdin, stdout, Session::new(policy), events);
+    let mut pump = Pump::new(
+        client_in,
+        client_out,
+        stdin,
+        stdout,
+        Session::new(policy),
+        events,
+    );
     let first = tokio::select! {
         end = pump.run_until_client_closes() => Ok(end),
         signal = stop => Err(signal),
@@ -84,7 +96,9 @@ pub async fn serve(
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
             let message = format!("the server ended unexpectedly (exit code {code})");
-            let _ = pump.answer_outstanding(&message, Instant::now() + FAREWELL_TIME).await;
+            let _ = pump
+                .answer_outstanding(&message, Instant::now() + FAREWELL_TIME)
+                .await;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
             Ok(SessionEnd::ServerEnded { code, last_words })
         }
@@ -107,13 +121,21 @@ pub async fn learn(
     running: Running,
     log: impl LineSink + Send + 'static,
 ) -> Result<Introspection, LaunchError> {
-    let Running { mut monitor, stdin, stdout, stderr } = running;
+    let Running {
+        mut monitor,
+        stdin,
+        stdout,
+        stderr,
+    } = running;
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
     let learned = introspect(stdin, stdout, LEARNING_TIME).await;
     end(&mut monitor).await?;
     let _ = timeout(LAST_BREATH, draining).await;
-    learned.map_err(|source| LaunchError::Learn { source, last_words: last_words(&tail) })
+    learned.map_err(|source| LaunchError::Learn {
+        source,
+        last_words: last_words(&tail),
+    })
 }
 
 fn last_words(tail: &StderrTail) -> String {
@@ -121,7 +143,10 @@ fn last_words(tail: &StderrTail) -> String {
     if lines.is_empty() {
         return "it wrote nothing to standard error".to_owned();
     }
-    format!("the last lines of its standard error:\n  {}", lines.join("\n  "))
+    format!(
+        "the last lines of its standard error:\n  {}",
+        lines.join("\n  ")
+    )
 }
 
 fn keep_draining(

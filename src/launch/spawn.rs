@@ -12,15 +12,11 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::LaunchError;
-use crate::sandbox::{SandboxSpec, StepFailure, stub};
+use crate::sandbox::{KILL, SandboxSpec, StepFailure, TERMINATE, stub};
 use crate::sys;
 
 /// A failure record is one line; anything longer is not ours.
 const MAX_RECORD_BYTES: u64 = 64 << 10;
-
-/// The words that the monitor understands (`sandbox::monitor`).
-const TERMINATE: u8 = b'T';
-const KILL: u8 = b'K';
 
 /// A server that runs, and its pipes.
 pub struct Running {
@@ -48,7 +44,11 @@ pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
     let memory = spec.to_sealed_memory().map_err(LaunchError::Spawn)?;
     let (status, status_end) = pipe_pair().map_err(LaunchError::Spawn)?;
     let (control_end, control) = pipe_pair().map_err(LaunchError::Spawn)?;
-    let inherited = [memory.as_raw_fd(), status_end.as_raw_fd(), control_end.as_raw_fd()];
+    let inherited = [
+        memory.as_raw_fd(),
+        status_end.as_raw_fd(),
+        control_end.as_raw_fd(),
+    ];
     let mut command = std::process::Command::new("/proc/self/exe");
     command
         .arg0("pinfold")
@@ -59,16 +59,28 @@ pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     sys::keep_across_exec(&mut command, inherited.to_vec());
-    let mut monitor = tokio::process::Command::from(command).spawn().map_err(LaunchError::Spawn)?;
+    let mut monitor = tokio::process::Command::from(command)
+        .spawn()
+        .map_err(LaunchError::Spawn)?;
     drop((memory, status_end, control_end));
-    let (Some(stdin), Some(stdout), Some(stderr)) =
-        (monitor.stdin.take(), monitor.stdout.take(), monitor.stderr.take())
-    else {
+    let (Some(stdin), Some(stdout), Some(stderr)) = (
+        monitor.stdin.take(),
+        monitor.stdout.take(),
+        monitor.stderr.take(),
+    ) else {
         return Err(LaunchError::Spawn(io::ErrorKind::BrokenPipe.into()));
     };
-    let mut monitor = Monitor { process: monitor, control: control.into() };
+    let mut monitor = Monitor {
+        process: monitor,
+        control: control.into(),
+    };
     monitor.executed(status).await?;
-    Ok(Running { monitor, stdin, stdout, stderr })
+    Ok(Running {
+        monitor,
+        stdin,
+        stdout,
+        stderr,
+    })
 }
 
 impl Monitor {
@@ -90,7 +102,12 @@ impl Monitor {
                 _ => Ok(()),
             };
         }
-        let code = self.process.wait().await.map_err(LaunchError::Spawn)?.code();
+        let code = self
+            .process
+            .wait()
+            .await
+            .map_err(LaunchError::Spawn)?
+            .code();
         Err(serde_json::from_slice::<StepFailure>(&record)
             .map_or(LaunchError::StubDied { code }, LaunchError::Sandbox))
     }

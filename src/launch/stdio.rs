@@ -17,6 +17,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
 
+use crate::sys;
+
 /// Standard input.
 pub fn input() -> io::Result<Box<dyn AsyncRead + Unpin>> {
     let stream = io::stdin();
@@ -64,7 +66,9 @@ fn kind(stream: BorrowedFd<'_>) -> io::Result<Kind> {
 }
 
 fn blocking(stream: BorrowedFd<'_>) -> io::Result<tokio::fs::File> {
-    Ok(tokio::fs::File::from_std(std::fs::File::from(stream.try_clone_to_owned()?)))
+    Ok(tokio::fs::File::from_std(std::fs::File::from(
+        stream.try_clone_to_owned()?,
+    )))
 }
 
 /// A stream socket that is never switched to non-blocking (MSG_DONTWAIT, recv(2)).
@@ -72,7 +76,7 @@ struct Socket(AsyncFd<OwnedFd>);
 
 impl Socket {
     fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self(AsyncFd::register(socket)?))
+        sys::watch(socket).map(Self)
     }
 }
 
@@ -85,9 +89,8 @@ impl AsyncRead for Socket {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(context))?;
             let unfilled = buffer.initialize_unfilled();
-            let attempt = ready.try_io(|socket| {
-                Ok(recv(socket.as_raw_fd(), unfilled, MsgFlags::MSG_DONTWAIT)?)
-            });
+            let attempt = ready
+                .try_io(|socket| Ok(recv(socket.as_raw_fd(), unfilled, MsgFlags::MSG_DONTWAIT)?));
             if let Ok(result) = attempt {
                 buffer.advance(result?);
                 return Poll::Ready(Ok(()));
@@ -105,8 +108,7 @@ impl AsyncWrite for Socket {
         loop {
             let mut ready = ready!(self.0.poll_write_ready(context))?;
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-            let attempt =
-                ready.try_io(|socket| Ok(send(socket.as_raw_fd(), bytes, flags)?));
+            let attempt = ready.try_io(|socket| Ok(send(socket.as_raw_fd(), bytes, flags)?));
             if let Ok(result) = attempt {
                 return Poll::Ready(result);
             }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::spawn::{Running, spawn};
 use super::LaunchError;
+use super::spawn::{Running, spawn};
 use crate::sandbox::SandboxSpec;
 
 /// What a tool left behind.
@@ -24,7 +24,12 @@ pub(super) async fn run_tool(
     patience: Duration,
     max_bytes: usize,
 ) -> Result<ToolOutput, LaunchError> {
-    let Running { mut monitor, stdin, stdout: mut out, stderr: mut err } = spawn(spec).await?;
+    let Running {
+        mut monitor,
+        stdin,
+        stdout: mut out,
+        stderr: mut err,
+    } = spawn(spec).await?;
     drop(stdin);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let finished = tokio::time::timeout(patience, async {
@@ -39,7 +44,11 @@ pub(super) async fn run_tool(
         monitor.kill();
     }
     let code = monitor.ended().await?;
-    Ok(ToolOutput { code: finished.then_some(code), stdout, stderr })
+    Ok(ToolOutput {
+        code: finished.then_some(code),
+        stdout,
+        stderr,
+    })
 }
 
 async fn collect(stream: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, max_bytes: usize) {

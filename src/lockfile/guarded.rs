@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn folder_with_file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let path = folder.path().join("file");
         fs::write(&path, content).unwrap();
         set_mode(&path, 0o644);
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_missing_or_not_a_file() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let missing = folder.path().join("none");
         assert!(matches!(
             read_guarded(&missing, 9),
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn refuses_a_link_into_a_folder_that_others_can_write() {
         let (target_folder, target) = folder_with_file(b"x");
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let link = folder.path().join("link");
         symlink(&target, &link).unwrap();
         assert!(read_guarded(&link, 9).is_ok());

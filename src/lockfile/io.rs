@@ -1,4 +1,4 @@
-//! Reading and writing the lock file, and replacing any file atomically.
+//! Reading and writing the lockfile, and replacing any file atomically.
 //!
 //! What the bytes mean is `format.rs`; who may write at the same time is `write_lock.rs`.
 

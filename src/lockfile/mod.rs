@@ -27,3 +27,14 @@ pub use types::{
     ServerName, ToolName,
 };
 pub use write_lock::WriteLock;
+
+/// A folder that passes [`read_guarded`] also where the umask lets the group write.
+#[cfg(test)]
+pub(crate) fn private_test_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let private = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new()
+        .permissions(private)
+        .tempdir()
+        .unwrap()
+}

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_second_writer_is_told_who_holds_it_and_gets_it_afterwards() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let first = WriteLock::acquire(folder.path(), SHORT).unwrap();
         let error = WriteLock::acquire(folder.path(), SHORT).unwrap_err();
         match &error {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_waiting_writer_gets_it_when_it_is_given_back() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         let first = WriteLock::acquire(folder.path(), SHORT).unwrap();
         thread::scope(|scope| {
             let waiting =
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_missing_folder_and_a_link_in_its_place_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::lockfile::private_test_folder();
         assert!(matches!(
             WriteLock::acquire(&folder.path().join("none"), SHORT),
             Err(LockError::WriteLock { .. })

@@ -83,10 +83,15 @@ impl EffectivePolicy {
         let profile = Profile::named(&server.profile)?;
         let part = Profile::runtime(runtime)?;
         let mut grants = grants_of(&base, &Origin::Base);
-        grants.extend(grants_of(&profile, &Origin::Profile(server.profile.clone())));
+        grants.extend(grants_of(
+            &profile,
+            &Origin::Profile(server.profile.clone()),
+        ));
         grants.extend(grants_of(&part, &Origin::Runtime(runtime.name())));
-        for (paths, access) in [(&server.files.read, Access::Read), (&server.files.write, Access::Write)]
-        {
+        for (paths, access) in [
+            (&server.files.read, Access::Read),
+            (&server.files.write, Access::Write),
+        ] {
             for path in paths {
                 grants.push(manifest_grant(path, access, own)?);
             }
@@ -111,7 +116,10 @@ impl EffectivePolicy {
     /// # Errors
     /// Only when the embedded data is wrong.
     pub fn ungranted(runtime: Runtime) -> Result<Self, PolicyError> {
-        let source = Source::Path { written: String::new(), file: PathBuf::new() };
+        let source = Source::Path {
+            written: String::new(),
+            file: PathBuf::new(),
+        };
         let server = Server::ungranted(source, String::new());
         Self::resolve(&server, runtime, &OwnFolders::default())
     }
@@ -159,8 +167,11 @@ impl EffectivePolicy {
     /// The digest that the lock pins: over what the policy says, not over what the paths are on
     /// this machine.
     pub fn digest(&self) -> Digest {
-        let grants: BTreeSet<(&str, Access)> =
-            self.grants.iter().map(|grant| (grant.path.as_str(), grant.access)).collect();
+        let grants: BTreeSet<(&str, Access)> = self
+            .grants
+            .iter()
+            .map(|grant| (grant.path.as_str(), grant.access))
+            .collect();
         let environment: BTreeMap<&str, String> = self
             .environment
             .iter()
@@ -191,10 +202,16 @@ impl EffectivePolicy {
 
     /// The part of the policy that the lock records.
     pub fn confinement(&self) -> Confinement {
-        let mut layers: Vec<String> =
-            Layer::ALL.iter().map(|layer| layer.name().to_owned()).collect();
+        let mut layers: Vec<String> = Layer::ALL
+            .iter()
+            .map(|layer| layer.name().to_owned())
+            .collect();
         layers.sort();
-        Confinement { policy: self.digest(), landlock_abi: LANDLOCK_FLOOR, layers }
+        Confinement {
+            policy: self.digest(),
+            landlock_abi: LANDLOCK_FLOOR,
+            layers,
+        }
     }
 }
 
@@ -205,13 +222,17 @@ impl EffectivePolicy {
 pub fn requirements(confinement: &Confinement) -> Result<Requirements, PolicyError> {
     let mut layers = Layer::ALL.to_vec();
     for name in &confinement.layers {
-        let layer: Layer =
-            name.parse().map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
+        let layer: Layer = name
+            .parse()
+            .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
         if !layers.contains(&layer) {
             layers.push(layer);
         }
     }
-    Ok(Requirements { landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR), layers })
+    Ok(Requirements {
+        landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
+        layers,
+    })
 }
 
 fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
@@ -243,7 +264,13 @@ pub fn check_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<(), 
     let forbidden = path == Path::new("/")
         || own.private.iter().any(meets)
         || (access == Access::Write && own.protected.iter().any(meets));
-    if forbidden { Err(PolicyError::ForbiddenGrant { path: path.to_owned() }) } else { Ok(()) }
+    if forbidden {
+        Err(PolicyError::ForbiddenGrant {
+            path: path.to_owned(),
+        })
+    } else {
+        Ok(())
+    }
 }
 
 fn manifest_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<Grant, PolicyError> {
@@ -258,10 +285,13 @@ fn manifest_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<Grant
 
 fn limits(server: &config::Limits, base: &Profile) -> Result<Limits, PolicyError> {
     let size = |text: &Option<String>| {
-        text.as_deref().map(parse_size).transpose().map_err(|error| PolicyError::BuiltIn {
-            file: "profiles/base.toml",
-            message: error.to_string(),
-        })
+        text.as_deref()
+            .map(parse_size)
+            .transpose()
+            .map_err(|error| PolicyError::BuiltIn {
+                file: "profiles/base.toml",
+                message: error.to_string(),
+            })
     };
     Ok(Limits {
         memory: server.memory.or(size(&base.limits.memory)?),
@@ -277,7 +307,10 @@ mod tests {
 
     fn own() -> OwnFolders {
         OwnFolders {
-            private: vec!["/home/me/.config/pinfold".into(), "/home/me/.local/share/pinfold".into()],
+            private: vec![
+                "/home/me/.config/pinfold".into(),
+                "/home/me/.local/share/pinfold".into(),
+            ],
             protected: vec!["/src/repository/pinfold.toml".into()],
         }
     }
@@ -293,7 +326,10 @@ mod tests {
             ("/src/repository", Access::Write),
         ];
         for (path, access) in refused {
-            assert!(check_grant(Path::new(path), access, &own()).is_err(), "{path} {access:?}");
+            assert!(
+                check_grant(Path::new(path), access, &own()).is_err(),
+                "{path} {access:?}"
+            );
         }
         let fine = [
             ("/home/me/documents", Access::Write),
@@ -302,17 +338,25 @@ mod tests {
             ("/src/other", Access::Write),
         ];
         for (path, access) in fine {
-            assert!(check_grant(Path::new(path), access, &own()).is_ok(), "{path} {access:?}");
+            assert!(
+                check_grant(Path::new(path), access, &own()).is_ok(),
+                "{path} {access:?}"
+            );
         }
     }
 
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let resolve = |change: &dyn Fn(&mut Server)| {
-            let source = Source::Path { written: String::new(), file: PathBuf::new() };
+            let source = Source::Path {
+                written: String::new(),
+                file: PathBuf::new(),
+            };
             let mut server = Server::ungranted(source, String::new());
             change(&mut server);
-            EffectivePolicy::resolve(&server, Runtime::Node, &OwnFolders::default()).unwrap().digest()
+            EffectivePolicy::resolve(&server, Runtime::Node, &OwnFolders::default())
+                .unwrap()
+                .digest()
         };
         let changes: [&dyn Fn(&mut Server); 8] = [
             &|_| {},

@@ -39,8 +39,12 @@ pub fn decide_environment(
     places: &Places,
 ) -> EnvironmentDecision {
     let mut variables = BTreeMap::new();
-    let from_client =
-        |name: &str| client.get(name).and_then(|value| value.to_str()).map(str::to_owned);
+    let from_client = |name: &str| {
+        client
+            .get(name)
+            .and_then(|value| value.to_str())
+            .map(str::to_owned)
+    };
     for name in PASSED {
         if let Some(value) = from_client(name) {
             variables.insert((*name).to_owned(), value);
@@ -57,11 +61,16 @@ pub fn decide_environment(
     }
     // Last, so that nothing above can change them.
     variables.insert("HOME".into(), places.home.to_string_lossy().into_owned());
-    variables.insert("TMPDIR".into(), places.temporary.to_string_lossy().into_owned());
+    variables.insert(
+        "TMPDIR".into(),
+        places.temporary.to_string_lossy().into_owned(),
+    );
     variables.insert("PATH".into(), places.programs.clone());
 
     let asked_for = |name: &str| {
-        manifest.values().any(|value| matches!(value, EnvValue::FromClient { name: from } if from == name))
+        manifest
+            .values()
+            .any(|value| matches!(value, EnvValue::FromClient { name: from } if from == name))
     };
     let withheld = client
         .iter()
@@ -70,7 +79,10 @@ pub fn decide_environment(
             !OURS.contains(&name.as_str()) && !variables.contains_key(name) && !asked_for(name)
         })
         .collect();
-    EnvironmentDecision { variables, withheld }
+    EnvironmentDecision {
+        variables,
+        withheld,
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +94,11 @@ mod tests {
     }
 
     fn places() -> Places {
-        Places { home: "/s/home".into(), temporary: "/s/tmp".into(), programs: "/usr/bin".into() }
+        Places {
+            home: "/s/home".into(),
+            temporary: "/s/tmp".into(),
+            programs: "/usr/bin".into(),
+        }
     }
 
     #[test]
@@ -104,8 +120,18 @@ mod tests {
     fn the_manifest_adds_values_and_names_that_pass() {
         let manifest = BTreeMap::from([
             ("LEVEL".to_owned(), EnvValue::Literal("info".into())),
-            ("TOKEN".to_owned(), EnvValue::FromClient { name: "MY_TOKEN".into() }),
-            ("ABSENT".to_owned(), EnvValue::FromClient { name: "NOWHERE".into() }),
+            (
+                "TOKEN".to_owned(),
+                EnvValue::FromClient {
+                    name: "MY_TOKEN".into(),
+                },
+            ),
+            (
+                "ABSENT".to_owned(),
+                EnvValue::FromClient {
+                    name: "NOWHERE".into(),
+                },
+            ),
         ]);
         let decision = decide_environment(&client(&[("MY_TOKEN", "t")]), &manifest, &places());
         assert_eq!(decision.variables["LEVEL"], "info");

@@ -99,7 +99,10 @@ impl Default for NetworkText {
 impl Profile {
     /// What every server gets.
     pub fn base() -> Result<Self, PolicyError> {
-        parse("profiles/base.toml", include_str!("../../profiles/base.toml"))
+        parse(
+            "profiles/base.toml",
+            include_str!("../../profiles/base.toml"),
+        )
     }
 
     /// A profile that a manifest can name.
@@ -108,17 +111,23 @@ impl Profile {
     /// When there is no such profile.
     pub fn named(name: &str) -> Result<Self, PolicyError> {
         match name {
-            "offline" => {
-                parse("profiles/offline.toml", include_str!("../../profiles/offline.toml"))
-            }
+            "offline" => parse(
+                "profiles/offline.toml",
+                include_str!("../../profiles/offline.toml"),
+            ),
             "web" => parse("profiles/web.toml", include_str!("../../profiles/web.toml")),
-            _ => Err(PolicyError::UnknownProfile { name: name.to_owned() }),
+            _ => Err(PolicyError::UnknownProfile {
+                name: name.to_owned(),
+            }),
         }
     }
 
     /// npm, while it resolves a closure; no manifest can name it.
     pub fn resolver() -> Result<Self, PolicyError> {
-        parse("profiles/resolver.toml", include_str!("../../profiles/resolver.toml"))
+        parse(
+            "profiles/resolver.toml",
+            include_str!("../../profiles/resolver.toml"),
+        )
     }
 
     /// The part for a runtime.
@@ -148,8 +157,10 @@ impl Profile {
 }
 
 fn parse(file: &'static str, text: &str) -> Result<Profile, PolicyError> {
-    toml::from_str(text)
-        .map_err(|error| PolicyError::BuiltIn { file, message: error.to_string() })
+    toml::from_str(text).map_err(|error| PolicyError::BuiltIn {
+        file,
+        message: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -165,8 +176,17 @@ mod tests {
         }
         for profile in profiles {
             assert!(!profile.summary.is_empty());
-            for path in profile.read.iter().chain(&profile.write).chain(&profile.device) {
-                assert!(path.path.starts_with('/') || path.path.starts_with('{'), "{}", path.path);
+            for path in profile
+                .read
+                .iter()
+                .chain(&profile.write)
+                .chain(&profile.device)
+            {
+                assert!(
+                    path.path.starts_with('/') || path.path.starts_with('{'),
+                    "{}",
+                    path.path
+                );
                 assert!(!path.why.is_empty(), "{}", path.path);
             }
         }
@@ -184,6 +204,9 @@ mod tests {
     #[test]
     fn an_unknown_profile_is_refused_with_the_known_ones() {
         let message = Profile::named("everything").unwrap_err().to_string();
-        assert!(message.contains("everything") && message.contains("offline"), "{message}");
+        assert!(
+            message.contains("everything") && message.contains("offline"),
+            "{message}"
+        );
     }
 }

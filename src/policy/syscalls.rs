@@ -53,8 +53,10 @@ struct BitsText {
 /// # Errors
 /// Only when the embedded data is wrong, which a test rules out.
 pub fn syscall_rules(network: &Network) -> Result<SyscallRules, PolicyError> {
-    let text: RulesText = toml::from_str(TEXT)
-        .map_err(|error| PolicyError::BuiltIn { file: FILE, message: error.to_string() })?;
+    let text: RulesText = toml::from_str(TEXT).map_err(|error| PolicyError::BuiltIn {
+        file: FILE,
+        message: error.to_string(),
+    })?;
     let has_network = *network != Network::Off;
     let rules = |texts: Vec<RuleText>| {
         texts
@@ -63,7 +65,10 @@ pub fn syscall_rules(network: &Network) -> Result<SyscallRules, PolicyError> {
             .map(rule)
             .collect::<Result<Vec<_>, _>>()
     };
-    Ok(SyscallRules { allow: rules(text.allow)?, deny: rules(text.deny)? })
+    Ok(SyscallRules {
+        allow: rules(text.allow)?,
+        deny: rules(text.deny)?,
+    })
 }
 
 fn rule(text: RuleText) -> Result<CallRule, PolicyError> {
@@ -74,12 +79,25 @@ fn rule(text: RuleText) -> Result<CallRule, PolicyError> {
         .collect::<Result<Vec<Vec<_>>, _>>()?;
     if let Some(bits) = &text.when_any_bit {
         let lower_half = lower_half(bits.width)?;
-        for bit in (0..64).map(|shift| 1_u64 << shift).filter(|bit| bits.mask & bit != 0) {
-            let test = Test::Masked { mask: bit, equals: bit };
-            when.push(vec![Condition { argument: bits.argument, lower_half, test }]);
+        for bit in (0..64)
+            .map(|shift| 1_u64 << shift)
+            .filter(|bit| bits.mask & bit != 0)
+        {
+            let test = Test::Masked {
+                mask: bit,
+                equals: bit,
+            };
+            when.push(vec![Condition {
+                argument: bits.argument,
+                lower_half,
+                test,
+            }]);
         }
     }
-    Ok(CallRule { calls: text.calls, when })
+    Ok(CallRule {
+        calls: text.calls,
+        when,
+    })
 }
 
 fn condition(text: &ConditionText) -> Result<Condition, PolicyError> {
@@ -87,9 +105,17 @@ fn condition(text: &ConditionText) -> Result<Condition, PolicyError> {
         (Some(mask), Some(equals), None) => Test::Masked { mask, equals },
         (None, Some(value), None) => Test::Equals(value),
         (None, None, Some(value)) => Test::Differs(value),
-        _ => return Err(wrong("a condition needs `equals`, `differs`, or `mask` with `equals`")),
+        _ => {
+            return Err(wrong(
+                "a condition needs `equals`, `differs`, or `mask` with `equals`",
+            ));
+        }
     };
-    Ok(Condition { argument: text.argument, lower_half: lower_half(text.width)?, test })
+    Ok(Condition {
+        argument: text.argument,
+        lower_half: lower_half(text.width)?,
+        test,
+    })
 }
 
 fn lower_half(width: u8) -> Result<bool, PolicyError> {
@@ -101,7 +127,10 @@ fn lower_half(width: u8) -> Result<bool, PolicyError> {
 }
 
 fn wrong(message: &str) -> PolicyError {
-    PolicyError::BuiltIn { file: FILE, message: message.to_owned() }
+    PolicyError::BuiltIn {
+        file: FILE,
+        message: message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +160,12 @@ mod tests {
     #[test]
     fn every_name_is_a_system_call() {
         for rules in both() {
-            for name in rules.allow.iter().chain(&rules.deny).flat_map(|rule| &rule.calls) {
+            for name in rules
+                .allow
+                .iter()
+                .chain(&rules.deny)
+                .flat_map(|rule| &rule.calls)
+            {
                 if cfg!(target_arch = "x86_64") {
                     assert!(crate::sys::syscall_number(name).is_some(), "{name}");
                 }
@@ -151,20 +185,37 @@ mod tests {
             };
             let allowed = unconditional(&rules.allow);
             let denied = unconditional(&rules.deny);
-            assert_eq!(allowed.intersection(&denied).collect::<Vec<_>>(), Vec::<&String>::new());
+            assert_eq!(
+                allowed.intersection(&denied).collect::<Vec<_>>(),
+                Vec::<&String>::new()
+            );
         }
     }
 
     #[test]
     fn calls_that_give_the_machine_away_are_never_allowed() {
         let never = [
-            "ptrace", "bpf", "mount", "unshare", "setns", "io_uring_setup", "clone3", "chmod",
-            "process_vm_readv", "keyctl", "open_by_handle_at", "perf_event_open", "userfaultfd",
+            "ptrace",
+            "bpf",
+            "mount",
+            "unshare",
+            "setns",
+            "io_uring_setup",
+            "clone3",
+            "chmod",
+            "process_vm_readv",
+            "keyctl",
+            "open_by_handle_at",
+            "perf_event_open",
+            "userfaultfd",
         ];
         for rules in both() {
             for name in never {
                 assert!(
-                    !rules.allow.iter().any(|rule| rule.calls.iter().any(|call| call == name)),
+                    !rules
+                        .allow
+                        .iter()
+                        .any(|rule| rule.calls.iter().any(|call| call == name)),
                     "{name}"
                 );
             }

@@ -36,7 +36,10 @@ pub(super) fn kill_all(mut reap: impl FnMut() -> bool) {
     let deadline = Instant::now() + FREEZE_DEADLINE;
     let mut stopped = HashSet::new();
     while Instant::now() < deadline {
-        let new: Vec<Pid> = list().into_iter().filter(|pid| !stopped.contains(pid)).collect();
+        let new: Vec<Pid> = list()
+            .into_iter()
+            .filter(|pid| !stopped.contains(pid))
+            .collect();
         if new.is_empty() {
             break;
         }
@@ -55,7 +58,9 @@ pub(super) fn kill_all(mut reap: impl FnMut() -> bool) {
 /// Signals through a process descriptor, after making sure that it still is a descendant: the
 /// number may have been reused between the listing and now.
 fn send(pid: Pid, signal: Signal) {
-    let Ok(process) = PidFd::open(pid) else { return };
+    let Ok(process) = PidFd::open(pid) else {
+        return;
+    };
     if descends_from_this_process(pid) {
         // It may have ended in between; then there is nothing to do.
         let _ = process.send(signal);
@@ -79,9 +84,15 @@ fn descends_from_this_process(pid: Pid) -> bool {
 /// other threads still run.
 fn list() -> Vec<Pid> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
             continue;
         };
         if let Some(parent) = parent(pid) {
@@ -105,7 +116,12 @@ fn list() -> Vec<Pid> {
 fn parent(pid: i32) -> Option<i32> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    std::str::from_utf8(&stat[after_name..]).ok()?.split_whitespace().nth(1)?.parse().ok()
+    std::str::from_utf8(&stat[after_name..])
+        .ok()?
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -114,7 +130,10 @@ mod tests {
 
     #[test]
     fn a_child_is_found_and_a_stranger_is_not() {
-        let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("30")
+            .spawn()
+            .unwrap();
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
         assert!(list().contains(&pid));
         assert!(descends_from_this_process(pid));

@@ -37,7 +37,10 @@ pub enum SandboxError {
     #[error("could not enter the working folder {}", path.display())]
     WorkingDirectory { path: PathBuf, source: io::Error },
     #[error("could not set the limit on {name}")]
-    Limit { name: &'static str, source: io::Error },
+    Limit {
+        name: &'static str,
+        source: io::Error,
+    },
     #[error("could not drop the capabilities: {0}")]
     Capabilities(String),
     #[error("could not set no_new_privs")]
@@ -68,9 +71,10 @@ impl SandboxError {
             Self::CloseDescriptors(_) => "descriptors",
             Self::ReadSpec(_) | Self::SpecNotSealed | Self::ParseSpec(_) => "spec",
             Self::Subreaper(_) | Self::WatchChildren(_) | Self::Fork(_) => "monitor",
-            Self::ParentDeath(_) | Self::NewSession(_) | Self::NotDumpable(_) | Self::Signals(_) => {
-                "session"
-            }
+            Self::ParentDeath(_)
+            | Self::NewSession(_)
+            | Self::NotDumpable(_)
+            | Self::Signals(_) => "session",
             Self::WorkingDirectory { .. } => "working-directory",
             Self::Limit { .. } => "resource-limits",
             Self::Capabilities(_) => "capabilities",
@@ -100,6 +104,9 @@ impl From<&SandboxError> for StepFailure {
             message.push_str(&inner.to_string());
             cause = inner.source();
         }
-        Self { step: error.step().to_owned(), message }
+        Self {
+            step: error.step().to_owned(),
+            message,
+        }
     }
 }

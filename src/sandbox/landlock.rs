@@ -17,13 +17,18 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
         .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(abi)))
         .map_err(|error| fail(&error))?;
     if spec.landlock_abi >= 6 {
-        ruleset = ruleset.scope(Scope::from_all(abi)).map_err(|error| fail(&error))?;
+        ruleset = ruleset
+            .scope(Scope::from_all(abi))
+            .map_err(|error| fail(&error))?;
     }
     let mut created = ruleset.create().map_err(|error| fail(&error))?;
     for rule in &spec.filesystem {
-        let Some((file, access)) = open(rule, abi)? else { continue };
-        created =
-            created.add_rule(PathBeneath::new(file, access)).map_err(|error| fail(&error))?;
+        let Some((file, access)) = open(rule, abi)? else {
+            continue;
+        };
+        created = created
+            .add_rule(PathBeneath::new(file, access))
+            .map_err(|error| fail(&error))?;
     }
     if let Network::Ports(ports) = &spec.network {
         for &port in ports {
@@ -44,7 +49,9 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
 ///
 /// A path that is gone since the parent looked grants nothing, which is the safe side.
 fn open(rule: &PathRule, abi: ABI) -> Result<Option<(PathFd, BitFlags<AccessFs>)>, SandboxError> {
-    let Ok(metadata) = std::fs::metadata(&rule.path) else { return Ok(None) };
+    let Ok(metadata) = std::fs::metadata(&rule.path) else {
+        return Ok(None);
+    };
     let file = PathFd::new(&rule.path).map_err(|error| SandboxError::LandlockPath {
         path: rule.path.clone(),
         message: error.to_string(),
@@ -85,6 +92,10 @@ fn abi(number: u32) -> Result<ABI, SandboxError> {
         7 => ABI::V7,
         8 => ABI::V8,
         9 => ABI::V9,
-        other => return Err(SandboxError::Landlock(format!("no rights are known for ABI {other}"))),
+        other => {
+            return Err(SandboxError::Landlock(format!(
+                "no rights are known for ABI {other}"
+            )));
+        }
     })
 }

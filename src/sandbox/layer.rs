@@ -66,6 +66,9 @@ impl FromStr for Layer {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|layer| layer.name() == name).ok_or(())
+        Self::ALL
+            .into_iter()
+            .find(|layer| layer.name() == name)
+            .ok_or(())
     }
 }

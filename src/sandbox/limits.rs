@@ -16,7 +16,10 @@ pub(super) fn apply(limits: &ResourceLimits) -> Result<(), SandboxError> {
 /// Only ever lowers: the person who started us may have set a stricter limit.
 fn lower(name: &'static str, resource: Resource, wanted: Option<u64>) -> Result<(), SandboxError> {
     let Some(wanted) = wanted else { return Ok(()) };
-    let fail = |errno: nix::Error| SandboxError::Limit { name, source: errno.into() };
+    let fail = |errno: nix::Error| SandboxError::Limit {
+        name,
+        source: errno.into(),
+    };
     let (_, hard) = getrlimit(resource).map_err(fail)?;
     let limit = wanted.min(hard);
     setrlimit(resource, limit, limit).map_err(fail)

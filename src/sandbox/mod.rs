@@ -20,6 +20,7 @@ pub mod stub;
 
 pub use error::{SandboxError, StepFailure};
 pub use layer::Layer;
+pub use monitor::{KILL, TERMINATE};
 pub use plan::{Plan, Refusal, Requirements, plan};
 pub use probe::Probe;
 pub use seccomp::{CallRule, Condition, SyscallRules, Test, compile};

@@ -18,9 +18,9 @@ use super::{SandboxError, StepFailure, descendants, stub};
 use crate::sys;
 
 /// The parent's word for "ask them all to end" (SIGTERM).
-pub(crate) const TERMINATE: u8 = b'T';
+pub const TERMINATE: u8 = b'T';
 /// The parent's word for "end them all" (SIGKILL); closing the pipe means the same.
-pub(crate) const KILL: u8 = b'K';
+pub const KILL: u8 = b'K';
 
 /// Watches until no process of the session is left; returns the code to exit with.
 pub(super) fn watch(server: Pid, control: &OwnedFd) -> i32 {
@@ -41,8 +41,11 @@ fn supervise(server: Pid, control: &OwnedFd) -> Result<i32, SandboxError> {
     let mut child_signal = SigSet::empty();
     child_signal.add(Signal::SIGCHLD);
     child_signal.thread_block().map_err(watch_children)?;
-    let ended = SignalFd::with_flags(&child_signal, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .map_err(watch_children)?;
+    let ended = SignalFd::with_flags(
+        &child_signal,
+        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
+    )
+    .map_err(watch_children)?;
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::null_standard_streams().map_err(SandboxError::WatchChildren)?;
 
@@ -67,7 +70,10 @@ fn supervise(server: Pid, control: &OwnedFd) -> Result<i32, SandboxError> {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(watch_children(errno)),
         }
-        if waiting[1].revents().is_some_and(|events| !events.is_empty()) {
+        if waiting[1]
+            .revents()
+            .is_some_and(|events| !events.is_empty())
+        {
             match next_word(control) {
                 Some(TERMINATE) => descendants::signal_all(Signal::SIGTERM),
                 _ => descendants::kill_all(|| reap(server, &mut code)),

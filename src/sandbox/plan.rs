@@ -36,7 +36,11 @@ pub enum Refusal {
     #[error(
         "this kernel ({kernel}) offers Landlock ABI {offered}, but ABI {required} is required (Linux 6.7 for ABI 4); a newer kernel is needed"
     )]
-    OldLandlock { kernel: String, offered: u32, required: u32 },
+    OldLandlock {
+        kernel: String,
+        offered: u32,
+        required: u32,
+    },
     #[error("this kernel ({kernel}) can't filter system calls (CONFIG_SECCOMP_FILTER)")]
     NoSeccomp { kernel: String },
     #[error("/proc is not mounted, so the processes of a session could not be found and ended")]
@@ -57,7 +61,11 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
     };
     if offered < requirements.landlock_abi && requires(Layer::Landlock) {
         let required = requirements.landlock_abi;
-        return Err(Refusal::OldLandlock { kernel: kernel(), offered, required });
+        return Err(Refusal::OldLandlock {
+            kernel: kernel(),
+            offered,
+            required,
+        });
     }
     if !probe.seccomp && requires(Layer::Seccomp) {
         return Err(Refusal::NoSeccomp { kernel: kernel() });
@@ -80,7 +88,9 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
 fn limitations(landlock_abi: u32) -> Vec<&'static str> {
     let mut limitations = Vec::new();
     if landlock_abi < 5 {
-        limitations.push("ioctl on granted device files is not limited (needs Landlock ABI 5, Linux 6.10)");
+        limitations.push(
+            "ioctl on granted device files is not limited (needs Landlock ABI 5, Linux 6.10)",
+        );
     }
     if landlock_abi < 6 {
         limitations.push(
@@ -106,7 +116,10 @@ mod tests {
     }
 
     fn everything(landlock_abi: u32) -> Requirements {
-        Requirements { landlock_abi, layers: Layer::ALL.to_vec() }
+        Requirements {
+            landlock_abi,
+            layers: Layer::ALL.to_vec(),
+        }
     }
 
     #[test]
@@ -127,7 +140,11 @@ mod tests {
         ];
         for (offered, required, used) in table {
             let result = plan(&everything(required), &probe(offered));
-            assert_eq!(result.as_ref().ok().map(|plan| plan.landlock_abi), used, "{offered:?}");
+            assert_eq!(
+                result.as_ref().ok().map(|plan| plan.landlock_abi),
+                used,
+                "{offered:?}"
+            );
         }
     }
 
@@ -135,15 +152,30 @@ mod tests {
     fn a_refusal_names_the_kernel_and_what_it_lacks() {
         let refusal = plan(&everything(4), &probe(Some(2))).unwrap_err();
         let text = refusal.to_string();
-        assert!(text.contains("6.1.0") && text.contains("ABI 2") && text.contains("ABI 4"), "{text}");
+        assert!(
+            text.contains("6.1.0") && text.contains("ABI 2") && text.contains("ABI 4"),
+            "{text}"
+        );
     }
 
     #[test]
     fn no_seccomp_and_no_proc_are_refused() {
-        let without_seccomp = Probe { seccomp: false, ..probe(Some(7)) };
-        assert!(matches!(plan(&everything(4), &without_seccomp), Err(Refusal::NoSeccomp { .. })));
-        let without_proc = Probe { proc: false, ..probe(Some(7)) };
-        assert!(matches!(plan(&everything(4), &without_proc), Err(Refusal::NoProc)));
+        let without_seccomp = Probe {
+            seccomp: false,
+            ..probe(Some(7))
+        };
+        assert!(matches!(
+            plan(&everything(4), &without_seccomp),
+            Err(Refusal::NoSeccomp { .. })
+        ));
+        let without_proc = Probe {
+            proc: false,
+            ..probe(Some(7))
+        };
+        assert!(matches!(
+            plan(&everything(4), &without_proc),
+            Err(Refusal::NoProc)
+        ));
     }
 
     #[test]

@@ -85,7 +85,10 @@ fn chains(rules: &[CallRule]) -> Result<Chains, SandboxError> {
     let mut chains = Chains::new();
     let mut unconditional = Vec::new();
     for rule in rules {
-        let numbers = rule.calls.iter().filter_map(|name| sys::syscall_number(name));
+        let numbers = rule
+            .calls
+            .iter()
+            .filter_map(|name| sys::syscall_number(name));
         for number in numbers {
             if rule.when.is_empty() {
                 unconditional.push(number);
@@ -153,8 +156,9 @@ fn architecture_guard() -> Vec<u64> {
     const X32_BIT: u64 = 0x4000_0000;
     const NUMBER_OFFSET: u64 = 0;
     const ARCHITECTURE_OFFSET: u64 = 4;
-    let instruction =
-        |code: u64, jump_true: u64, jump_false: u64, k: u64| code << 48 | jump_true << 40 | jump_false << 32 | k;
+    let instruction = |code: u64, jump_true: u64, jump_false: u64, k: u64| {
+        code << 48 | jump_true << 40 | jump_false << 32 | k
+    };
     vec![
         instruction(LOAD_WORD, 0, 0, ARCHITECTURE_OFFSET),
         instruction(JUMP_IF_EQUAL, 1, 0, u64::from(sys::AUDIT_ARCH)),
@@ -173,7 +177,10 @@ fn pack(instruction: &sock_filter) -> u64 {
         | u64::from(instruction.k)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "each field is cut out of its own bits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "each field is cut out of its own bits"
+)]
 fn unpack(packed: u64) -> sock_filter {
     sock_filter {
         code: (packed >> 48) as u16,
@@ -189,11 +196,21 @@ mod tests {
 
     #[test]
     fn packing_keeps_every_field() {
-        let instruction = sock_filter { code: 0x1234, jt: 0x56, jf: 0x78, k: 0x9abc_def0 };
+        let instruction = sock_filter {
+            code: 0x1234,
+            jt: 0x56,
+            jf: 0x78,
+            k: 0x9abc_def0,
+        };
         let back = unpack(pack(&instruction));
         assert_eq!(
             (back.code, back.jt, back.jf, back.k),
-            (instruction.code, instruction.jt, instruction.jf, instruction.k)
+            (
+                instruction.code,
+                instruction.jt,
+                instruction.jf,
+                instruction.k
+            )
         );
     }
 
@@ -201,9 +218,16 @@ mod tests {
     fn an_unconditional_rule_wins_over_a_conditional_one() {
         let conditional = CallRule {
             calls: vec!["socket".into()],
-            when: vec![vec![Condition { argument: 0, lower_half: true, test: Test::Equals(2) }]],
+            when: vec![vec![Condition {
+                argument: 0,
+                lower_half: true,
+                test: Test::Equals(2),
+            }]],
         };
-        let unconditional = CallRule { calls: vec!["socket".into()], when: vec![] };
+        let unconditional = CallRule {
+            calls: vec!["socket".into()],
+            when: vec![],
+        };
         for rules in [
             [conditional.clone(), unconditional.clone()],
             [unconditional, conditional],
@@ -215,7 +239,10 @@ mod tests {
 
     #[test]
     fn unknown_names_are_left_out() {
-        let rule = CallRule { calls: vec!["no_such_call".into()], when: vec![] };
+        let rule = CallRule {
+            calls: vec!["no_such_call".into()],
+            when: vec![],
+        };
         assert!(chains(&[rule]).unwrap().is_empty());
     }
 }

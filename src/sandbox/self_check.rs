@@ -50,7 +50,9 @@ fn forbidden_folder_is_closed() -> Result<(), SandboxError> {
         .open("/");
     match attempt {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        Err(error) => Err(failure(&format!("opening / failed with `{error}` instead of being refused"))),
+        Err(error) => Err(failure(&format!(
+            "opening / failed with `{error}` instead of being refused"
+        ))),
         Ok(_) => Err(failure("/ can be listed")),
     }
 }
@@ -61,7 +63,9 @@ fn forbidden_sockets_are_closed(spec: &SandboxSpec) -> Result<(), SandboxError> 
         return Err(failure("a UNIX socket can be made"));
     }
     if spec.network == Network::Off && (opens(AddressFamily::Inet) || opens(AddressFamily::Inet6)) {
-        return Err(failure("an internet socket can be made although network is off"));
+        return Err(failure(
+            "an internet socket can be made although network is off",
+        ));
     }
     Ok(())
 }

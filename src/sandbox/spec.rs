@@ -88,7 +88,10 @@ impl SandboxSpec {
     /// # Errors
     /// When memory or descriptors run out, or a path is not UTF-8.
     pub fn to_sealed_memory(&self) -> io::Result<OwnedFd> {
-        let memory = memfd_create(c"pinfold-spec", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let memory = memfd_create(
+            c"pinfold-spec",
+            MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+        )?;
         let mut file = std::fs::File::from(memory);
         file.write_all(&serde_json::to_vec(self)?)?;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals()))?;
@@ -107,8 +110,11 @@ impl SandboxSpec {
             return Err(SandboxError::SpecNotSealed);
         }
         let mut text = Vec::new();
-        file.seek(SeekFrom::Start(0)).map_err(SandboxError::ReadSpec)?;
-        file.take(MAX_SPEC_BYTES).read_to_end(&mut text).map_err(SandboxError::ReadSpec)?;
+        file.seek(SeekFrom::Start(0))
+            .map_err(SandboxError::ReadSpec)?;
+        file.take(MAX_SPEC_BYTES)
+            .read_to_end(&mut text)
+            .map_err(SandboxError::ReadSpec)?;
         serde_json::from_slice(&text).map_err(SandboxError::ParseSpec)
     }
 }
@@ -127,10 +133,16 @@ mod tests {
             arguments: vec!["true".into()],
             environment: vec![("LANG".into(), "C".into())],
             working_directory: "/".into(),
-            filesystem: vec![PathRule { path: "/bin/true".into(), access: Access::Execute }],
+            filesystem: vec![PathRule {
+                path: "/bin/true".into(),
+                access: Access::Execute,
+            }],
             network: Network::Ports(vec![443]),
             landlock_abi: 4,
-            limits: ResourceLimits { open_files: Some(64), ..Default::default() },
+            limits: ResourceLimits {
+                open_files: Some(64),
+                ..Default::default()
+            },
             filters: vec![vec![0x6_0000_7fff_0000]],
         }
     }
@@ -152,7 +164,8 @@ mod tests {
     fn unsealed_memory_is_refused() {
         let memory = memfd_create(c"open", MFdFlags::MFD_ALLOW_SEALING).unwrap();
         let mut file = std::fs::File::from(memory);
-        file.write_all(&serde_json::to_vec(&spec()).unwrap()).unwrap();
+        file.write_all(&serde_json::to_vec(&spec()).unwrap())
+            .unwrap();
         assert!(matches!(
             SandboxSpec::from_sealed_memory(file.into()),
             Err(SandboxError::SpecNotSealed)

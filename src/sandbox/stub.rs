@@ -32,9 +32,8 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ! {
     let &[spec, status, control] = numbers.as_slice() else {
         report_on_stderr(&SandboxError::Arguments);
     };
-    let adopt = |number| {
-        sys::adopt(number).map_err(|source| SandboxError::Adopt { number, source })
-    };
+    let adopt =
+        |number| sys::adopt(number).map_err(|source| SandboxError::Adopt { number, source });
     let status = match adopt(status) {
         Ok(status) => status,
         Err(error) => report_on_stderr(&error),
@@ -48,12 +47,19 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ! {
 fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
     match prepare(spec, &status, &control) {
         Err(error) => report(status, &error),
-        Ok(Prepared { forked: Forked::Parent { child }, .. }) => {
+        Ok(Prepared {
+            forked: Forked::Parent { child },
+            ..
+        }) => {
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
             drop(status);
             sys::exit_without_cleanup(monitor::watch(child, &control))
         }
-        Ok(Prepared { spec, monitor, forked: Forked::Child }) => {
+        Ok(Prepared {
+            spec,
+            monitor,
+            forked: Forked::Child,
+        }) => {
             drop(control);
             let Err(error) = confine_and_execute(&spec, monitor);
             report(status, &error)
@@ -67,11 +73,7 @@ struct Prepared {
     forked: Forked,
 }
 
-fn prepare(
-    spec: OwnedFd,
-    status: &OwnedFd,
-    control: &OwnedFd,
-) -> Result<Prepared, SandboxError> {
+fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepared, SandboxError> {
     sys::close_all_except(&[spec.as_fd(), status.as_fd(), control.as_fd()])
         .map_err(SandboxError::CloseDescriptors)?;
     let spec = SandboxSpec::from_sealed_memory(spec)?;
@@ -83,7 +85,11 @@ fn prepare(
         .map_err(|errno| SandboxError::Subreaper(errno.into()))?;
     let monitor = getpid();
     let forked = sys::fork_single_threaded().map_err(SandboxError::Fork)?;
-    Ok(Prepared { spec, monitor, forked })
+    Ok(Prepared {
+        spec,
+        monitor,
+        forked,
+    })
 }
 
 /// The documented order (ARCHITECTURE.md, "The box"). Descriptors are closed already, and those
@@ -93,7 +99,10 @@ fn confine_and_execute(spec: &SandboxSpec, monitor: Pid) -> Result<Infallible, S
     setsid().map_err(|errno| SandboxError::NewSession(errno.into()))?;
     sys::default_signal_dispositions().map_err(SandboxError::Signals)?;
     std::env::set_current_dir(&spec.working_directory).map_err(|source| {
-        SandboxError::WorkingDirectory { path: spec.working_directory.clone(), source }
+        SandboxError::WorkingDirectory {
+            path: spec.working_directory.clone(),
+            source,
+        }
     })?;
     let execution = Execution::prepare(spec)?;
     limits::apply(&spec.limits)?;
@@ -135,7 +144,10 @@ impl<'a> Execution<'a> {
 
     fn execute(&self) -> Result<Infallible, SandboxError> {
         nix::unistd::execve(&self.program, &self.arguments, &self.environment).map_err(|errno| {
-            SandboxError::Execute { path: self.spec.program.clone(), source: errno.into() }
+            SandboxError::Execute {
+                path: self.spec.program.clone(),
+                source: errno.into(),
+            }
         })
     }
 }
@@ -148,6 +160,10 @@ fn report(status: OwnedFd, error: &SandboxError) -> ! {
 }
 
 fn report_on_stderr(error: &SandboxError) -> ! {
-    let _ = writeln!(io::stderr(), "pinfold: {}", StepFailure::from(error).message);
+    let _ = writeln!(
+        io::stderr(),
+        "pinfold: {}",
+        StepFailure::from(error).message
+    );
     sys::exit_without_cleanup(REFUSED)
 }

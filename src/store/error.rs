@@ -114,7 +114,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the disk is at fault, and not what was found in the bytes.
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::ForeignOwner { .. } | Self::WritableByOthers { .. })
+        matches!(
+            self,
+            Self::Io { .. } | Self::ForeignOwner { .. } | Self::WritableByOthers { .. }
+        )
     }
 
     pub(super) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {

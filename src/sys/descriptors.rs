@@ -6,22 +6,24 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use tokio::io::unix::AsyncFd;
+
 /// Lets the child of `command` inherit `descriptors` at their present numbers.
 ///
 /// Everything that pinfold opens is close-on-exec; this clears the flag in the
 /// child only, after the fork, so that no other child can inherit them.
 pub fn keep_across_exec(command: &mut Command, descriptors: Vec<RawFd>) {
-    // SAFETY: the closure only calls fcntl(2), which is async-signal-safe, on numbers it owns a copy of.
-    unsafe {
-        command.pre_exec(move || {
-            for &descriptor in &descriptors {
-                if libc::fcntl(descriptor, libc::F_SETFD, 0) == -1 {
-                    return Err(io::Error::last_os_error());
-                }
+    let keep_open = move || {
+        for &descriptor in &descriptors {
+            // SAFETY: fcntl(2) with F_SETFD has no memory effects, whatever the number is.
+            if unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) } == -1 {
+                return Err(io::Error::last_os_error());
             }
-            Ok(())
-        });
-    }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure only calls fcntl(2), which is async-signal-safe, on numbers that it owns a copy of.
+    unsafe { command.pre_exec(keep_open) };
 }
 
 /// Takes ownership of a descriptor whose number was handed over in the arguments.
@@ -45,8 +47,10 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
 /// # Errors
 /// Whatever close_range(2) reports; the caller must not go on then.
 pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut kept: Vec<u32> =
-        keep.iter().filter_map(|descriptor| u32::try_from(descriptor.as_raw_fd()).ok()).collect();
+    let mut kept: Vec<u32> = keep
+        .iter()
+        .filter_map(|descriptor| u32::try_from(descriptor.as_raw_fd()).ok())
+        .collect();
     kept.sort_unstable();
     let mut first = 3;
     for number in kept {
@@ -61,7 +65,20 @@ pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
 fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: the stub calls this before it has opened anything of its own; the descriptors that it owns are excluded by the caller.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Registers a descriptor with the runtime's event loop, without changing its flags.
+///
+/// # Errors
+/// `EPERM` for kinds of files that epoll(7) doesn't know; whatever epoll_ctl(2) reports.
+pub fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd keeps its descriptor open, and the same, for as long as it lives.
+    Ok(unsafe { AsyncFd::register(descriptor)? })
 }
 
 /// Points standard input, output and error of this process at `/dev/null`.
@@ -69,7 +86,10 @@ fn close_range(first: u32, last: u32) -> io::Result<()> {
 /// # Errors
 /// When `/dev/null` can't be opened or duplicated.
 pub fn null_standard_streams() -> io::Result<()> {
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     for stream in 0..=2 {
         // SAFETY: dup2(2) replaces a standard stream; Rust's handles for those refer to them by number only.
         if unsafe { libc::dup2(null.as_raw_fd(), stream) } == -1 {

@@ -20,7 +20,12 @@ pub fn landlock_errata() -> Option<u32> {
 fn query(flag: u32) -> Option<u32> {
     // SAFETY: with a null attribute, size 0 and a query flag the call only returns a number.
     let answer = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<libc::c_void>(), 0usize, flag)
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            ptr::null::<libc::c_void>(),
+            0usize,
+            flag,
+        )
     };
     u32::try_from(answer).ok()
 }

@@ -1,18 +1,20 @@
 //! The only room with `unsafe`: thin, safe wrappers over the calls that `nix` does not offer.
 //!
 //! Every wrapper is complete in itself: no caller has to keep an invariant for it.
-#![expect(unsafe_code, reason = "this room exists to hold it; each block states why it is sound")]
+#![expect(
+    unsafe_code,
+    reason = "this room exists to hold it; each block states why it is sound"
+)]
 
 mod descriptors;
 mod landlock;
 mod process;
 mod syscalls;
 
-pub use descriptors::{adopt, close_all_except, keep_across_exec, null_standard_streams};
+pub use descriptors::{adopt, close_all_except, keep_across_exec, null_standard_streams, watch};
 pub use landlock::{landlock_abi, landlock_errata};
 pub use process::{
-    Forked, PidFd, default_signal_dispositions, drop_from_bounding_set, exit_without_cleanup, fork_single_threaded,
-    lock_secure_bits,
-    send_sigkill_when_parent_dies,
+    Forked, PidFd, default_signal_dispositions, drop_from_bounding_set, exit_without_cleanup,
+    fork_single_threaded, lock_secure_bits, send_sigkill_when_parent_dies,
 };
 pub use syscalls::{AUDIT_ARCH, NAMES as SYSCALL_NAMES, number as syscall_number};

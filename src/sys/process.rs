@@ -95,7 +95,11 @@ impl PidFd {
                 0,
             )
         };
-        if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if result == -1 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -116,7 +120,11 @@ pub fn lock_secure_bits() -> io::Result<()> {
     const BITS: libc::c_ulong = 0b1110_1111;
     // SAFETY: PR_SET_SECUREBITS takes a number and touches no memory.
     let result = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, BITS, 0, 0, 0) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Drops one capability from the bounding set; `false` when the kernel knows no such number.
@@ -125,7 +133,8 @@ pub fn lock_secure_bits() -> io::Result<()> {
 /// `EPERM` without `CAP_SETPCAP`.
 pub fn drop_from_bounding_set(number: u32) -> io::Result<bool> {
     // SAFETY: PR_CAPBSET_DROP takes a number and touches no memory.
-    let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
+    let result =
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
     if result == 0 {
         return Ok(true);
     }

@@ -12,7 +12,10 @@ pub const AUDIT_ARCH: u32 = 0xC000_00B7;
 
 /// The number of the call `name`; `None` when this architecture has no such call.
 pub fn number(name: &str) -> Option<i64> {
-    NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, number)| *number)
 }
 
 /// Every call that this table knows.

@@ -294,7 +294,7 @@ fn syntax_errors_and_duplicates_come_with_the_other_mistakes() {
 
 #[test]
 fn loading_says_what_is_wrong_with_the_file() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let file = folder.path().join("pinfold.toml");
     let environment = Environment::from_pairs([("HOME", HOME)]);
     let paths = Paths::resolve(&environment, Some(&file)).unwrap();
@@ -356,8 +356,15 @@ fn hostile_files_are_refused_in_reasonable_time() {
     ] {
         let text = format!("{start}{}{end}", unit.repeat(size / unit.len()));
         let begin = std::time::Instant::now();
-        assert!(parse(&text).unwrap_err().to_string().contains("error["), "{start}{unit}");
+        assert!(
+            parse(&text).unwrap_err().to_string().contains("error["),
+            "{start}{unit}"
+        );
         // Linear work takes far less even on a busy machine; quadratic work far more.
-        assert!(begin.elapsed().as_secs() < 20, "{start}{unit}: {:?}", begin.elapsed());
+        assert!(
+            begin.elapsed().as_secs() < 20,
+            "{start}{unit}: {:?}",
+            begin.elapsed()
+        );
     }
 }

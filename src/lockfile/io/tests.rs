@@ -21,7 +21,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_lock_is_written_and_read_back() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("pinfold.lock");
     assert!(matches!(read(&path), Err(LockError::Missing { .. })));
     assert!(write(&path, &native()).unwrap());
@@ -32,7 +32,7 @@ fn a_lock_is_written_and_read_back() {
 
 #[test]
 fn an_equal_lock_leaves_the_file_alone() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("pinfold.lock");
     write(&path, &native()).unwrap();
     let before = fs::metadata(&path).unwrap();
@@ -44,7 +44,7 @@ fn an_equal_lock_leaves_the_file_alone() {
 
 #[test]
 fn a_lock_that_could_not_be_read_back_is_not_written() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("pinfold.lock");
     write(&path, &native()).unwrap();
     let mut bad = native();
@@ -59,7 +59,7 @@ fn a_lock_that_could_not_be_read_back_is_not_written() {
 
 #[test]
 fn a_lock_that_others_can_write_or_that_is_too_large_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("pinfold.lock");
     write(&path, &native()).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
@@ -83,7 +83,7 @@ fn a_lock_that_others_can_write_or_that_is_too_large_is_refused() {
 
 #[test]
 fn replacing_sets_content_and_exact_mode() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("file");
     replace_atomically(&path, b"one", 0o600).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
@@ -94,7 +94,7 @@ fn replacing_sets_content_and_exact_mode() {
 
 #[test]
 fn a_link_stays_and_its_target_is_replaced() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let dotfiles = folder.path().join("dotfiles");
     fs::create_dir(&dotfiles).unwrap();
     let target = dotfiles.join("real");
@@ -120,7 +120,7 @@ fn a_link_stays_and_its_target_is_replaced() {
 
 #[test]
 fn a_failed_replacement_leaves_no_trace() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("occupied");
     fs::create_dir(&path).unwrap();
     fs::write(path.join("inside"), "kept").unwrap();
@@ -133,7 +133,7 @@ fn a_failed_replacement_leaves_no_trace() {
 
 #[test]
 fn what_a_killed_writer_left_is_swept_and_a_living_one_is_not_disturbed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let mut child = Command::new("true").spawn().unwrap();
     let dead = child.id();
     child.wait().unwrap();
@@ -159,7 +159,7 @@ fn what_a_killed_writer_left_is_swept_and_a_living_one_is_not_disturbed() {
 
 #[test]
 fn readers_never_see_a_mixture() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let path = folder.path().join("file");
     let contents = [vec![b'a'; 200_000], vec![b'b'; 100_000]];
     replace_atomically(&path, &contents[0], 0o644).unwrap();
@@ -183,7 +183,7 @@ fn readers_never_see_a_mixture() {
 
 #[test]
 fn private_folders_are_private() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::lockfile::private_test_folder();
     let deep = folder.path().join("a/b");
     create_private_folder(&deep).unwrap();
     create_private_folder(&deep).unwrap();

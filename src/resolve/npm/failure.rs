@@ -27,9 +27,15 @@ pub(super) fn explain(
         .unwrap_or("no code");
     let code = code.trim().to_owned();
     let registry = registry.to_owned();
-    if output.contains("spawn git") || matches!(code.as_str(), "EALLOWGIT" | "EALLOWREMOTE") {
-        let detail = first_of(&messages).unwrap_or_else(|| specifier.to_owned());
-        return ResolveError::NotFromRegistry { detail };
+    if asks_for_git(&messages) || matches!(code.as_str(), "EALLOWGIT" | "EALLOWREMOTE") {
+        let command = messages
+            .iter()
+            .find_map(|line| line.strip_prefix("command "));
+        let detail = command.map(|command| command.chars().take(MAX_SUMMARY).collect());
+        let detail = detail.or_else(|| first_of(&messages));
+        return ResolveError::NotFromRegistry {
+            detail: detail.unwrap_or_else(|| specifier.to_owned()),
+        };
     }
     match code.as_str() {
         "E404" => ResolveError::NoSuchPackage {
@@ -81,6 +87,13 @@ fn message(line: &str) -> Option<&str> {
         .strip_prefix("npm error")
         .or_else(|| line.strip_prefix("npm ERR!"))?;
     Some(rest.trim())
+}
+
+/// The sandbox has no git, so a package from a repository fails at starting it; where there is
+/// one, it fails at reaching the repository.
+fn asks_for_git(messages: &[&str]) -> bool {
+    let git = |line: &&str| line.contains("spawn git") || line.contains("git error");
+    messages.iter().any(git)
 }
 
 /// The first line that says something besides the code.
@@ -211,6 +224,16 @@ mod tests {
         assert!(code("ERESOLVE").to_string().contains("said why"));
         let git = "npm error code ENOENT\nnpm error syscall spawn git\nnpm error path git\n";
         assert!(matches!(explain(git), ResolveError::NotFromRegistry { .. }));
+        let git = "npm error code 128\nnpm error An unknown git error occurred\n\
+                   npm error command git ls-remote ssh://git@host/u/r.git\n";
+        let error = explain(git);
+        assert!(matches!(error, ResolveError::NotFromRegistry { .. }));
+        assert!(
+            error
+                .to_string()
+                .contains("ls-remote ssh://git@host/u/r.git"),
+            "{error}"
+        );
         assert!(matches!(explain(""), ResolveError::NpmFailed { .. }));
     }
 

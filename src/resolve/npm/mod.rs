@@ -208,7 +208,10 @@ pub async fn published_integrity(
     let registry = settings.registry_for(package);
     let wanted = BTreeSet::from([version.to_owned()]);
     let document = packument::fetch(client, registry, package, &wanted).await?;
-    let published = document.versions.get(version).and_then(|found| found.integrity.as_deref());
+    let published = document
+        .versions
+        .get(version)
+        .and_then(|found| found.integrity.as_deref());
     Ok(published.and_then(integrity::sha512).map(str::to_owned))
 }
 

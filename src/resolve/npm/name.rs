@@ -47,6 +47,19 @@ impl Wanted {
     }
 }
 
+/// `@scope/name@^1` as name and range. Neither is checked here.
+pub fn split_specifier(text: &str) -> (&str, Option<&str>) {
+    // The first character of a scoped name is an `@` too.
+    match text
+        .char_indices()
+        .skip(1)
+        .find(|(_, letter)| *letter == '@')
+    {
+        Some((at, _)) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
 /// `name` or `@scope/name`, safe as a folder and in an address.
 ///
 /// Capitals are accepted because old packages have them. Rules: npm's
@@ -152,6 +165,19 @@ mod tests {
             let result = Wanted::parse(Some(text));
             assert_eq!(result.is_err(), text != "1.0.0\n", "{text}");
         }
+    }
+
+    #[test]
+    fn specifiers_are_split_at_the_second_at_sign() {
+        assert_eq!(split_specifier("zod"), ("zod", None));
+        assert_eq!(split_specifier("zod@^4"), ("zod", Some("^4")));
+        assert_eq!(split_specifier("@s/zod"), ("@s/zod", None));
+        assert_eq!(
+            split_specifier("@s/zod@1.0.0@x"),
+            ("@s/zod", Some("1.0.0@x"))
+        );
+        assert_eq!(split_specifier("é@1"), ("é", Some("1")));
+        assert_eq!(split_specifier(""), ("", None));
     }
 
     #[test]

@@ -68,7 +68,10 @@ fn arguments(rule: &AgeRule) -> Vec<String> {
         "--logs-max=0",
         "--lockfile-version=3",
         "--omit-lockfile-registry-resolved=false",
+        // npm's own pauses are 10 and 60 seconds: too long to look at an unreachable registry.
         "--fetch-retries=2",
+        "--fetch-retry-mintimeout=500",
+        "--fetch-retry-maxtimeout=5000",
     ]
     .map(str::to_owned)
     .into();
