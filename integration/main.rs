@@ -1,0 +1,16 @@
+//! Tests that need a real kernel or real servers. One program, one module for each claim.
+//!
+//! A test that can't run here says so on standard error, with its reason
+//! (`support::skip`), and `.ci/run` counts those lines.
+
+mod smoke;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that panics has failed, and its files are thrown away"
+)]
+
+mod support;

@@ -1,0 +1,32 @@
+//! A local script is added, run, confined, and ended.
+
+use serde_json::json;
+
+use crate::support::{Client, Home, fixture};
+
+#[test]
+fn a_local_server_runs_and_cannot_read_the_home() {
+    let home = Home::new();
+    let secret = home.user().join("secret");
+    std::fs::write(&secret, "do not tell").unwrap();
+    let wanted = json!({"arguments": [secret.to_str().unwrap()]});
+
+    // Control: without pinfold the same script reads it.
+    let mut bare = Client::start(&mut std::process::Command::new(fixture("attacker.py")));
+    bare.initialize();
+    assert!(
+        bare.call_text("read", wanted.clone())
+            .contains("do not tell")
+    );
+
+    home.add_path("attacker", &fixture("attacker.py"), &[]);
+    let mut client = home.client("attacker");
+    client.initialize();
+    assert!(
+        client
+            .call_text("read", wanted)
+            .starts_with("refused: EACCES")
+    );
+    let (status, stderr) = client.close();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}

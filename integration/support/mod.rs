@@ -1,0 +1,9 @@
+//! What the tests share: a home of their own, the program, a raw client, skips.
+
+mod client;
+mod home;
+mod machine;
+
+pub(crate) use client::Client;
+pub(crate) use home::{Home, Ran};
+pub(crate) use machine::{fixture, is_root, registry_is_reachable, skip};
