@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::relay::visible;
+use crate::lockfile::printable;
 
 /// Longest line of an error, in characters.
 const MAX_ERROR_LINE: usize = 4_000;
@@ -45,7 +45,7 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
     }
     let lines: Vec<String> = text
         .lines()
-        .map(|line| visible(line, MAX_ERROR_LINE))
+        .map(|line| printable(line, MAX_ERROR_LINE))
         .collect();
     lines.join("\n")
 }
@@ -57,7 +57,7 @@ pub(super) fn warning(text: &str) {
 
 /// Text of a server or registry, safe to show: no control characters, bounded.
 pub(super) fn foreign(text: &str, most: usize) -> String {
-    visible(text, most)
+    printable(text, most)
 }
 
 /// Whether a person is there to answer.
