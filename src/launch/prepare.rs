@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::programs::find_executables;
-use super::read_set::{Expansion, path_rules};
+use super::read_set::{Expansion, path_rules, resolve_grants};
 use super::{LaunchError, StateFolder};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
@@ -98,18 +98,17 @@ impl<'a> Launcher<'a> {
     /// The policy of a server as the manifest has it now.
     ///
     /// # Errors
-    /// When the profile is unknown or a grant is not possible.
+    /// When the profile is unknown, or a granted path is missing or can't be granted.
     pub fn policy(
         &self,
         server: &Server,
         interpreter: Option<&Interpreter>,
     ) -> Result<EffectivePolicy, LaunchError> {
         let runtime = Runtime::of_interpreter(interpreter.map(|program| program.kind.as_str()));
-        Ok(EffectivePolicy::resolve(
-            server,
-            runtime,
-            &self.own_folders(),
-        )?)
+        let own = self.own_folders();
+        let mut policy = EffectivePolicy::resolve(server, runtime, &own)?;
+        resolve_grants(&mut policy, &own)?;
+        Ok(policy)
     }
 
     /// Judges bytes, box and machine, in that order of cheapness, and makes the spec.
@@ -220,7 +219,7 @@ impl<'a> Launcher<'a> {
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
-            filesystem: path_rules(policy, &expansion, &input.programs, &self.own_folders())?,
+            filesystem: path_rules(policy, &expansion, &input.programs),
             network: policy.network.clone(),
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {

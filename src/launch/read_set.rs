@@ -48,38 +48,50 @@ impl Expansion {
     }
 }
 
+/// Resolves what the manifest grants, as it is on this machine now, into [`Grant::resolved`].
+///
+/// # Errors
+/// When it is missing, or resolves to something that can't be granted.
+pub(super) fn resolve_grants(
+    policy: &mut EffectivePolicy,
+    own: &OwnFolders,
+) -> Result<(), LaunchError> {
+    for grant in &mut policy.grants {
+        if grant.origin == Origin::Manifest {
+            let resolved =
+                fs::canonicalize(&grant.path).map_err(|source| LaunchError::GrantedPath {
+                    path: PathBuf::from(&grant.path),
+                    source,
+                })?;
+            check_grant(&resolved, grant.access, own)?;
+            grant.resolved = Some(resolved);
+        }
+    }
+    Ok(())
+}
+
 /// Computes the rules: the policy's grants, the programs that may be executed, and the libraries
 /// of those. Paths that don't exist are left out; links are resolved, because Landlock judges the
 /// file and not the name.
-///
-/// # Errors
-/// When a folder that the manifest grants is missing, or resolves to one that can't be granted.
 pub(super) fn path_rules(
     policy: &EffectivePolicy,
     expansion: &Expansion,
     programs: &[PathBuf],
-    own: &OwnFolders,
-) -> Result<Vec<PathRule>, LaunchError> {
+) -> Vec<PathRule> {
     let mut rules = Rules::default();
     for grant in &policy.grants {
+        if let Some(resolved) = &grant.resolved {
+            rules.add(resolved.clone(), grant.access);
+            continue;
+        }
         let Some(path) = expansion.expand(&grant.path) else {
             continue;
         };
-        match fs::canonicalize(&path) {
-            Ok(_) if path.starts_with("/proc/self") => {
-                // It means another process here: the stub resolves it.
-                rules.add(path, grant.access);
-            }
-            Ok(resolved) => {
-                if grant.origin == Origin::Manifest {
-                    check_grant(&resolved, grant.access, own)?;
-                }
-                rules.add(resolved, grant.access);
-            }
-            Err(source) if grant.origin == Origin::Manifest => {
-                return Err(LaunchError::GrantedPath { path, source });
-            }
-            Err(_) => {}
+        if path.starts_with("/proc/self") {
+            // It means another process here: the stub resolves it.
+            rules.add(path, grant.access);
+        } else {
+            rules.add_resolved(&path, grant.access);
         }
     }
     let plugins = policy
@@ -95,7 +107,7 @@ pub(super) fn path_rules(
     for library in &found.libraries {
         rules.add_resolved(library, Access::Read);
     }
-    Ok(rules.into_vec())
+    rules.into_vec()
 }
 
 /// Several rules for one path are several rules: Landlock joins their rights.
