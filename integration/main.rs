@@ -2,8 +2,6 @@
 //!
 //! A test that can't run here says so on standard error, with its reason
 //! (`support::skip`), and `.ci/run` counts those lines.
-
-mod smoke;
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,4 +11,8 @@ mod smoke;
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod confinement;
+mod fails_closed;
+mod session_ends;
+mod smoke;
 mod support;
