@@ -11,6 +11,9 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod confinement;
+mod fails_closed;
+mod session_ends;
 mod smoke;
 mod support;
 mod swapped_grant;

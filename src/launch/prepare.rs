@@ -164,6 +164,11 @@ impl<'a> Launcher<'a> {
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         if let Program::Script { arguments: own, .. } = shebang(&entry)? {
             arguments.extend(own);
+            if policy.runtime == Runtime::Node {
+                // Else a module that the pinned code only tries to load (`ws` does) is looked for
+                // in $HOME/.node_modules, where a server that was taken over once can leave it.
+                arguments.push("--no-global-search-paths".to_owned());
+            }
             arguments.push(entry.to_string_lossy().into_owned());
         }
         arguments.extend(policy.arguments.iter().cloned());

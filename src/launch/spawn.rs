@@ -12,7 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::LaunchError;
-use crate::sandbox::{KILL, SandboxSpec, StepFailure, TERMINATE, stub};
+use crate::sandbox::{KILL, SandboxError, SandboxSpec, StepFailure, TERMINATE, end_orphans, stub};
 use crate::sys;
 
 /// A failure record is one line; anything longer is not ours.
@@ -41,7 +41,14 @@ pub struct Monitor {
 /// # Errors
 /// The step of the sandbox that failed; nothing of the server has run then.
 pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
-    let memory = spec.to_sealed_memory().map_err(LaunchError::Spawn)?;
+    // Should the monitor be killed, those that it watched become ours; see `Monitor::ended`.
+    nix::sys::prctl::set_child_subreaper(true)
+        .map_err(|errno| SandboxError::Subreaper(errno.into()))
+        .map_err(step_failed)?;
+    let memory = spec
+        .to_sealed_memory()
+        .map_err(SandboxError::WriteSpec)
+        .map_err(step_failed)?;
     let (status, status_end) = pipe_pair().map_err(LaunchError::Spawn)?;
     let (control_end, control) = pipe_pair().map_err(LaunchError::Spawn)?;
     let inherited = [
@@ -81,6 +88,11 @@ pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
         stdout,
         stderr,
     })
+}
+
+/// A step of the box that failed on our side of it.
+fn step_failed(error: SandboxError) -> LaunchError {
+    LaunchError::Sandbox(StepFailure::from(&error))
 }
 
 impl Monitor {
@@ -134,7 +146,11 @@ impl Monitor {
     /// What wait(2) reports.
     pub async fn ended(&mut self) -> io::Result<i32> {
         let status = self.process.wait().await?;
-        Ok(status.code().unwrap_or(stub::REFUSED))
+        Ok(status.code().unwrap_or_else(|| {
+            // Somebody killed the monitor, so it has ended nobody.
+            end_orphans();
+            stub::REFUSED
+        }))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::{EnvValue, Environment};
 const PASSED: &[&str] = &["LANG", "LC_ALL", "LOGNAME", "TERM", "TZ", "USER"];
 
 /// Variables that pinfold sets itself.
-const OURS: &[&str] = &["HOME", "PATH", "TMPDIR"];
+const OURS: &[&str] = &["HOME", "PATH", "PYTHONNOUSERSITE", "TMPDIR"];
 
 /// Where the server's own folders are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,9 @@ pub fn decide_environment(
         places.temporary.to_string_lossy().into_owned(),
     );
     variables.insert("PATH".into(), places.programs.clone());
+    // Else a server that was taken over once could leave a usercustomize.py in its HOME, which
+    // runs before the pinned code at every later start.
+    variables.insert("PYTHONNOUSERSITE".into(), "1".into());
 
     let asked_for = |name: &str| {
         manifest
@@ -121,7 +124,8 @@ mod tests {
         let decision = decide_environment(&client, &BTreeMap::new(), &places());
         assert_eq!(decision.variables["LANG"], "de_DE.UTF-8");
         assert_eq!(decision.variables["HOME"], "/s/home");
-        assert_eq!(decision.variables.len(), 4);
+        assert_eq!(decision.variables["PYTHONNOUSERSITE"], "1");
+        assert_eq!(decision.variables.len(), 5);
         assert_eq!(decision.withheld, ["AWS_SECRET_ACCESS_KEY", "LD_PRELOAD"]);
     }
 

@@ -9,6 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
 use crate::sys::PidFd;
@@ -53,6 +54,20 @@ pub(super) fn kill_all(mut reap: impl FnMut() -> bool) {
         // Grandchildren become ours only as their parents go.
         std::thread::sleep(Duration::from_micros(500));
     }
+}
+
+/// Ends what a monitor left behind that was itself killed: its descendants have become those of
+/// this process if it is a subreaper. Other children of this process end with them.
+pub fn end_orphans() {
+    kill_all(|| {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) => return true,
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(_) => return false,
+            }
+        }
+    });
 }
 
 /// Signals through a process descriptor, after making sure that it still is a descendant: the

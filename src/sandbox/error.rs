@@ -14,6 +14,8 @@ pub enum SandboxError {
     Adopt { number: i32, source: io::Error },
     #[error("could not close the descriptors that were inherited")]
     CloseDescriptors(#[source] io::Error),
+    #[error("could not write the sandbox spec into sealed memory (memfd_create(2))")]
+    WriteSpec(#[source] io::Error),
     #[error("could not read the sandbox spec")]
     ReadSpec(#[source] io::Error),
     #[error("the sandbox spec is not sealed, so it could still be changed")]
@@ -24,6 +26,8 @@ pub enum SandboxError {
     Subreaper(#[source] io::Error),
     #[error("could not watch for ended children")]
     WatchChildren(#[source] io::Error),
+    #[error("could not signal through a process descriptor (pidfd_open(2), Linux 5.3)")]
+    ProcessDescriptors(#[source] io::Error),
     #[error("could not fork")]
     Fork(#[source] io::Error),
     #[error("could not tie the server's life to its monitor")]
@@ -69,8 +73,13 @@ impl SandboxError {
         match self {
             Self::Arguments | Self::Adopt { .. } => "arguments",
             Self::CloseDescriptors(_) => "descriptors",
-            Self::ReadSpec(_) | Self::SpecNotSealed | Self::ParseSpec(_) => "spec",
-            Self::Subreaper(_) | Self::WatchChildren(_) | Self::Fork(_) => "monitor",
+            Self::WriteSpec(_) | Self::ReadSpec(_) | Self::SpecNotSealed | Self::ParseSpec(_) => {
+                "spec"
+            }
+            Self::Subreaper(_)
+            | Self::WatchChildren(_)
+            | Self::ProcessDescriptors(_)
+            | Self::Fork(_) => "monitor",
             Self::ParentDeath(_)
             | Self::NewSession(_)
             | Self::NotDumpable(_)

@@ -18,6 +18,7 @@ mod self_check;
 mod spec;
 pub mod stub;
 
+pub use descendants::end_orphans;
 pub use error::{SandboxError, StepFailure};
 pub use layer::Layer;
 pub use monitor::{KILL, TERMINATE};

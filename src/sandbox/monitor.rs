@@ -12,19 +12,44 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 
 use super::{SandboxError, StepFailure, descendants, stub};
-use crate::sys;
+use crate::sys::{self, PidFd};
 
 /// The parent's word for "ask them all to end" (SIGTERM).
 pub const TERMINATE: u8 = b'T';
 /// The parent's word for "end them all" (SIGKILL); closing the pipe means the same.
 pub const KILL: u8 = b'K';
 
+/// Signals by which somebody else, a service manager for example, asks the monitor to end.
+const STOP_SIGNALS: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
+/// What the monitor needs of the kernel, asked for before there is anything to watch: a server
+/// whose monitor can't work must not start.
+pub(super) fn prepare() -> Result<SignalFd, SandboxError> {
+    let watch_children = |errno: nix::Error| SandboxError::WatchChildren(errno.into());
+    // Nothing but SIGKILL may end this process while others of the session live.
+    SigSet::all().thread_block().map_err(watch_children)?;
+    let mut heeded: SigSet = STOP_SIGNALS.into_iter().collect();
+    heeded.add(Signal::SIGCHLD);
+    let signals = SignalFd::with_flags(&heeded, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(watch_children)?;
+    // Descendants are ended through process descriptors. This signal is blocked and means nothing yet.
+    PidFd::open(getpid())
+        .and_then(|process| process.send(Signal::SIGCHLD))
+        .map_err(SandboxError::ProcessDescriptors)?;
+    Ok(signals)
+}
+
 /// Watches until no process of the session is left; returns the code to exit with.
-pub(super) fn watch(server: Pid, control: &OwnedFd) -> i32 {
-    match supervise(server, control) {
+pub(super) fn watch(server: Pid, control: &OwnedFd, signals: &SignalFd) -> i32 {
+    match supervise(server, control, signals) {
         Ok(code) => code,
         Err(error) => {
             descendants::kill_all(|| reap(server, &mut None));
@@ -36,26 +61,20 @@ pub(super) fn watch(server: Pid, control: &OwnedFd) -> i32 {
     }
 }
 
-fn supervise(server: Pid, control: &OwnedFd) -> Result<i32, SandboxError> {
-    let watch_children = |errno: nix::Error| SandboxError::WatchChildren(errno.into());
-    let mut child_signal = SigSet::empty();
-    child_signal.add(Signal::SIGCHLD);
-    child_signal.thread_block().map_err(watch_children)?;
-    let ended = SignalFd::with_flags(
-        &child_signal,
-        SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK,
-    )
-    .map_err(watch_children)?;
+fn supervise(server: Pid, control: &OwnedFd, signals: &SignalFd) -> Result<i32, SandboxError> {
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::null_standard_streams().map_err(SandboxError::WatchChildren)?;
 
     let mut code = None;
     loop {
         // Before the first wait: a child that ended before the signal was blocked sent none.
-        while let Ok(Some(_)) = ended.read_signal() {}
+        let mut stop = false;
+        while let Ok(Some(signal)) = signals.read_signal() {
+            stop |= signal.ssi_signo != Signal::SIGCHLD as u32;
+        }
         let left = reap(server, &mut code);
-        if left && code.is_some() {
-            // The server is gone; what it left behind goes with it.
+        if left && (stop || code.is_some()) {
+            // The server is gone, or is to go; what it left behind goes with it.
             descendants::kill_all(|| reap(server, &mut code));
             continue;
         }
@@ -63,12 +82,12 @@ fn supervise(server: Pid, control: &OwnedFd) -> Result<i32, SandboxError> {
             return Ok(code.unwrap_or(stub::REFUSED));
         }
         let mut waiting = [
-            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(control.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut waiting, PollTimeout::NONE) {
             Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(errno) => return Err(watch_children(errno)),
+            Err(errno) => return Err(SandboxError::WatchChildren(errno.into())),
         }
         if waiting[1]
             .revents()

@@ -43,7 +43,9 @@ pub enum Refusal {
     },
     #[error("this kernel ({kernel}) can't filter system calls (CONFIG_SECCOMP_FILTER)")]
     NoSeccomp { kernel: String },
-    #[error("/proc is not mounted, so the processes of a session could not be found and ended")]
+    #[error(
+        "/proc is not mounted, so the processes of a session could not be found and ended; mount it with `mount -t proc proc /proc`"
+    )]
     NoProc,
 }
 
@@ -67,11 +69,12 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
             required,
         });
     }
-    if !probe.seccomp && requires(Layer::Seccomp) {
-        return Err(Refusal::NoSeccomp { kernel: kernel() });
-    }
+    // First, because without /proc nothing is known of seccomp either.
     if !probe.proc {
         return Err(Refusal::NoProc);
+    }
+    if !probe.seccomp && requires(Layer::Seccomp) {
+        return Err(Refusal::NoSeccomp { kernel: kernel() });
     }
     let available = |layer: &Layer| match layer {
         Layer::Landlock => offered > 0,
@@ -97,6 +100,7 @@ fn limitations(landlock_abi: u32) -> Vec<&'static str> {
             "signals to other processes of the same user are not stopped (needs Landlock ABI 6, Linux 6.12)",
         );
     }
+    limitations.push("mode, owner, times and attributes of the files that it may read, though not their content, can be changed if they are yours (needs a root of its own)");
     limitations.push("names, sizes and times of files outside can be asked for, though not their content (needs a root of its own)");
     limitations
 }

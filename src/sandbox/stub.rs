@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use nix::sys::signalfd::SignalFd;
 use nix::unistd::{Pid, getpid, setsid};
 
 use super::{
@@ -52,18 +53,20 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
         Err(error) => report(status, &error),
         Ok(Prepared {
             forked: Forked::Parent { child },
+            signals,
             ..
         }) => {
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
             drop(status);
-            sys::exit_without_cleanup(monitor::watch(child, &control))
+            sys::exit_without_cleanup(monitor::watch(child, &control, &signals))
         }
         Ok(Prepared {
             spec,
             monitor,
             forked: Forked::Child,
+            signals,
         }) => {
-            drop(control);
+            drop((control, signals));
             let Err(error) = confine_and_execute(&spec, monitor);
             report(status, &error)
         }
@@ -74,6 +77,7 @@ struct Prepared {
     spec: SandboxSpec,
     monitor: Pid,
     forked: Forked,
+    signals: SignalFd,
 }
 
 fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepared, SandboxError> {
@@ -89,12 +93,14 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
     setsid().map_err(|errno| SandboxError::NewSession(errno.into()))?;
     nix::sys::prctl::set_child_subreaper(true)
         .map_err(|errno| SandboxError::Subreaper(errno.into()))?;
+    let signals = monitor::prepare()?;
     let monitor = getpid();
     let forked = sys::fork_single_threaded().map_err(SandboxError::Fork)?;
     Ok(Prepared {
         spec,
         monitor,
         forked,
+        signals,
     })
 }
 

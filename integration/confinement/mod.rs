@@ -1,0 +1,132 @@
+//! What a server can't do in the box. Every attack is first seen to work without pinfold.
+
+mod environment;
+mod files;
+mod grants;
+mod kernel;
+mod limits;
+mod processes;
+mod programs;
+mod sockets;
+mod web;
+
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Client, Home, fixture, skip};
+
+/// The same hostile server twice: bare, and in the box.
+struct Ground {
+    home: Home,
+    bare: Client,
+    boxed: Client,
+}
+
+/// Errors by which the box refuses; ENOSYS is the filter's answer to calls that nobody needs.
+const REFUSALS: &[&str] = &["EACCES", "EPERM", "ENOSYS", "EXDEV"];
+
+impl Ground {
+    /// `more` goes to `pinfold add`.
+    fn new(more: &[&str]) -> Self {
+        Self::in_home(Home::new(), more)
+    }
+
+    fn in_home(home: Home, more: &[&str]) -> Self {
+        home.add_path("puppet", &fixture("puppet.py"), more);
+        let mut command = Command::new(fixture("puppet.py"));
+        home.environment(&mut command);
+        let mut bare = Client::start(command.current_dir(home.path()));
+        bare.initialize();
+        let mut boxed = home.client("puppet");
+        boxed.initialize();
+        Self { home, bare, boxed }
+    }
+
+    /// Runs the body of a Python function without pinfold.
+    fn bare(&mut self, code: &str, arguments: &Value) -> String {
+        run(&mut self.bare, code, arguments)
+    }
+
+    /// Runs it in the box.
+    fn boxed(&mut self, code: &str, arguments: &Value) -> String {
+        run(&mut self.boxed, code, arguments)
+    }
+
+    /// Sees the attack work without pinfold and fail with it.
+    fn refused(&mut self, code: &str, arguments: Value) {
+        let control = self.bare(code, &arguments);
+        assert!(control.starts_with("ok:"), "control: {control}\n{code}");
+        self.refused_inside(code, &arguments);
+    }
+
+    /// As [`Self::refused`]; where this machine itself refuses the control, that is said, and the
+    /// box must refuse anyway.
+    fn refused_if_possible(&mut self, test: &str, code: &str, arguments: Value) {
+        let control = self.bare(code, &arguments);
+        if !control.starts_with("ok:") {
+            skip(test, &format!("no control for `{code}`: {control}"));
+        }
+        self.refused_inside(code, &arguments);
+    }
+
+    fn refused_inside(&mut self, code: &str, arguments: &Value) {
+        let outcome = self.boxed(code, arguments);
+        let refused = REFUSALS
+            .iter()
+            .any(|errno| outcome.starts_with(&format!("refused: {errno} ")));
+        assert!(refused, "{outcome}\n{code}");
+    }
+
+    /// Sees something work in both: what a server needs and may.
+    fn allowed(&mut self, code: &str, arguments: Value) {
+        for outcome in [self.bare(code, &arguments), self.boxed(code, &arguments)] {
+            assert!(outcome.starts_with("ok:"), "{outcome}\n{code}");
+        }
+    }
+
+    /// Sees something work in the box.
+    fn allowed_inside(&mut self, code: &str, arguments: &Value) -> Value {
+        let outcome = self.boxed(code, arguments);
+        let result = outcome
+            .strip_prefix("ok: ")
+            .unwrap_or_else(|| panic!("{outcome}\n{code}"));
+        serde_json::from_str(result).unwrap()
+    }
+}
+
+fn run(client: &mut Client, code: &str, arguments: &Value) -> String {
+    client.call_text("do", json!({"code": code, "arguments": arguments}))
+}
+
+/// A process that the test owns, to be attacked.
+struct Decoy(Child);
+
+impl Decoy {
+    fn new() -> Self {
+        let sleep = Command::new("sleep")
+            .arg("600")
+            .env("DECOY_SECRET", "do not tell")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(sleep)
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    fn is_alive(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Decoy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,75 @@
+//! Only the interpreter and what `exec` names can be executed.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::Ground;
+use crate::support::{Home, is_root};
+
+const ECHO: &str =
+    "return subprocess.run([program, 'hello'], capture_output=True, text=True).stdout";
+
+#[test]
+fn only_granted_programs_run() {
+    let mut without = Ground::new(&[]);
+    for program in ["/bin/echo", "echo", "/usr/bin/env", "/bin/sh"] {
+        without.refused(ECHO, json!({"program": program}));
+    }
+    without.refused(
+        "checked(os.waitstatus_to_exitcode(os.posix_spawn('/bin/true', ['true'], {}) and os.wait()[1]))",
+        json!({}),
+    );
+
+    let mut with = Ground::new(&["--exec", "echo"]);
+    with.allowed(ECHO, json!({"program": "echo"}));
+    with.refused(ECHO, json!({"program": "/usr/bin/env"}));
+    // The interpreter itself always runs.
+    with.allowed(
+        "return in_child(lambda: None) or subprocess.run([sys.executable, '-c', '0'], check=True).returncode",
+        json!({}),
+    );
+}
+
+#[test]
+fn what_it_wrote_itself_does_not_run() {
+    let mut ground = Ground::new(&["--exec", "sh"]);
+    let script = "
+        path = os.environ['HOME'] + '/planted'
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o700)
+        os.write(handle, b'#!/bin/sh\\nexit 0\\n'); os.fchmod(handle, 0o700); os.close(handle)
+        return subprocess.run([path]).returncode";
+    ground.refused(script, json!({}));
+    let copy = "
+        import shutil
+        path = os.environ['HOME'] + '/copy'
+        shutil.copyfile(sys.executable, path)
+        os.fchmod(os.open(path, os.O_RDONLY), 0o700)
+        return subprocess.run([path, '-c', '0']).returncode";
+    ground.refused(copy, json!({}));
+}
+
+#[test]
+fn programs_cannot_be_changed() {
+    let home = Home::new();
+    let tool = home.user().join("tool");
+    fs::copy("/bin/echo", &tool).unwrap();
+    let mut ground = Ground::in_home(home, &["--exec", tool.to_str().unwrap()]);
+    let tool = json!({"program": tool});
+    ground.allowed(ECHO, tool.clone());
+    for way in [
+        "os.close(os.open(program, os.O_WRONLY))",
+        "os.truncate(program, os.stat(program).st_size)",
+        "os.rename(program, program + '2'); os.rename(program + '2', program)",
+        "os.chmod(program, 0o755)",
+    ] {
+        ground.refused(way, tool.clone());
+    }
+    // The interpreter is in use, which alone refuses writing, but its library isn't.
+    let library = "os.close(os.open(os.__file__, os.O_WRONLY))";
+    if is_root() {
+        ground.refused(library, json!({}));
+    } else {
+        ground.refused_inside(library, &json!({}));
+    }
+}

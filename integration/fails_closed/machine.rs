@@ -1,0 +1,177 @@
+//! A kernel that lacks something: each call that the box is made of fails in turn.
+
+use super::Launch;
+
+/// What is injected (fixtures/kernel.py), and what pinfold says about it.
+const KERNELS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "no Landlock in the kernel",
+        &["landlock_create_ruleset,ENOSYS"],
+        &["no Landlock", "lsm="],
+    ),
+    (
+        "Landlock off at boot",
+        &["landlock_create_ruleset,EOPNOTSUPP"],
+        &["no Landlock", "lsm="],
+    ),
+    (
+        "Linux 5.19",
+        &["landlock=2"],
+        &["Landlock ABI 2", "ABI 4", "newer kernel"],
+    ),
+    ("Linux 6.2", &["landlock=3"], &["Landlock ABI 3", "ABI 4"]),
+    // The question is answered and the rules are refused.
+    (
+        "Landlock rulesets",
+        &["landlock_create_ruleset,2,0,EPERM"],
+        &["step `landlock`", "pinfold doctor"],
+    ),
+    (
+        "Landlock rules",
+        &["landlock_add_rule,ENOMEM"],
+        &["step `landlock`", "pinfold doctor"],
+    ),
+    (
+        "Landlock itself",
+        &["landlock_restrict_self,EPERM"],
+        &["step `landlock`", "pinfold doctor"],
+    ),
+    (
+        "seccomp",
+        &["seccomp,EPERM"],
+        &["step `seccomp`", "pinfold doctor"],
+    ),
+    (
+        "seccomp call",
+        &["seccomp,ENOSYS"],
+        &["step `seccomp`", "pinfold doctor"],
+    ),
+    (
+        "no_new_privs",
+        &["prctl,0,38,EPERM"],
+        &["step `no-new-privileges`", "pinfold doctor"],
+    ),
+    (
+        "rlimits",
+        &["prlimit64,2,!0,EPERM"],
+        &["step `resource-limits`", "pinfold doctor"],
+    ),
+    (
+        "capabilities",
+        &["capset,EPERM"],
+        &["step `capabilities`", "pinfold doctor"],
+    ),
+    (
+        "memfd",
+        &["memfd_create,ENOSYS"],
+        &["step `spec`", "pinfold doctor"],
+    ),
+    (
+        "close_range",
+        &["close_range,ENOSYS"],
+        &["step `descriptors`", "pinfold doctor"],
+    ),
+    (
+        "setsid",
+        &["setsid,EPERM"],
+        &["step `session`", "pinfold doctor"],
+    ),
+    (
+        "dumpable",
+        &["prctl,0,4,EPERM"],
+        &["step `session`", "pinfold doctor"],
+    ),
+    (
+        "PDEATHSIG",
+        &["prctl,0,1,EPERM"],
+        &["step `session`", "pinfold doctor"],
+    ),
+    (
+        "subreaper",
+        &["prctl,0,36,EPERM"],
+        &["step `monitor`", "pinfold doctor"],
+    ),
+    (
+        "signalfd",
+        &["signalfd4,ENOSYS"],
+        &["step `monitor`", "pinfold doctor"],
+    ),
+    (
+        "pidfd",
+        &["pidfd_open,ENOSYS"],
+        &["step `monitor`", "pinfold doctor"],
+    ),
+    (
+        "pidfd signals",
+        &["pidfd_send_signal,ENOSYS"],
+        &["step `monitor`", "pinfold doctor"],
+    ),
+];
+
+/// Only root has these to lose.
+const ROOT_KERNELS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "bounding set",
+        &["prctl,0,24,EPERM"],
+        &["step `capabilities`"],
+    ),
+    (
+        "securebits",
+        &["prctl,0,28,EPERM"],
+        &["step `capabilities`"],
+    ),
+];
+
+fn kernels() -> impl Iterator<
+    Item = &'static (
+        &'static str,
+        &'static [&'static str],
+        &'static [&'static str],
+    ),
+> {
+    let of_root: &[_] = if crate::support::is_root() {
+        ROOT_KERNELS
+    } else {
+        &[]
+    };
+    KERNELS.iter().chain(of_root)
+}
+
+#[test]
+fn a_launch_is_refused_and_names_the_step() {
+    let launch = Launch::new();
+    // The injection itself harms nothing: with a call that nobody makes, or the true answer, it starts.
+    launch.works_with(&mut launch.on_kernel(&["setsid,0,77,EPERM"], &["run", "puppet"]));
+    launch.works_with(&mut launch.on_kernel(&["landlock=4"], &["run", "puppet"]));
+    for (name, wishes, says) in kernels() {
+        eprintln!("{name}");
+        launch.refused_with(&mut launch.on_kernel(wishes, &["run", "puppet"]), says);
+    }
+    launch.works();
+}
+
+#[test]
+fn doctor_says_what_is_missing() {
+    let launch = Launch::new();
+    let doctor = |wishes: &[&str]| {
+        let output = launch.on_kernel(wishes, &["doctor"]).output().unwrap();
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), report)
+    };
+    let (code, report) = doctor(&["setsid,0,77,EPERM"]);
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains("ok       box"), "{report}");
+    for (name, wishes, says) in kernels() {
+        let (code, report) = doctor(wishes);
+        assert_eq!(code, Some(3), "{name}: {report}");
+        assert!(report.contains("missing  box"), "{name}: {report}");
+        // In `run` it points here; here it says what to do instead.
+        for word in says.iter().filter(|word| **word != "pinfold doctor") {
+            assert!(report.contains(word), "{name}: no `{word}` in {report}");
+        }
+    }
+    let (_, report) = doctor(&["landlock_create_ruleset,ENOSYS"]);
+    assert!(report.contains("missing  landlock"), "{report}");
+    let (_, report) = doctor(&["landlock=2"]);
+    assert!(report.contains("missing  landlock      ABI 2"), "{report}");
+}
