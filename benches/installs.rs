@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::machine::version;
 use crate::options::Options;
 use crate::place::Place;
-use crate::table::{self, Row};
+use crate::table::{self, Row, Worse};
 
 pub(crate) fn measure(options: &Options) {
     if version("npm") == "missing" {
@@ -37,6 +37,7 @@ pub(crate) fn measure(options: &Options) {
     table::print(
         &format!("Install with empty caches: {package}"),
         "ms",
+        Worse::High,
         &rows,
     );
 }

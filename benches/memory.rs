@@ -35,15 +35,24 @@ pub(crate) fn measure(place: &Place) {
 }
 
 fn print(name: &str, process: u32) {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    // The sums of all mappings are exact but only for whom may trace the process; the counters in
+    // `status` lag behind by some pages for each processor.
+    let (text, resident, anonymous) =
+        match fs::read_to_string(format!("/proc/{process}/smaps_rollup")) {
+            Ok(text) => (text, "Rss", "Anonymous"),
+            Err(_) => (
+                fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default(),
+                "VmRSS",
+                "RssAnon",
+            ),
+        };
     let field = |name: &str| {
-        status
-            .lines()
+        text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
             .and_then(|value| value.split_whitespace().next())
             .unwrap_or("?")
     };
-    println!("| {name} | {} | {} |", field("VmRSS"), field("RssAnon"));
+    println!("| {name} | {} | {} |", field(resident), field(anonymous));
 }
 
 fn children(process: u32) -> Vec<u32> {

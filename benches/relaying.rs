@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::options::Options;
 use crate::place::Place;
 use crate::roles;
-use crate::table::{self, Row};
+use crate::table::{self, Row, Worse};
 
 const PING: &str = "\"method\":\"ping\"}\n";
 const CALL: &str = "\"method\":\"tools/call\",\"params\":{\"name\":\"long\",\"arguments\":{}}}\n";
@@ -63,7 +63,7 @@ pub(crate) fn measure(place: &Place, options: &Options) {
             (way.round_trip, way.throughput)
         })
         .unzip();
-    table::print("Round trip of a `ping`", "µs", &round_trips);
+    table::print("Round trip of a `ping`", "µs", Worse::High, &round_trips);
     table::print(
         &format!(
             "Throughput: {} MB of answers of {} bytes, {WINDOW} calls under way",
@@ -71,6 +71,7 @@ pub(crate) fn measure(place: &Place, options: &Options) {
             roles::LONG_LINE
         ),
         "MB/s",
+        Worse::Low,
         &throughputs,
     );
 }

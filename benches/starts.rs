@@ -8,7 +8,7 @@ use crate::machine::version;
 use crate::options::Options;
 use crate::place::Place;
 use crate::roles;
-use crate::table::{self, Row};
+use crate::table::{self, Row, Worse};
 
 /// Runs that come before the counted ones: caches of the kernel, of npm, of the store.
 const WARM_UP: usize = 2;
@@ -37,6 +37,7 @@ pub(crate) fn measure(place: &Place, options: &Options) {
     table::print(
         &format!("Spawn to the answer to `initialize`: {package}"),
         "ms",
+        Worse::High,
         &rows,
     );
     let pinfold = rows.pop().unwrap();
@@ -65,6 +66,7 @@ pub(crate) fn measure_native(place: &Place, options: &Options) {
     table::print(
         "Spawn to the answer to `initialize`: a server that starts at once",
         "ms",
+        Worse::High,
         &rows,
     );
 }

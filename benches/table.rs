@@ -1,4 +1,4 @@
-//! From measurements to a Markdown table: medians, 95th percentiles, ratios of medians.
+//! From measurements to a Markdown table: medians, bad percentiles, ratios of medians.
 
 /// One way of doing the same thing.
 pub(crate) struct Row {
@@ -36,11 +36,24 @@ impl Row {
     }
 }
 
+/// Which end of what was measured is the bad one.
+#[derive(Clone, Copy)]
+pub(crate) enum Worse {
+    /// Times: the 95th percentile is shown.
+    High,
+    /// Rates: the 5th.
+    Low,
+}
+
 /// Prints the rows; the ratios are to each of the rows before.
-pub(crate) fn print(title: &str, unit: &str, rows: &[Row]) {
+pub(crate) fn print(title: &str, unit: &str, worse: Worse, rows: &[Row]) {
+    let tail = match worse {
+        Worse::High => 95,
+        Worse::Low => 5,
+    };
     println!("### {title}\n");
     let compared = &rows[..rows.len().saturating_sub(1)];
-    print!("| | median ({unit}) | p95 ({unit}) | runs |");
+    print!("| | median ({unit}) | p{tail} ({unit}) | runs |");
     for row in compared {
         print!(" × {} |", row.name);
     }
@@ -50,7 +63,7 @@ pub(crate) fn print(title: &str, unit: &str, rows: &[Row]) {
             "| {} | {:.1} | {:.1} | {} |",
             row.name,
             row.median(),
-            row.percentile(95),
+            row.percentile(tail),
             row.measured.len()
         );
         for (other, base) in compared.iter().enumerate() {
