@@ -55,9 +55,11 @@ struct Needs {
 
 /// Finds everything that `programs` load. A file that is no ELF file needs nothing.
 pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
-    let folders = configured_folders();
+    let configured = existing(&configured_folders());
     let mut found = Libraries::default();
     let mut seen = BTreeSet::new();
+    // Names that were looked for in the configured folders alone: they give the same again.
+    let mut located = BTreeSet::new();
     let mut next: Vec<PathBuf> = programs.into_iter().collect();
     while let Some(file) = next.pop() {
         if !seen.insert(file.clone()) || seen.len() > MAX_LIBRARIES {
@@ -65,8 +67,12 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
         }
         let Some(needs) = read(&file) else { continue };
         found.linkers.extend(needs.linker);
-        for name in &needs.names {
-            for library in locate(name, &needs.run_paths, &folders) {
+        let own = existing(&needs.run_paths);
+        for name in needs.names {
+            if own.is_empty() && !located.insert(name.clone()) {
+                continue;
+            }
+            for library in locate(&name, own.iter().chain(&configured)) {
                 next.push(library.clone());
                 found.libraries.insert(library);
             }
@@ -75,20 +81,45 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
     found
 }
 
+/// A folder that is searched.
+struct SearchFolder {
+    path: PathBuf,
+    /// Its folders for newer processors, the linker's favourite first.
+    variants: Vec<PathBuf>,
+}
+
+/// Those of `folders` that exist, each once: most of a search would ask for files in folders that
+/// aren't there.
+fn existing(folders: &[PathBuf]) -> Vec<SearchFolder> {
+    let mut seen = BTreeSet::new();
+    folders
+        .iter()
+        .filter(|path| seen.insert(*path) && path.is_dir())
+        .map(|path| SearchFolder {
+            path: path.clone(),
+            variants: HARDWARE_FOLDERS
+                .iter()
+                .map(|variant| path.join(variant))
+                .filter(|variant| variant.is_dir())
+                .collect(),
+        })
+        .collect()
+}
+
 /// The first match in search order, and the processor variants that may be preferred to it.
-fn locate(name: &str, run_paths: &[PathBuf], folders: &[PathBuf]) -> Vec<PathBuf> {
+fn locate<'a>(name: &str, folders: impl Iterator<Item = &'a SearchFolder>) -> Vec<PathBuf> {
     if name.contains('/') {
         return vec![PathBuf::from(name)];
     }
     let mut found = Vec::new();
-    for folder in run_paths.iter().chain(folders) {
-        for variant in HARDWARE_FOLDERS {
-            let candidate = folder.join(variant).join(name);
+    for folder in folders {
+        for variant in &folder.variants {
+            let candidate = variant.join(name);
             if candidate.is_file() {
                 found.push(candidate);
             }
         }
-        let candidate = folder.join(name);
+        let candidate = folder.path.join(name);
         if candidate.is_file() {
             found.push(candidate);
             break;
@@ -223,6 +254,31 @@ mod tests {
             "{names:?}"
         );
         assert!(found.libraries.iter().all(|path| path.is_file()));
+    }
+
+    #[test]
+    fn folders_are_searched_in_order_and_variants_come_along() {
+        let home = tempfile::tempdir().unwrap();
+        let place = |path: &str| {
+            let path = home.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::File::create(&path).unwrap();
+            path
+        };
+        let variant = place("first/glibc-hwcaps/x86-64-v3/libone.so");
+        let first = place("first/libone.so");
+        place("second/libone.so");
+        let second = place("second/libtwo.so");
+        let folders = ["missing", "first", "second", "first"].map(|name| home.path().join(name));
+        let folders = existing(&folders);
+        assert_eq!(folders.len(), 2);
+        assert_eq!(locate("libone.so", folders.iter()), [variant, first]);
+        assert_eq!(locate("libtwo.so", folders.iter()), [second]);
+        assert!(locate("libthree.so", folders.iter()).is_empty());
+        assert_eq!(
+            locate("/own/place.so", folders.iter()),
+            [PathBuf::from("/own/place.so")]
+        );
     }
 
     #[test]

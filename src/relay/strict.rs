@@ -94,21 +94,34 @@ fn write_character(output: &mut Vec<u8>, character: char) {
 
 /// Bytes at which a string can't simply be copied: its end, escapes, controls, and the
 /// lead bytes of the characters that are always escaped (U+0080–9F, U+2028/9, U+FEFF).
-const NOT_PLAIN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = true;
-        byte += 1;
-    }
-    table[0x7f] = true;
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table[0xc2] = true;
-    table[0xe2] = true;
-    table[0xef] = true;
-    table
-};
+const fn needs_a_look(byte: u8) -> bool {
+    // No short-circuit, so that many bytes are compared at once.
+    (byte < 0x20)
+        | (byte == 0x7f)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == 0xc2)
+        | (byte == 0xe2)
+        | (byte == 0xef)
+}
+
+/// How many bytes at the start of `rest` are copied as they are; `None` when all of them are.
+fn plain_length(rest: &[u8]) -> Option<usize> {
+    const STRIDE: usize = 32;
+    let plain = rest
+        .chunks_exact(STRIDE)
+        .take_while(|chunk| {
+            !chunk
+                .iter()
+                .fold(false, |any, byte| any | needs_a_look(*byte))
+        })
+        .count()
+        * STRIDE;
+    rest.iter()
+        .skip(plain)
+        .position(|byte| needs_a_look(*byte))
+        .map(|offset| plain + offset)
+}
 
 /// Reads `input` from `at` on and appends to `output`; `input` is known to be UTF-8.
 struct Scanner<'a> {
@@ -233,10 +246,7 @@ impl Scanner<'_> {
         let start = self.output.len();
         loop {
             let rest = self.input.get(self.at..).unwrap_or_default();
-            let plain = rest
-                .iter()
-                .position(|byte| NOT_PLAIN[usize::from(*byte)])
-                .ok_or(Refusal::UnexpectedEnd)?;
+            let plain = plain_length(rest).ok_or(Refusal::UnexpectedEnd)?;
             let (run, rest) = rest.split_at(plain);
             self.output.extend_from_slice(run);
             self.at += plain;

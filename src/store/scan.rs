@@ -94,11 +94,14 @@ pub(super) fn scan(
 
 /// Walks folders by as many threads as are worth their while.
 fn walk_all(task: &Task<'_>, folders: Vec<Vec<u8>>) -> Vec<Result<Scan, StoreError>> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = processors
-        .min(MAX_THREADS)
-        .min(folders.len() / FOLDERS_PER_THREAD)
-        .max(1);
+    let threads = match folders.len() / FOLDERS_PER_THREAD {
+        // Asking how many processors there are costs as much as walking a small tree.
+        0 | 1 => 1,
+        useful => std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(MAX_THREADS)
+            .min(useful),
+    };
     let queue = Mutex::new(folders);
     // A list of paths is whole, whatever happened to the thread that had it last.
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -3,6 +3,9 @@
 //! The numbers are libc's, so they are the kernel's. A call that is not here is
 //! younger than this table, and a filter answers it like any unknown call.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// `AUDIT_ARCH_X86_64` (linux/audit.h).
 #[cfg(target_arch = "x86_64")]
 pub const AUDIT_ARCH: u32 = 0xC000_003E;
@@ -12,10 +15,10 @@ pub const AUDIT_ARCH: u32 = 0xC000_00B7;
 
 /// The number of the call `name`; `None` when this architecture has no such call.
 pub fn number(name: &str) -> Option<i64> {
-    NAMES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, number)| *number)
+    // Every launch looks up some hundred names.
+    static NUMBERS: LazyLock<HashMap<&str, i64>> =
+        LazyLock::new(|| NAMES.iter().copied().collect());
+    NUMBERS.get(name).copied()
 }
 
 /// Every call that this table knows.

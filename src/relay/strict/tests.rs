@@ -178,3 +178,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_byte_that_needs_a_look_is_copied_wherever_it_stands() {
+    let special: Vec<u8> = (0..0x20)
+        .chain([0x22, 0x5c, 0x7f, 0xc2, 0xe2, 0xef])
+        .collect();
+    for length in [1, 31, 32, 33, 64, 100] {
+        for at in 0..length {
+            for byte in 0..=255_u8 {
+                let mut text = vec![b'a'; length];
+                text[at] = byte;
+                let expected = special.contains(&byte).then_some(at);
+                assert_eq!(
+                    plain_length(&text),
+                    expected,
+                    "{byte:#x} at {at} of {length}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is measured, and how often.
+
+/// The server that `launch` and `add` measure.
+const PACKAGE: &str = "@modelcontextprotocol/server-everything";
+
+pub(crate) const USAGE: &str = "\
+cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package NAME] [SECTION]…
+
+  launch   spawn to the answer to `initialize`: node, npx, pinfold (needs node, npm, a registry)
+  native   the same for a server that starts at once: pinfold's own share
+  add      `pinfold add` against `npx -y`, both with empty caches (needs npm, a registry)
+  relay    round trip and throughput, against a relay that only copies
+  memory   what pinfold itself holds during a session
+
+Without SECTION: all of them. Defaults: 30 launches, 5 installs, 5000 pings, 200 MB.";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    Launch,
+    Native,
+    Add,
+    Relay,
+    Memory,
+}
+
+pub(crate) struct Options {
+    pub(crate) sections: Vec<Section>,
+    /// Launches of each kind.
+    pub(crate) runs: usize,
+    /// Installs of each kind.
+    pub(crate) installs: usize,
+    /// Requests of each kind, one after the other.
+    pub(crate) pings: usize,
+    /// Answers of each kind, in 10^6 bytes.
+    pub(crate) megabytes: usize,
+    pub(crate) package: String,
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut options = Self {
+            sections: Vec::new(),
+            runs: 30,
+            installs: 5,
+            pings: 5000,
+            megabytes: 200,
+            package: PACKAGE.to_owned(),
+        };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let mut count = || -> Result<usize, String> {
+                rest.next()
+                    .and_then(|text| text.parse().ok())
+                    .filter(|count| *count > 0)
+                    .ok_or_else(|| format!("`{argument}` needs a number above 0"))
+            };
+            match argument.as_str() {
+                // cargo adds it.
+                "--bench" => {}
+                "--runs" => options.runs = count()?,
+                "--installs" => options.installs = count()?,
+                "--pings" => options.pings = count()?,
+                "--megabytes" => options.megabytes = count()?,
+                "--package" => {
+                    let name = rest.next().ok_or("`--package` needs a name")?;
+                    options.package.clone_from(name);
+                }
+                "launch" => options.sections.push(Section::Launch),
+                "native" => options.sections.push(Section::Native),
+                "add" => options.sections.push(Section::Add),
+                "relay" => options.sections.push(Section::Relay),
+                "memory" => options.sections.push(Section::Memory),
+                other => return Err(format!("`{other}` is not known here")),
+            }
+        }
+        if options.sections.is_empty() {
+            options.sections = vec![
+                Section::Launch,
+                Section::Native,
+                Section::Add,
+                Section::Relay,
+                Section::Memory,
+            ];
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,104 @@
+//! What this program is besides the measurement: a server that starts at once and answers at
+//! once, and the relay that a relay can't be faster than by much: it copies and reads nothing.
+
+use std::io::{BufRead, Read, Write};
+use std::process::{Command, Stdio};
+
+pub(crate) const SERVER: &str = "role-server";
+pub(crate) const COPY: &str = "role-copy";
+
+/// Length of an answer to `tools/call`, in bytes, newline included.
+pub(crate) const LONG_LINE: usize = 10_000;
+
+/// Plays the role that the first argument names; `false` when it names none.
+pub(crate) fn play(arguments: &[String]) -> bool {
+    match arguments {
+        [role, ..] if role == SERVER => serve(),
+        [role, program, rest @ ..] if role == COPY => copy(program, rest),
+        _ => return false,
+    }
+    true
+}
+
+/// Knows its one client: ids are numbers, and one line is one request.
+fn serve() {
+    let mut input = std::io::stdin().lock();
+    let mut output = std::io::stdout().lock();
+    let (mut line, mut answer) = (Vec::new(), Vec::new());
+    let text = "x".repeat(LONG_LINE - 100);
+    loop {
+        line.clear();
+        if !matches!(input.read_until(b'\n', &mut line), Ok(1..)) {
+            return;
+        }
+        let Some(id) = number_after(&line, b"\"id\":") else {
+            continue;
+        };
+        let result = if holds(&line, b"\"initialize\"") {
+            r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#
+        } else if holds(&line, b"\"tools/list\"") {
+            r#"{"tools":[{"name":"long","inputSchema":{"type":"object"}}]}"#
+        } else if holds(&line, b"\"tools/call\"") {
+            ""
+        } else {
+            "{}"
+        };
+        answer.clear();
+        let _ = write!(answer, "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":");
+        if result.is_empty() {
+            answer.extend_from_slice(b"{\"content\":[{\"type\":\"text\",\"text\":\"");
+            let rest = LONG_LINE - answer.len() - 6;
+            answer.extend(text.bytes().chain(std::iter::repeat(b'x')).take(rest));
+            answer.extend_from_slice(b"\"}]}");
+        } else {
+            answer.extend_from_slice(result.as_bytes());
+        }
+        answer.extend_from_slice(b"}\n");
+        if output.write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn holds(line: &[u8], wanted: &[u8]) -> bool {
+    line.windows(wanted.len()).any(|window| window == wanted)
+}
+
+fn number_after(line: &[u8], key: &[u8]) -> Option<u64> {
+    let start = line.windows(key.len()).position(|window| window == key)? + key.len();
+    let digits = line[start..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit());
+    std::str::from_utf8(&digits.copied().collect::<Vec<u8>>())
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn copy(program: &str, arguments: &[String]) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let mut to_server = child.stdin.take().unwrap();
+    let from_server = child.stdout.take().unwrap();
+    std::thread::spawn(move || pass(std::io::stdin().lock(), &mut to_server));
+    // A file, because standard output looks for newlines.
+    let mut output = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/self/fd/1")
+        .unwrap();
+    pass(from_server, &mut output);
+    let _ = child.wait();
+}
+
+fn pass(mut from: impl Read, to: &mut impl Write) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            return;
+        }
+    }
+}
