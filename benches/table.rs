@@ -28,7 +28,7 @@ impl Row {
         let mut sorted = self.measured.clone();
         sorted.sort_by(f64::total_cmp);
         let count = sorted.len();
-        if percent == 50 && count % 2 == 0 && count > 0 {
+        if percent == 50 && count > 0 && count.is_multiple_of(2) {
             return f64::midpoint(sorted[count / 2 - 1], sorted[count / 2]);
         }
         let rank = (count * percent).div_ceil(100).max(1);
