@@ -94,6 +94,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NotTrusted { .. }
         | LaunchError::NotLocked { .. }
         | LaunchError::GrantedPath { .. }
+        | LaunchError::SteeredGrant { .. }
         | LaunchError::Program { .. }
         | LaunchError::Policy(_) => Exit::Usage,
         LaunchError::SourceChanged { .. }

@@ -68,8 +68,15 @@ pub enum LaunchError {
     )]
     GrantedPath { path: PathBuf, source: io::Error },
     #[error(
-        "the program `{program}` that the manifest's `exec` names is not on this machine: {reason}"
+        "{} is granted in the manifest and leads to {}, out of {}, where the server can write: it may have made that link itself; look at it, then remove it or grant its target by name",
+        path.display(), resolved.display(), folder.display()
     )]
+    SteeredGrant {
+        path: PathBuf,
+        resolved: PathBuf,
+        folder: PathBuf,
+    },
+    #[error("the program `{program}` that the manifest names can't be used: {reason}")]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
     State { path: PathBuf, source: io::Error },

@@ -61,6 +61,7 @@ pub(super) fn path_rules(
     own: &OwnFolders,
 ) -> Result<Vec<PathRule>, LaunchError> {
     let mut rules = Rules::default();
+    let writable = writable_folders(policy);
     for grant in &policy.grants {
         let Some(path) = expansion.expand(&grant.path) else {
             continue;
@@ -73,6 +74,7 @@ pub(super) fn path_rules(
             Ok(resolved) => {
                 if grant.origin == Origin::Manifest {
                     check_grant(&resolved, grant.access, own)?;
+                    not_steered(&path, &resolved, &writable)?;
                 }
                 rules.add(resolved, grant.access);
             }
@@ -89,6 +91,9 @@ pub(super) fn path_rules(
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()));
     let found = libraries_of(programs.iter().cloned().chain(plugins));
+    for program in programs {
+        not_its_own(program, &writable)?;
+    }
     for program in programs.iter().chain(&found.linkers) {
         rules.add_resolved(program, Access::Execute);
     }
@@ -96,6 +101,51 @@ pub(super) fn path_rules(
         rules.add_resolved(library, Access::Read);
     }
     Ok(rules.into_vec())
+}
+
+/// The folders that the manifest lets the server write, links resolved.
+fn writable_folders(policy: &EffectivePolicy) -> Vec<PathBuf> {
+    policy
+        .grants
+        .iter()
+        .filter(|grant| grant.origin == Origin::Manifest && grant.access == Access::Write)
+        .filter_map(|grant| fs::canonicalize(&grant.path).ok())
+        .collect()
+}
+
+/// A grant that lies in a folder which the server may write must not lead out of it: the server
+/// could have put a link there in an earlier session, and so have chosen what it is granted.
+fn not_steered(path: &Path, resolved: &Path, writable: &[PathBuf]) -> Result<(), LaunchError> {
+    let passes = path
+        .ancestors()
+        .skip(1)
+        .filter_map(|ancestor| fs::canonicalize(ancestor).ok())
+        .collect::<Vec<_>>();
+    let left = writable.iter().find(|folder| {
+        !resolved.starts_with(folder) && passes.iter().any(|place| place.starts_with(folder))
+    });
+    match left {
+        None => Ok(()),
+        Some(folder) => Err(LaunchError::SteeredGrant {
+            path: path.to_owned(),
+            resolved: resolved.to_owned(),
+            folder: folder.clone(),
+        }),
+    }
+}
+
+/// A program that the server can write is any program.
+fn not_its_own(program: &Path, writable: &[PathBuf]) -> Result<(), LaunchError> {
+    let resolved = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
+    let changeable = |path: &Path| writable.iter().any(|folder| path.starts_with(folder));
+    if changeable(&resolved) || changeable(program) {
+        return Err(LaunchError::Program {
+            program: program.display().to_string(),
+            reason: "it lies in a folder that the server may write, so it could be any program"
+                .to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Several rules for one path are several rules: Landlock joins their rights.
