@@ -16,3 +16,4 @@ mod fails_closed;
 mod session_ends;
 mod smoke;
 mod support;
+mod swapped_grant;

@@ -137,7 +137,7 @@ fn a_server_cannot_turn_a_grant_elsewhere_for_its_next_session() {
         let mut next = ground.home.client("puppet");
         let answer = next.request("initialize", json!({}));
         let message = answer["error"]["message"].as_str().unwrap_or_default();
-        assert!(message.contains("may have made that link"), "{answer}");
+        assert!(message.contains("pinfold lock puppet"), "{answer}");
         let (status, _) = next.close();
         assert_eq!(status.code(), Some(125));
         ground.allowed_inside("os.remove(link); os.rename(link + '.old', link)", &turned);

@@ -167,7 +167,7 @@ fn a_lock_and_a_manifest_that_do_not_agree() {
     for (pointer, says) in [
         ("/tree", "not in the store"),
         ("/interpreter/sha256", "not the one that was locked"),
-        ("/box/policy", "differ from what was locked"),
+        ("/box/policy", "is not what was locked"),
     ] {
         let digest = field(&lock, pointer);
         with_edit(

@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::lockfile::{LockError, ServerName};
 use crate::policy::PolicyError;
 use crate::relay::RelayError;
+use crate::resolve::ResolveError;
 use crate::sandbox::{Refusal, SandboxError, StepFailure};
 use crate::store::StoreError;
 
@@ -31,7 +32,7 @@ pub enum LaunchError {
         written: String,
     },
     #[error(
-        "the manifest's settings for `{name}` (its policy) differ from what was locked; look at them and run `pinfold lock {name}`"
+        "the policy of `{name}` (its settings in the manifest, or the profiles of this pinfold) is not what was locked; look at it and run `pinfold lock {name}`"
     )]
     PolicyChanged { name: ServerName },
     #[error(
@@ -67,15 +68,6 @@ pub enum LaunchError {
         path.display()
     )]
     GrantedPath { path: PathBuf, source: io::Error },
-    #[error(
-        "{} is granted in the manifest and leads to {}, out of {}, where the server can write: it may have made that link itself; look at it, then remove it or grant its target by name",
-        path.display(), resolved.display(), folder.display()
-    )]
-    SteeredGrant {
-        path: PathBuf,
-        resolved: PathBuf,
-        folder: PathBuf,
-    },
     #[error("the program `{program}` that the manifest names can't be used: {reason}")]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
@@ -97,6 +89,8 @@ pub enum LaunchError {
         source: RelayError,
         last_words: String,
     },
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]

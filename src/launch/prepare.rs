@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::programs::find_executables;
-use super::read_set::{Expansion, path_rules};
+use super::read_set::{Expansion, path_rules, refuse_writable_programs, resolve_grants};
 use super::{LaunchError, StateFolder};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
@@ -12,6 +12,7 @@ use crate::policy::{
     EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
     requirements, syscall_rules,
 };
+use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::{Plan, Probe, ResourceLimits, SandboxSpec, compile, plan};
 use crate::store::{FileDigests, Store, StoreError, Verification};
 
@@ -97,18 +98,17 @@ impl<'a> Launcher<'a> {
     /// The policy of a server as the manifest has it now.
     ///
     /// # Errors
-    /// When the profile is unknown or a grant is not possible.
+    /// When the profile is unknown, or a granted path is missing or can't be granted.
     pub fn policy(
         &self,
         server: &Server,
         interpreter: Option<&Interpreter>,
     ) -> Result<EffectivePolicy, LaunchError> {
         let runtime = Runtime::of_interpreter(interpreter.map(|program| program.kind.as_str()));
-        Ok(EffectivePolicy::resolve(
-            server,
-            runtime,
-            &self.own_folders(),
-        )?)
+        let own = self.own_folders();
+        let mut policy = EffectivePolicy::resolve(server, runtime, &own)?;
+        resolve_grants(&mut policy, &own)?;
+        Ok(policy)
     }
 
     /// Judges bytes, box and machine, in that order of cheapness, and makes the spec.
@@ -162,7 +162,8 @@ impl<'a> Launcher<'a> {
             .map(|program| PathBuf::from(&program.path));
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
-        if interpreter.is_some() {
+        if let Program::Script { arguments: own, .. } = shebang(&entry)? {
+            arguments.extend(own);
             if policy.runtime == Runtime::Node {
                 // Else a module that the pinned code only tries to load (`ws` does) is looked for
                 // in $HOME/.node_modules, where a server that was taken over once can leave it.
@@ -173,6 +174,7 @@ impl<'a> Launcher<'a> {
         arguments.extend(policy.arguments.iter().cloned());
         let mut programs = vec![program.clone()];
         programs.extend(find_executables(&policy.execute, PROGRAMS.as_ref())?);
+        refuse_writable_programs(&policy, &programs)?;
         let places = Places {
             home: state.home(),
             temporary: state.temporary(),
@@ -223,7 +225,7 @@ impl<'a> Launcher<'a> {
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
-            filesystem: path_rules(policy, &expansion, &input.programs, &self.own_folders())?,
+            filesystem: path_rules(policy, &expansion, &input.programs),
             network: policy.network.clone(),
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {

@@ -48,40 +48,50 @@ impl Expansion {
     }
 }
 
+/// Resolves what the manifest grants, as it is on this machine now, into [`Grant::resolved`].
+///
+/// # Errors
+/// When it is missing, or resolves to something that can't be granted.
+pub(super) fn resolve_grants(
+    policy: &mut EffectivePolicy,
+    own: &OwnFolders,
+) -> Result<(), LaunchError> {
+    for grant in &mut policy.grants {
+        if grant.origin == Origin::Manifest {
+            let resolved =
+                fs::canonicalize(&grant.path).map_err(|source| LaunchError::GrantedPath {
+                    path: PathBuf::from(&grant.path),
+                    source,
+                })?;
+            check_grant(&resolved, grant.access, own)?;
+            grant.resolved = Some(resolved);
+        }
+    }
+    Ok(())
+}
+
 /// Computes the rules: the policy's grants, the programs that may be executed, and the libraries
 /// of those. Paths that don't exist are left out; links are resolved, because Landlock judges the
 /// file and not the name.
-///
-/// # Errors
-/// When a folder that the manifest grants is missing, or resolves to one that can't be granted.
 pub(super) fn path_rules(
     policy: &EffectivePolicy,
     expansion: &Expansion,
     programs: &[PathBuf],
-    own: &OwnFolders,
-) -> Result<Vec<PathRule>, LaunchError> {
+) -> Vec<PathRule> {
     let mut rules = Rules::default();
-    let writable = writable_folders(policy);
     for grant in &policy.grants {
+        if let Some(resolved) = &grant.resolved {
+            rules.add(resolved.clone(), grant.access);
+            continue;
+        }
         let Some(path) = expansion.expand(&grant.path) else {
             continue;
         };
-        match fs::canonicalize(&path) {
-            Ok(_) if path == Path::new("/proc/self") => {
-                // It means another folder in every process: the stub resolves it.
-                rules.add(path, grant.access);
-            }
-            Ok(resolved) => {
-                if grant.origin == Origin::Manifest {
-                    check_grant(&resolved, grant.access, own)?;
-                    not_steered(&path, &resolved, &writable)?;
-                }
-                rules.add(resolved, grant.access);
-            }
-            Err(source) if grant.origin == Origin::Manifest => {
-                return Err(LaunchError::GrantedPath { path, source });
-            }
-            Err(_) => {}
+        if path.starts_with("/proc/self") {
+            // It means another process here: the stub resolves it.
+            rules.add(path, grant.access);
+        } else {
+            rules.add_resolved(&path, grant.access);
         }
     }
     let plugins = policy
@@ -91,59 +101,40 @@ pub(super) fn path_rules(
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()));
     let found = libraries_of(programs.iter().cloned().chain(plugins));
-    for program in programs {
-        not_its_own(program, &writable)?;
-    }
     for program in programs.iter().chain(&found.linkers) {
         rules.add_resolved(program, Access::Execute);
     }
     for library in &found.libraries {
         rules.add_resolved(library, Access::Read);
     }
-    Ok(rules.into_vec())
+    rules.into_vec()
 }
 
-/// The folders that the manifest lets the server write, links resolved.
-fn writable_folders(policy: &EffectivePolicy) -> Vec<PathBuf> {
-    policy
-        .grants
-        .iter()
-        .filter(|grant| grant.origin == Origin::Manifest && grant.access == Access::Write)
-        .filter_map(|grant| fs::canonicalize(&grant.path).ok())
-        .collect()
-}
-
-/// A grant that lies in a folder which the server may write must not lead out of it: the server
-/// could have put a link there in an earlier session, and so have chosen what it is granted.
-fn not_steered(path: &Path, resolved: &Path, writable: &[PathBuf]) -> Result<(), LaunchError> {
-    let passes = path
-        .ancestors()
-        .skip(1)
-        .filter_map(|ancestor| fs::canonicalize(ancestor).ok())
-        .collect::<Vec<_>>();
-    let left = writable.iter().find(|folder| {
-        !resolved.starts_with(folder) && passes.iter().any(|place| place.starts_with(folder))
-    });
-    match left {
-        None => Ok(()),
-        Some(folder) => Err(LaunchError::SteeredGrant {
-            path: path.to_owned(),
-            resolved: resolved.to_owned(),
-            folder: folder.clone(),
-        }),
-    }
-}
-
-/// A program that the server can write is any program.
-fn not_its_own(program: &Path, writable: &[PathBuf]) -> Result<(), LaunchError> {
-    let resolved = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
-    let changeable = |path: &Path| writable.iter().any(|folder| path.starts_with(folder));
-    if changeable(&resolved) || changeable(program) {
-        return Err(LaunchError::Program {
-            program: program.display().to_string(),
-            reason: "it lies in a folder that the server may write, so it could be any program"
-                .to_owned(),
-        });
+/// Refuses programs that the server could write: each of them is any program.
+///
+/// # Errors
+/// When one lies in a folder that the manifest lets the server write.
+pub(super) fn refuse_writable_programs(
+    policy: &EffectivePolicy,
+    programs: &[PathBuf],
+) -> Result<(), LaunchError> {
+    let writable = |path: &Path| {
+        policy
+            .grants
+            .iter()
+            .filter(|grant| grant.access == Access::Write)
+            .filter_map(|grant| grant.resolved.as_ref())
+            .any(|folder| path.starts_with(folder))
+    };
+    for program in programs {
+        let resolved = fs::canonicalize(program).unwrap_or_else(|_| program.clone());
+        if writable(program) || writable(&resolved) {
+            return Err(LaunchError::Program {
+                program: program.display().to_string(),
+                reason: "it lies in a folder that the server may write, so it could be any program"
+                    .to_owned(),
+            });
+        }
     }
     Ok(())
 }

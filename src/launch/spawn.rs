@@ -58,7 +58,7 @@ pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
     ];
     let mut command = std::process::Command::new("/proc/self/exe");
     command
-        .arg0("pinfold")
+        .arg0("mcp-monitor")
         .arg(stub::VERB)
         .args(inherited.map(|number| number.to_string()))
         .env_clear()

@@ -40,6 +40,9 @@ pub struct Grant {
     pub access: Access,
     pub why: String,
     pub origin: Origin,
+    /// Of a path that the manifest grants: what it is with links resolved. It is pinned, too: a
+    /// server that may write somewhere above could put a link in its place.
+    pub resolved: Option<PathBuf>,
 }
 
 /// pinfold's own files and folders, which no manifest may grant.
@@ -141,6 +144,7 @@ impl EffectivePolicy {
             access: Access::Read,
             why: "certificate authorities of the user's npm settings".to_owned(),
             origin: origin.clone(),
+            resolved: None,
         }));
         let Network::Ports(mut all_ports) = profile.network() else {
             return Err(PolicyError::BuiltIn {
@@ -167,10 +171,10 @@ impl EffectivePolicy {
     /// The digest that the lock pins: over what the policy says, not over what the paths are on
     /// this machine.
     pub fn digest(&self) -> Digest {
-        let grants: BTreeSet<(&str, Access)> = self
+        let grants: BTreeSet<(&str, Access, Option<&PathBuf>)> = self
             .grants
             .iter()
-            .map(|grant| (grant.path.as_str(), grant.access))
+            .map(|grant| (grant.path.as_str(), grant.access, grant.resolved.as_ref()))
             .collect();
         let environment: BTreeMap<&str, String> = self
             .environment
@@ -248,6 +252,7 @@ fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
         access,
         why: path.why.clone(),
         origin: origin.clone(),
+        resolved: None,
     })
     .collect()
 }
@@ -280,6 +285,7 @@ fn manifest_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<Grant
         access,
         why: "granted in the manifest".to_owned(),
         origin: Origin::Manifest,
+        resolved: None,
     })
 }
 

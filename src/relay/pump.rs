@@ -4,7 +4,7 @@
 //! Each side has an outbox. A direction stops reading while the outbox it fills holds
 //! [`HIGH_WATER`] bytes, so a slow reader slows its writer down and memory stays bounded.
 //! The two directions never wait for each other: what the relay itself answers to the side
-//! that asked goes beyond the high water, up to [`HARD_LIMIT`].
+//! that asked goes beyond the high water, up to [`HARD_LIMIT`]. Needs a runtime with time.
 
 use std::future::poll_fn;
 use std::io;
@@ -185,8 +185,8 @@ where
                 }
                 let outcome = match self.from_client.next_buffered() {
                     Some(Line::Whole(line)) => self.session.from_client(line),
-                    Some(_) => self.session.from_client_too_long(),
-                    None => break,
+                    Some(Line::TooLong { .. }) => self.session.from_client_too_long(),
+                    Some(Line::Incomplete { .. }) | None => break,
                 };
                 self.deliver(outcome);
                 moved = true;

@@ -103,7 +103,7 @@ impl Session {
                 code: codes::URL_ELICITATION_REQUIRED,
                 ..
             } => Err(Replaced::not_granted(
-                "that a page be opened (URL elicitation)",
+                "a page to be opened (URL elicitation)",
             )),
             Answer::Error { .. } => Ok(None),
             Answer::Result(result) => refuse_ungranted_result(result)

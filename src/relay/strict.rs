@@ -126,10 +126,10 @@ impl Scanner<'_> {
         match self.next_token() {
             Some(b'{') => self.object(1)?,
             Some(b'[') => return Err(Refusal::Batch),
-            Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+            Some(_) => {
+                self.value(0)?;
                 return Err(Refusal::NotAnObject);
             }
-            Some(_) => return Err(self.syntax()),
             None => return Err(Refusal::UnexpectedEnd),
         }
         match self.next_token() {

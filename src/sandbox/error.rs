@@ -49,8 +49,8 @@ pub enum SandboxError {
     Capabilities(String),
     #[error("could not set no_new_privs")]
     NoNewPrivileges(#[source] io::Error),
-    #[error("could not open {} for its Landlock rule: {message}", path.display())]
-    LandlockPath { path: PathBuf, message: String },
+    #[error("could not open {} for its Landlock rule", path.display())]
+    LandlockPath { path: PathBuf, source: io::Error },
     #[error("Landlock refused: {0}")]
     Landlock(String),
     #[error("Landlock was only partly enforced")]

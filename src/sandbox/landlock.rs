@@ -1,9 +1,16 @@
 //! Landlock: every right of the ABI is handled, so what no rule grants is refused.
 
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath,
-    PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
+
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::getpid;
 
 use super::{Access, Network, PathRule, SandboxError, SandboxSpec};
 
@@ -47,20 +54,35 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
 
 /// The rule's file, opened, and the rights that make sense for its type.
 ///
-/// A path that is gone since the parent looked grants nothing, which is the safe side.
-fn open(rule: &PathRule, abi: ABI) -> Result<Option<(PathFd, BitFlags<AccessFs>)>, SandboxError> {
-    let Ok(metadata) = std::fs::metadata(&rule.path) else {
-        return Ok(None);
-    };
-    let file = PathFd::new(&rule.path).map_err(|error| SandboxError::LandlockPath {
+/// The parent resolved every link; one that is met now was put there since, and is refused. A path
+/// that is gone grants nothing, which is the safe side.
+fn open(rule: &PathRule, abi: ABI) -> Result<Option<(OwnedFd, BitFlags<AccessFs>)>, SandboxError> {
+    let fail = |errno: nix::Error| SandboxError::LandlockPath {
         path: rule.path.clone(),
-        message: error.to_string(),
-    })?;
+        source: errno.into(),
+    };
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let file = match openat2(AT_FDCWD, &of_this_process(&rule.path), how) {
+        Ok(file) => file,
+        Err(nix::Error::ENOENT) => return Ok(None),
+        Err(errno) => return Err(fail(errno)),
+    };
     let mut access = rights(rule.access) & AccessFs::from_all(abi);
-    if !metadata.is_dir() {
+    let kind = SFlag::from_bits_truncate(fstat(&file).map_err(fail)?.st_mode) & SFlag::S_IFMT;
+    if kind != SFlag::S_IFDIR {
         access &= AccessFs::from_file(abi);
     }
     Ok(Some((file, access)))
+}
+
+/// `/proc/self` is a link, and the one that is meant.
+fn of_this_process(path: &Path) -> PathBuf {
+    match path.strip_prefix("/proc/self") {
+        Ok(below) => Path::new("/proc").join(getpid().to_string()).join(below),
+        Err(_) => path.to_owned(),
+    }
 }
 
 fn rights(access: Access) -> BitFlags<AccessFs> {

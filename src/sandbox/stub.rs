@@ -23,6 +23,9 @@ use crate::sys::{self, Forked};
 /// The hidden verb; `main` looks for it before anything else.
 pub const VERB: &str = "__sandbox-stub";
 
+/// What the process list calls the monitor (at most 15 bytes, prctl(2)).
+pub const MONITOR_NAME: &std::ffi::CStr = c"mcp-monitor";
+
 /// The exit code when the box could not be built.
 pub const REFUSED: i32 = 125;
 
@@ -83,6 +86,9 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
     let spec = SandboxSpec::from_sealed_memory(spec)?;
     nix::sys::prctl::set_dumpable(false)
         .map_err(|errno| SandboxError::NotDumpable(errno.into()))?;
+    // `pkill pinfold` must not meet the one that cleans up after pinfold. Only a convenience: without
+    // the name everything else holds.
+    let _ = nix::sys::prctl::set_name(MONITOR_NAME);
     // Out of the client's process group and terminal: what ends a session is the control pipe.
     setsid().map_err(|errno| SandboxError::NewSession(errno.into()))?;
     nix::sys::prctl::set_child_subreaper(true)

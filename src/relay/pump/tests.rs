@@ -1,1 +1,367 @@
-//!
+//! The pump between two in-memory peers: order, backpressure, ends.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf,
+    WriteHalf, duplex, split,
+};
+
+use super::*;
+use crate::relay::session::SessionPolicy;
+
+/// Our ends of the four streams.
+struct Peers {
+    client_out: WriteHalf<DuplexStream>,
+    client_in: BufReader<ReadHalf<DuplexStream>>,
+    server_out: WriteHalf<DuplexStream>,
+    server_in: BufReader<ReadHalf<DuplexStream>>,
+}
+
+type Half = (ReadHalf<DuplexStream>, WriteHalf<DuplexStream>);
+
+fn session() -> Session {
+    let allow = BTreeSet::from(["echo".parse().unwrap()]);
+    Session::new(SessionPolicy {
+        allow,
+        max_line: 1 << 20,
+    })
+}
+
+/// Four pipes of `capacity` bytes: the peers' ends, and the relay's (client, server).
+fn pipes(capacity: usize) -> (Peers, Half, Half) {
+    // One duplex per direction, so that each direction can be closed by itself.
+    let (client_far_in, client_near_out) = duplex(capacity);
+    let (client_far_out, client_near_in) = duplex(capacity);
+    let (server_far_in, server_near_out) = duplex(capacity);
+    let (server_far_out, server_near_in) = duplex(capacity);
+    let peers = Peers {
+        client_out: split(client_far_out).1,
+        client_in: BufReader::new(split(client_far_in).0),
+        server_out: split(server_far_out).1,
+        server_in: BufReader::new(split(server_far_in).0),
+    };
+    let client = (split(client_near_in).0, split(client_near_out).1);
+    let server = (split(server_near_in).0, split(server_near_out).1);
+    (peers, client, server)
+}
+
+fn request(id: usize, method: &str) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\"}}\n")
+}
+
+fn result(id: usize) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n")
+}
+
+async fn line(reader: &mut BufReader<ReadHalf<DuplexStream>>) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).await.unwrap();
+    line
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(2)
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_go_both_ways_and_answers_arrive_after_the_client_closed() {
+    let (mut peers, client, server) = pipes(4096);
+    let events = RefCell::new(Vec::new());
+    let note = |event: &Event| events.borrow_mut().push(event.clone());
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), note);
+
+    let relay = async {
+        let first = pump.run_until_client_closes().await;
+        assert!(matches!(first, End::ClientClosed), "{first:?}");
+        pump.drain(soon()).await
+    };
+    let peers = async {
+        let both = request(1, "ping") + &request(2, "tasks/list") + &request(3, "ping") + "{\"cut";
+        peers.client_out.write_all(both.as_bytes()).await.unwrap();
+        assert!(
+            line(&mut peers.client_in)
+                .await
+                .contains("Method not found: tasks/list")
+        );
+        drop(peers.client_out);
+        assert_eq!(line(&mut peers.server_in).await, request(1, "ping"));
+        assert_eq!(line(&mut peers.server_in).await, request(3, "ping"));
+        // The server sees the end of its input, and answers after that.
+        assert_eq!(line(&mut peers.server_in).await, "");
+        let late = result(3) + &result(1) + "{\"cut";
+        peers.server_out.write_all(late.as_bytes()).await.unwrap();
+        drop(peers.server_out);
+        assert_eq!(line(&mut peers.client_in).await, result(3));
+        assert_eq!(line(&mut peers.client_in).await, result(1));
+    };
+    let (end, ()) = tokio::join!(relay, peers);
+    assert!(matches!(end, End::ServerClosed), "{end:?}");
+    let events = events.into_inner();
+    assert_eq!(events.len(), 3);
+    assert_eq!(
+        events[1],
+        Event::IncompleteLine {
+            direction: Direction::FromClient,
+            length: 5
+        }
+    );
+    assert_eq!(
+        events[2],
+        Event::IncompleteLine {
+            direction: Direction::FromServer,
+            length: 5
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_lines_through_small_pipes_keep_their_order() {
+    const COUNT: usize = 3000;
+    for capacity in [16, 700, 100_000] {
+        let (mut peers, client, server) = pipes(capacity);
+        let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+        let relay = async {
+            pump.run_until_client_closes().await;
+            pump.drain(Instant::now() + Duration::from_secs(3600)).await
+        };
+        let send = async {
+            for id in 0..COUNT {
+                peers
+                    .client_out
+                    .write_all(request(id, "ping").as_bytes())
+                    .await
+                    .unwrap();
+            }
+            drop(peers.client_out);
+        };
+        let answer = async {
+            for id in 0..COUNT {
+                assert_eq!(line(&mut peers.server_in).await, request(id, "ping"));
+                peers
+                    .server_out
+                    .write_all(result(id).as_bytes())
+                    .await
+                    .unwrap();
+            }
+            drop(peers.server_out);
+        };
+        let receive = async {
+            for id in 0..COUNT {
+                assert_eq!(line(&mut peers.client_in).await, result(id));
+            }
+        };
+        let (end, ..) = tokio::join!(relay, send, answer, receive);
+        assert!(matches!(end, End::ServerClosed), "{end:?}");
+    }
+}
+
+/// A server that asks without reading the refusals, towards a client that does not read:
+/// the relay goes on reading from the client, and its memory stays bounded.
+#[tokio::test(start_paused = true)]
+async fn sides_that_do_not_read_do_not_block_the_relay() {
+    let (mut peers, client, server) = pipes(1024);
+    let dropped = RefCell::new(0);
+    let note = |event: &Event| {
+        if *event == Event::ReplyToServerDropped {
+            *dropped.borrow_mut() += 1;
+        }
+    };
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), note);
+    {
+        let asking = async {
+            for id in 0..100_000 {
+                peers
+                    .server_out
+                    .write_all(request(id, "roots/list").as_bytes())
+                    .await
+                    .unwrap();
+            }
+        };
+        tokio::select! {
+            end = pump.run_until_client_closes() => panic!("{end:?}"),
+            () = asking => {}
+        }
+    }
+    assert!(*dropped.borrow() > 0);
+    assert!(pump.to_server.as_ref().unwrap().waiting() <= HARD_LIMIT + 1024);
+
+    // The server reads at last; what the client says still gets there.
+    let relay = pump.run_until_client_closes();
+    let talk = async {
+        peers
+            .client_out
+            .write_all(request(5, "ping").as_bytes())
+            .await
+            .unwrap();
+        loop {
+            let line = line(&mut peers.server_in).await;
+            if line == request(5, "ping") {
+                break;
+            }
+            assert!(line.contains("-32601"), "{line}");
+        }
+    };
+    tokio::select! {
+        end = relay => panic!("{end:?}"),
+        () = talk => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_slows_the_server_and_not_itself() {
+    let (mut peers, client, server) = pipes(1024);
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+    let note = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{}}\n";
+    let flood = async {
+        loop {
+            peers.server_out.write_all(note.as_bytes()).await.unwrap();
+        }
+    };
+    let talk = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        peers
+            .client_out
+            .write_all(request(5, "ping").as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(line(&mut peers.server_in).await, request(5, "ping"));
+    };
+    tokio::select! {
+        end = pump.run_until_client_closes() => panic!("{end:?}"),
+        () = flood => {}
+        () = talk => {}
+    }
+    assert!(pump.to_client.waiting() <= HIGH_WATER + note.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dying_server_wrote_reaches_the_client() {
+    let (mut peers, client, server) = pipes(100_000);
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+    let relay = async {
+        let end = pump.run_until_client_closes().await;
+        assert!(matches!(end, End::ServerClosed), "{end:?}");
+        pump.answer_outstanding("the server ended", soon()).await
+    };
+    let talk = async {
+        for id in [1, 2] {
+            peers
+                .client_out
+                .write_all(request(id, "ping").as_bytes())
+                .await
+                .unwrap();
+            line(&mut peers.server_in).await;
+        }
+        peers
+            .server_out
+            .write_all(result(1).as_bytes())
+            .await
+            .unwrap();
+        drop((peers.server_out, peers.server_in));
+        assert_eq!(line(&mut peers.client_in).await, result(1));
+        let last = line(&mut peers.client_in).await;
+        assert!(
+            last.contains("\"id\":2") && last.contains("the server ended"),
+            "{last}"
+        );
+    };
+    let (end, ()) = tokio::join!(relay, talk);
+    assert!(matches!(end, End::ServerClosed), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_closed_its_input_has_a_second_left() {
+    let (mut peers, client, server) = pipes(1024);
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+    drop(peers.server_in);
+    let start = Instant::now();
+    let talk = async {
+        peers
+            .client_out
+            .write_all(request(1, "ping").as_bytes())
+            .await
+            .unwrap();
+        let note = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n";
+        peers.server_out.write_all(note.as_bytes()).await.unwrap();
+        assert_eq!(line(&mut peers.client_in).await, note);
+    };
+    let (end, ()) = tokio::join!(pump.run_until_client_closes(), talk);
+    assert!(matches!(end, End::ServerClosed), "{end:?}");
+    assert_eq!(start.elapsed(), LAST_WORDS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_ends_the_session() {
+    let (mut peers, client, server) = pipes(1024);
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+    drop(peers.client_in);
+    let note = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n";
+    peers.server_out.write_all(note.as_bytes()).await.unwrap();
+    let end = pump.run_until_client_closes().await;
+    assert!(matches!(end, End::ClientGone(_)), "{end:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_ends_at_the_deadline() {
+    let (mut peers, client, server) = pipes(64);
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+    let mut line = request(1, "ping");
+    line.insert_str(1, &format!("\"x\":\"{}\",", "x".repeat(5000)));
+    let send = async {
+        peers.client_out.write_all(line.as_bytes()).await.unwrap();
+        drop(peers.client_out);
+    };
+    let (end, ()) = tokio::join!(pump.run_until_client_closes(), send);
+    assert!(matches!(end, End::ClientClosed), "{end:?}");
+    // The server neither reads nor closes.
+    let start = Instant::now();
+    let end = pump
+        .drain(Instant::now() + Duration::from_millis(1500))
+        .await;
+    assert!(matches!(end, End::DeadlinePassed), "{end:?}");
+    assert_eq!(start.elapsed().as_millis() / 10, 150);
+    // It reads after all: the line is whole.
+    drop(pump);
+    let mut rest = Vec::new();
+    peers.server_in.read_to_end(&mut rest).await.unwrap();
+    assert!(line.as_bytes().starts_with(&rest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_long_lines_are_answered_on_both_sides() {
+    let (mut peers, client, server) = pipes(1 << 16);
+    let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| ());
+    let long = "x".repeat(2 << 20);
+    let talk = async {
+        peers
+            .client_out
+            .write_all(request(7, "ping").as_bytes())
+            .await
+            .unwrap();
+        line(&mut peers.server_in).await;
+        let answer = format!("{{\"result\":{{\"x\":\"{long}\"}},\"jsonrpc\":\"2.0\",\"id\":7}}\n");
+        peers.server_out.write_all(answer.as_bytes()).await.unwrap();
+        let refused = line(&mut peers.client_in).await;
+        assert!(
+            refused.contains("\"id\":7") && refused.contains("-31002"),
+            "{refused}"
+        );
+
+        peers
+            .client_out
+            .write_all(format!("{{\"x\":\"{long}\"}}\n").as_bytes())
+            .await
+            .unwrap();
+        let refused = line(&mut peers.client_in).await;
+        assert!(
+            refused.contains("-32600") && !refused.contains("\"id\""),
+            "{refused}"
+        );
+    };
+    tokio::select! {
+        end = pump.run_until_client_closes() => panic!("{end:?}"),
+        () = talk => {}
+    }
+}

@@ -32,8 +32,8 @@ fn name() -> impl Strategy<Value = String> {
 
 fn id() -> impl Strategy<Value = String> {
     prop_oneof![
-        8 => (0..4).prop_map(|id: i32| id.to_string()),
-        1 => (0..4).prop_map(|id: i32| format!("\"{id}\"")),
+        16 => (0..8).prop_map(|id: i32| id.to_string()),
+        1 => (0..8).prop_map(|id: i32| format!("\"{id}\"")),
         1 => prop::sample::select(vec!["null", "1.0", "1e0", "-0", "[1]", "99999999999999999999"])
             .prop_map(str::to_owned),
     ]
@@ -42,7 +42,7 @@ fn id() -> impl Strategy<Value = String> {
 fn key(plain: &'static str) -> impl Strategy<Value = String> {
     let first = plain.chars().next().unwrap();
     prop_oneof![
-        12 => Just(plain.to_owned()),
+        40 => Just(plain.to_owned()),
         1 => Just(format!("\\u{:04x}{}", u32::from(first), &plain[1..])),
         1 => Just(plain.to_uppercase()),
         1 => Just(plain.replace('s', "ſ").replace('i', "ı")),
@@ -139,13 +139,13 @@ fn request() -> impl Strategy<Value = String> {
 /// A line as it is, or with something done to it.
 fn mangled(line: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     let breaks = prop::sample::select(vec![
-        "\r", "\u{85}", "\u{2028}", "\n", " ", "\u{feff}", "\0",
+        "\r", "\r", "\r", "\u{85}", "\u{2028}", "\n", " ", "\u{feff}", "\0",
     ]);
-    (line, request(), breaks, 0..14).prop_map(|(line, hidden, separator, how)| match how {
+    (line, request(), breaks, 0..16).prop_map(|(line, hidden, separator, how)| match how {
         0 => format!("[{line}]"),
         1 => format!("{line}{separator}{hidden}"),
         2 => format!("{separator}{line}"),
-        3 => line.replace(",\"", &format!(",{separator}\"")),
+        3 | 8 | 9 => line.replace(",\"", &format!(",{separator}\"")),
         4 => line.replacen('{', &format!("{{\"x\":{separator}{hidden}{separator},"), 1),
         5 => line.replacen('{', &format!("{{\"x\":\"{separator}\","), 1),
         6 => line.replacen('}', &format!(",{}", hidden.trim_start_matches('{')), 1),
