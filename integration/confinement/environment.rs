@@ -88,3 +88,38 @@ fn code_left_in_the_home_does_not_run_at_the_next_start() {
     assert_eq!(boxed().call_text("do", plant), "ok: null");
     assert_eq!(boxed().call_text("do", look), "ok: null");
 }
+
+/// Node looks for a module that isn't there in `$HOME/.node_modules` at last, and many packages try
+/// to load what they can do without.
+#[test]
+fn a_module_left_in_the_home_is_not_found() {
+    let home = Home::new();
+    home.add_path("optional", &fixture("optional.js"), &[]);
+    let found = |mut client: Client| {
+        client.initialize()["serverInfo"]["version"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let plant = |home: &std::path::Path| {
+        let folder = home.join(".node_modules");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join("pinfold-test-optional.js"),
+            "module.exports = 'planted'",
+        )
+        .unwrap();
+    };
+    let bare = || {
+        let mut command = std::process::Command::new(fixture("optional.js"));
+        home.environment(&mut command);
+        Client::start(&mut command)
+    };
+    assert_eq!(found(bare()), "absent");
+    plant(&home.user());
+    assert_eq!(found(bare()), "planted");
+
+    assert_eq!(found(home.client("optional")), "absent");
+    plant(&home.state("optional").join("home"));
+    assert_eq!(found(home.client("optional")), "absent");
+}

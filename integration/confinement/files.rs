@@ -127,6 +127,7 @@ fn a_file_of_the_user_cannot_be_changed_by_its_name() {
         ground.refused(way, path.clone());
     }
     // Without a name there is only a descriptor that can do nothing.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let through_a_descriptor = "os.fchmod(os.open(path, os.O_PATH), 0o666)";
     assert!(
         ground

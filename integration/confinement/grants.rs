@@ -107,3 +107,63 @@ fn a_granted_link_that_is_turned_elsewhere_grants_nothing_there() {
     symlink(&second, &link).unwrap();
     ground.refused(code, json!({"link": link}));
 }
+
+/// Grants are resolved at each start, so a link that one session leaves must not widen the next.
+#[test]
+fn a_server_cannot_turn_a_grant_elsewhere_for_its_next_session() {
+    let home = Home::new();
+    let [writable, outside] = ["writable", "outside"].map(|name| home.user().join(name));
+    let granted = writable.join("folder/data");
+    fs::create_dir_all(&granted).unwrap();
+    fs::create_dir_all(outside.join("data")).unwrap();
+    let mut ground = Ground::in_home(
+        home,
+        &[
+            "--write",
+            writable.to_str().unwrap(),
+            "--read",
+            granted.to_str().unwrap(),
+        ],
+    );
+    for (link, target) in [
+        (granted.clone(), outside.join("data")),
+        (writable.join("folder"), outside.clone()),
+    ] {
+        let turned = json!({"link": link, "target": target});
+        ground.allowed_inside(
+            "os.rename(link, link + '.old'); os.symlink(target, link)",
+            &turned,
+        );
+        let mut next = ground.home.client("puppet");
+        let answer = next.request("initialize", json!({}));
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("pinfold lock puppet"), "{answer}");
+        let (status, _) = next.close();
+        assert_eq!(status.code(), Some(125));
+        ground.allowed_inside("os.remove(link); os.rename(link + '.old', link)", &turned);
+        let mut again = ground.home.client("puppet");
+        assert_eq!(again.initialize()["serverInfo"]["name"], "puppet");
+    }
+}
+
+#[test]
+fn a_program_that_it_could_write_cannot_be_granted() {
+    let home = Home::new();
+    let writable = home.user().join("writable");
+    fs::create_dir(&writable).unwrap();
+    fs::copy("/bin/echo", writable.join("tool")).unwrap();
+    let source = format!("path:{}", crate::support::fixture("puppet.py").display());
+    let tool = writable.join("tool");
+    let exec = ["--exec", tool.to_str().unwrap()];
+    let write = ["--write", writable.to_str().unwrap()];
+    let add = |name, grants: &[&str]| {
+        let mut words = vec!["add", name, &source, "--allow-all"];
+        words.extend(grants);
+        home.run(words)
+    };
+    assert_eq!(add("one", &exec).code, Some(0));
+    assert_eq!(add("two", &write).code, Some(0));
+    let both = add("both", &[exec, write].concat());
+    assert_eq!(both.code, Some(2), "{both:#?}");
+    assert!(both.stderr.contains("may write"), "{both:#?}");
+}

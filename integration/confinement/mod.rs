@@ -65,7 +65,11 @@ impl Ground {
     fn refused_if_possible(&mut self, test: &str, code: &str, arguments: Value) {
         let control = self.bare(code, &arguments);
         if !control.starts_with("ok:") {
-            skip(test, &format!("no control for `{code}`: {control}"));
+            let attack = code.split_whitespace().collect::<Vec<_>>().join(" ");
+            skip(
+                test,
+                &format!("no control for `{attack}` with {arguments}: {control}"),
+            );
         }
         self.refused_inside(code, &arguments);
     }

@@ -117,7 +117,7 @@ fn no_other_process_can_be_traced_or_changed() {
         "os.sched_setaffinity(pid, os.sched_getaffinity(0))",
         "os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))",
         "os.setpriority(os.PRIO_PROCESS, pid, 19)",
-        "os.setpriority(os.PRIO_PGRP, 0, os.getpriority(os.PRIO_PGRP, 0))",
+        "checked(in_child(lambda: (os.setpgid(0, 0), os.setpriority(os.PRIO_PGRP, 0, 19))))",
     ] {
         ground.refused(way, json!({"pid": decoy.pid()}));
     }

@@ -35,7 +35,7 @@ fn with_mode(launch: &Launch, path: &Path, mode: u32, says: &[&str]) {
 /// A file whose mode lets nobody read it. Root reads it anyway, unless it gives that up.
 fn unreadable(launch: &Launch, path: &Path, says: &[&str]) {
     let original = fs::metadata(path).unwrap().permissions();
-    fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     if is_root() {
         let mut starter = Command::new("setpriv");
         starter.args(["--inh-caps=-all", "--bounding-set=-all"]);

@@ -68,9 +68,7 @@ pub enum LaunchError {
         path.display()
     )]
     GrantedPath { path: PathBuf, source: io::Error },
-    #[error(
-        "the program `{program}` that the manifest's `exec` names is not on this machine: {reason}"
-    )]
+    #[error("the program `{program}` that the manifest names can't be used: {reason}")]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
     State { path: PathBuf, source: io::Error },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::programs::find_executables;
-use super::read_set::{Expansion, path_rules, resolve_grants};
+use super::read_set::{Expansion, path_rules, refuse_writable_programs, resolve_grants};
 use super::{LaunchError, StateFolder};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
@@ -174,6 +174,7 @@ impl<'a> Launcher<'a> {
         arguments.extend(policy.arguments.iter().cloned());
         let mut programs = vec![program.clone()];
         programs.extend(find_executables(&policy.execute, PROGRAMS.as_ref())?);
+        refuse_writable_programs(&policy, &programs)?;
         let places = Places {
             home: state.home(),
             temporary: state.temporary(),

@@ -110,6 +110,35 @@ pub(super) fn path_rules(
     rules.into_vec()
 }
 
+/// Refuses programs that the server could write: each of them is any program.
+///
+/// # Errors
+/// When one lies in a folder that the manifest lets the server write.
+pub(super) fn refuse_writable_programs(
+    policy: &EffectivePolicy,
+    programs: &[PathBuf],
+) -> Result<(), LaunchError> {
+    let writable = |path: &Path| {
+        policy
+            .grants
+            .iter()
+            .filter(|grant| grant.access == Access::Write)
+            .filter_map(|grant| grant.resolved.as_ref())
+            .any(|folder| path.starts_with(folder))
+    };
+    for program in programs {
+        let resolved = fs::canonicalize(program).unwrap_or_else(|_| program.clone());
+        if writable(program) || writable(&resolved) {
+            return Err(LaunchError::Program {
+                program: program.display().to_string(),
+                reason: "it lies in a folder that the server may write, so it could be any program"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Several rules for one path are several rules: Landlock joins their rights.
 #[derive(Default)]
 struct Rules(BTreeMap<(PathBuf, Access), ()>);
