@@ -13,7 +13,18 @@
 
 mod confinement;
 mod fails_closed;
+mod hostile_tarballs;
+mod install_scripts;
+mod kept_files;
+mod killed_add;
+mod npm_closure;
+mod one_byte;
+mod published_digest;
+mod registry_tokens;
+mod release_age;
 mod session_ends;
 mod smoke;
 mod support;
 mod swapped_grant;
+mod two_adds;
+mod unlocked_changes;

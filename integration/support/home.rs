@@ -87,6 +87,12 @@ impl Home {
         trees[0].clone()
     }
 
+    /// Takes away what was downloaded and unpacked.
+    pub(crate) fn remove_store(&self) {
+        make_writable(&self.store());
+        fs::remove_dir_all(self.store()).unwrap();
+    }
+
     /// pinfold with this home and an otherwise nearly empty environment.
     pub(crate) fn pinfold<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinfold"));
@@ -157,10 +163,10 @@ impl Ran {
 impl Drop for Home {
     fn drop(&mut self) {
         // Trees are read-only; an ordinary user must make their folders writable first.
-        let _ = Command::new("chmod")
-            .arg("-R")
-            .arg("u+w")
-            .arg(self.path())
-            .output();
+        make_writable(self.path());
     }
+}
+
+fn make_writable(path: &Path) {
+    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(path).output();
 }

@@ -1,9 +1,13 @@
-//! What the tests share: a home of their own, the program, a raw client, skips.
+//! What the tests share: a home of their own, the program, a raw client, a registry, skips.
 
 mod client;
 mod home;
 mod machine;
+mod package;
+mod registry;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
 pub(crate) use machine::{fixture, is_root, registry_is_reachable, skip};
+pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
+pub(crate) use registry::{Fault, Registry, credentials, refused, say};

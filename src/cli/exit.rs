@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, SourceError};
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
-use crate::lockfile::LockError;
+use crate::lockfile::{LockError, NameError};
 use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
-use crate::store::StoreError;
+use crate::store::{IntegrityError, StoreError};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +79,14 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(store(error));
     }
-    if error.is::<PolicyError>() {
+    if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
         return Some(Exit::Usage);
     }
-    if error.is::<FetchError>() || error.is::<ResolveError>() || error.is::<std::io::Error>() {
+    if error.is::<FetchError>()
+        || error.is::<ResolveError>()
+        || error.is::<IntegrityError>()
+        || error.is::<std::io::Error>()
+    {
         return Some(Exit::Environment);
     }
     None

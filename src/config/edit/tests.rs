@@ -1,3 +1,5 @@
+//! Edits keep what a person wrote, and are refused where they could not.
+
 use std::path::Path;
 
 use super::*;

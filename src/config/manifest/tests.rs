@@ -1,3 +1,5 @@
+//! Manifests that are accepted, and every mistake that is reported.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What differs between two locks, in words.
+
 use std::path::Path;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Locks on disk: read back as written, replaced whole or not at all.
+
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::Command;
 

@@ -37,6 +37,14 @@ pub(super) fn explain(
             detail: detail.unwrap_or_else(|| specifier.to_owned()),
         };
     }
+    // The sandbox lets npm reach the registries' ports only, so this is an address elsewhere.
+    if code == "EACCES"
+        && let Some(detail) = messages.iter().find(|line| line.contains("connect EACCES"))
+    {
+        return ResolveError::NotFromRegistry {
+            detail: detail.chars().take(MAX_SUMMARY).collect(),
+        };
+    }
     match code.as_str() {
         "E404" => ResolveError::NoSuchPackage {
             package: missing_package(&messages).unwrap_or_else(|| package.to_owned()),
@@ -205,6 +213,19 @@ mod tests {
             "npm ERR! code ETARGET\nnpm ERR! notarget No matching version found for a@2.\n",
         );
         assert!(error.to_string().contains("a@2 can"), "{error}");
+    }
+
+    #[test]
+    fn a_connection_that_the_sandbox_refused_is_an_address_elsewhere() {
+        let reason = "request to http://127.0.0.1:1/x.tgz failed, reason: connect EACCES";
+        let error = explain(&format!("npm error code EACCES\nnpm error {reason}\n"));
+        let ResolveError::NotFromRegistry { detail } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(detail, reason);
+        // Control: a file that could not be opened is something else.
+        let error = explain("npm error code EACCES\nnpm error open EACCES\n");
+        assert!(matches!(error, ResolveError::NpmFailed { .. }), "{error}");
     }
 
     #[test]

@@ -120,6 +120,11 @@ fn lock_with(package: &str, version: &str, published: &Published) -> Result<Valu
         "cpu",
         "libc",
     ];
+    // A single program may be written without its name; npm's own locks always have the name.
+    if let Some(file @ Value::String(_)) = manifest.get("bin").cloned() {
+        let unscoped = package.rsplit('/').next().unwrap_or(package);
+        manifest.insert("bin".to_owned(), json!({ unscoped: file }));
+    }
     let mut entry = Map::new();
     for key in KEPT {
         if let Some(value) = manifest.remove(key) {

@@ -1,0 +1,20 @@
+//! The command line from outside: offline, on any kernel, with nothing downloaded and no server
+//! started; and the rules of the source tree itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that panics has failed, and its files are thrown away"
+)]
+
+mod generated;
+mod help;
+mod listing;
+mod manifest_mistakes;
+mod no_home;
+mod place;
+mod rooms;
+mod trust;
+mod usage;

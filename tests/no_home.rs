@@ -1,0 +1,57 @@
+//! Without HOME the user database is asked; without either, the folders must be named.
+
+use std::os::unix::process::CommandExt as _;
+
+use crate::place::{Place, Ran};
+
+#[test]
+fn named_folders_are_enough() {
+    let place = Place::new();
+    let mut command = place.pinfold(["verify"]);
+    command.env_remove("HOME");
+    for name in ["CONFIG", "DATA", "STATE"] {
+        command.env(format!("XDG_{name}_HOME"), place.path().join(name));
+    }
+    let ran = Ran::of(&mut command);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    let manifest = place.path().join("CONFIG/pinfold/pinfold.toml");
+    assert!(ran.stderr.contains(manifest.to_str().unwrap()), "{ran:#?}");
+}
+
+#[test]
+fn nobody_at_all_is_told_what_to_set() {
+    // A number that no user database has; only root can become it.
+    const NOBODY: u32 = 3_999_999_999;
+    if !nix::unistd::geteuid().is_root() {
+        return skip(
+            "no_home::nobody_at_all_is_told_what_to_set",
+            "only root can become another user",
+        );
+    }
+    let place = Place::new();
+    let program = place.path().join("pinfold");
+    // Copied by a process of its own: a thread that forks meanwhile would keep the file open for
+    // writing, and it could not be executed.
+    let mut copy = std::process::Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_pinfold")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    let mut command = std::process::Command::new(program);
+    command
+        .arg("verify")
+        .env_clear()
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY);
+    let ran = Ran::of(&mut command);
+    assert_eq!(ran.code, Some(4), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("set HOME, or all of XDG_CONFIG_HOME"),
+        "{ran:#?}"
+    );
+}
+
+/// Says that a test did not run, past the test runner's capture.
+fn skip(test: &str, reason: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+}

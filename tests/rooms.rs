@@ -1,0 +1,309 @@
+//! The rules between the rooms of the source tree, checked over its text. A rule that is broken
+//! on purpose is named here, with the reason.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::place::project;
+
+/// One source file.
+struct File {
+    /// Below `src`, for example `relay/session.rs`.
+    path: String,
+    text: String,
+    is_test: bool,
+}
+
+impl File {
+    /// The lines that are compiled into the program: no comments, no unit tests.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = if self.is_test {
+            0
+        } else {
+            // A module with a body; a bare `mod tests;` is a file of its own.
+            let tests = self.text.find("\nmod tests {");
+            tests.unwrap_or(self.text.len())
+        };
+        self.text[..end]
+            .lines()
+            .enumerate()
+            .map(|(index, line)| (index + 1, line))
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    fn room(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+}
+
+fn files() -> Vec<File> {
+    let source = project().join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![source.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path
+                    .strip_prefix(&source)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                let name = path.rsplit('/').next().unwrap();
+                let is_test = path.contains("/tests/")
+                    || name == "tests.rs"
+                    || name == "testing.rs"
+                    || name.ends_with("_tests.rs");
+                found.push(File {
+                    path,
+                    text,
+                    is_test,
+                });
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources are somewhere else");
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Whether `word` stands in `line` by itself, not as a part of a longer name.
+fn has_word(line: &str, word: &str) -> bool {
+    let is_part = |letter: Option<char>| {
+        letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+    };
+    line.match_indices(word).any(|(at, _)| {
+        let before =
+            word.starts_with(char::is_alphanumeric) && is_part(line[..at].chars().next_back());
+        let after = word.ends_with(char::is_alphanumeric)
+            && is_part(line[at + word.len()..].chars().next());
+        !before && !after
+    })
+}
+
+/// No code of the files that `wanted` chooses holds one of `words`.
+fn forbid(wanted: impl Fn(&File) -> bool, words: &[&str]) {
+    let (mut seen, mut broken) = (0, Vec::new());
+    for file in files().iter().filter(|file| wanted(file)) {
+        seen += 1;
+        for (number, line) in file.code() {
+            for word in words.iter().filter(|word| has_word(line, word)) {
+                broken.push(format!(
+                    "src/{}:{number}: `{word}`: {}",
+                    file.path,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert!(seen > 0, "the rule is about no file");
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+fn in_room(room: &str) -> impl Fn(&File) -> bool {
+    move |file| file.room() == room
+}
+
+#[test]
+fn the_sandbox_knows_no_policy_no_lock_and_no_runtime() {
+    forbid(
+        in_room("sandbox"),
+        &[
+            "crate::policy",
+            "crate::lockfile",
+            "crate::config",
+            "crate::launch",
+            "tokio",
+            "async",
+            "await",
+        ],
+    );
+}
+
+#[test]
+fn policy_does_no_input_or_output_and_never_waits() {
+    forbid(
+        in_room("policy"),
+        &[
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::io",
+            "tokio",
+            "async",
+            "await",
+            "nix",
+            "crate::sys",
+            "crate::launch",
+        ],
+    );
+}
+
+#[test]
+fn what_the_relay_decides_is_pure() {
+    // These move bytes; all others decide.
+    const PUMPS: [&str; 7] = [
+        "relay/client.rs",
+        "relay/framing.rs",
+        "relay/outbox.rs",
+        "relay/pump.rs",
+        "relay/refusal.rs",
+        "relay/stderr.rs",
+        "relay/stderr_log.rs",
+    ];
+    forbid(
+        |file| file.room() == "relay" && !PUMPS.contains(&file.path.as_str()),
+        &[
+            "tokio",
+            "async",
+            "await",
+            "std::fs",
+            "std::net",
+            "std::process",
+            "Instant::now",
+            "SystemTime",
+        ],
+    );
+}
+
+#[test]
+fn the_relay_does_not_know_how_the_server_was_started() {
+    forbid(
+        in_room("relay"),
+        &[
+            "crate::launch",
+            "crate::sandbox",
+            "crate::config",
+            "crate::policy",
+            "crate::store",
+            "crate::cli",
+        ],
+    );
+}
+
+#[test]
+fn only_output_prints() {
+    const EXCEPTIONS: [(&str, &str); 5] = [
+        ("cli/output.rs", "the rule itself"),
+        ("cli/mod.rs", "the log's writer, and clap's own help"),
+        ("launch/stdio.rs", "standard output as the protocol's pipe"),
+        (
+            "sandbox/monitor.rs",
+            "its parent may be gone, and has no other way to say so",
+        ),
+        ("sandbox/stub.rs", "closes what it inherited"),
+    ];
+    for (path, _) in EXCEPTIONS {
+        assert!(
+            project().join("src").join(path).exists(),
+            "{path} is no exception any more"
+        );
+    }
+    forbid(
+        |file| !EXCEPTIONS.iter().any(|(path, _)| *path == file.path),
+        &[
+            "println!",
+            "eprintln!",
+            "print!",
+            "eprint!",
+            "dbg!",
+            "io::stdout",
+            "io::stderr",
+            "stdout()",
+            "stderr()",
+        ],
+    );
+    forbid(
+        |_| true,
+        &["println!", "eprintln!", "print!", "eprint!", "dbg!"],
+    );
+}
+
+#[test]
+fn only_sys_is_unsafe() {
+    forbid(
+        |file| file.room() != "sys",
+        &["unsafe", "unsafe_code = \"allow\"", "allow(unsafe_code)"],
+    );
+    let manifest = fs::read_to_string(project().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"deny\""));
+}
+
+#[test]
+fn resolving_and_fetching_execute_nothing() {
+    forbid(
+        |file| ["resolve", "fetch"].contains(&file.room()),
+        &[
+            "std::process",
+            "process::Command",
+            "Command",
+            "execve",
+            "crate::launch",
+            "crate::sandbox",
+        ],
+    );
+}
+
+#[test]
+fn every_file_says_what_lives_in_it_and_is_not_long() {
+    let mut broken = Vec::new();
+    for file in files() {
+        let lines = file.text.lines().count();
+        if !file.text.starts_with("//!") {
+            broken.push(format!("src/{} does not start with `//!`", file.path));
+        }
+        if lines > 600 {
+            broken.push(format!("src/{} has {lines} lines", file.path));
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+    let main = fs::read_to_string(project().join("src/main.rs")).unwrap();
+    assert!(main.lines().count() <= 30);
+}
+
+#[test]
+fn the_public_registry_is_the_only_host() {
+    const KNOWN: [&str; 1] = ["registry.npmjs.org"];
+    let mut broken = Vec::new();
+    for file in files() {
+        for (number, line) in file.code() {
+            for scheme in ["https://", "http://"] {
+                for (at, _) in line.match_indices(scheme) {
+                    let rest = &line[at + scheme.len()..];
+                    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c)));
+                    let host = &rest[..end.unwrap_or(rest.len())];
+                    if host.contains('.') && !KNOWN.contains(&host) {
+                        broken.push(format!("src/{}:{number}: {host}", file.path));
+                    }
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    forbid(|_| true, &["todo!", "unimplemented!", "FIXME", "XXX"]);
+}
+
+#[test]
+fn control_a_broken_rule_is_seen() {
+    let broken = std::panic::catch_unwind(|| forbid(in_room("sys"), &["unsafe"]));
+    assert!(broken.is_err());
+    assert!(has_word("use std::fs;", "std::fs") && has_word("async fn x", "async"));
+    assert!(!has_word("let asynchronous = 1;", "async") && !has_word("my_println!()", "println!"));
+    let file = File {
+        path: "a/b.rs".to_owned(),
+        text: "one\n// two\n#[cfg(test)]\nmod tests {\nthree\n}\n".to_owned(),
+        is_test: false,
+    };
+    assert_eq!(
+        file.code().collect::<Vec<_>>(),
+        [(1, "one"), (3, "#[cfg(test)]")]
+    );
+}
