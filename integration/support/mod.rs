@@ -3,6 +3,8 @@
 mod client;
 mod home;
 mod machine;
+pub(crate) mod processes;
+pub(crate) mod sdk;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
