@@ -102,6 +102,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::InterpreterChanged { .. }
         | LaunchError::Tree { .. }
         | LaunchError::NotFetched { .. }
+        | LaunchError::Resolve(_)
         | LaunchError::EntryPoint { .. } => Exit::Drift,
         LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => {
             Exit::Machine

@@ -38,6 +38,7 @@ fn page(folder: &Path, name: &str, command: &clap::Command) -> anyhow::Result<()
     let mut text = Vec::new();
     clap_mangen::Man::new(command.clone())
         .title(name)
+        .source(concat!("pinfold ", env!("CARGO_PKG_VERSION")))
         .render(&mut text)?;
     replace_atomically(&folder.join(format!("{name}.1")), &text, 0o644)?;
     Ok(())

@@ -12,6 +12,7 @@ mod lock;
 mod locking;
 mod output;
 mod run;
+mod signals;
 mod summary;
 mod tools;
 mod trees;
@@ -19,6 +20,7 @@ mod trust;
 mod try_source;
 mod verify;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -52,12 +54,16 @@ pub fn main() -> ExitCode {
             return Exit::Environment.into();
         }
     };
-    let exit = runtime
-        .block_on(dispatch(arguments))
-        .unwrap_or_else(|error| {
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(dispatch(arguments))));
+    let exit = match ended {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
             output::error(&error);
             exit_for(&error)
-        });
+        }
+        // The panic's own message has been printed.
+        Err(_) => Exit::Internal,
+    };
     // A read of the client's terminal or file may still be waiting in a thread.
     runtime.shutdown_background();
     exit.into()

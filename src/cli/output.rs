@@ -7,7 +7,10 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::relay::visible;
+use crate::lockfile::printable;
+
+/// Longest line of an error, in characters.
+const MAX_ERROR_LINE: usize = 4_000;
 
 /// Prints a line of data. A closed pipe is not an error: the reader had enough.
 pub(super) fn data(line: &str) {
@@ -29,7 +32,8 @@ pub(super) fn error(error: &anyhow::Error) {
     note(&format!("pinfold: {}", chain(error)));
 }
 
-/// An error with all causes that add something, in one text.
+/// An error with all causes that add something, in one text; safe to show, because it may quote a
+/// registry or a file.
 pub(super) fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
@@ -39,7 +43,11 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
             text.push_str(&cause);
         }
     }
-    text
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| printable(line, MAX_ERROR_LINE))
+        .collect();
+    lines.join("\n")
 }
 
 /// Warns.
@@ -49,7 +57,7 @@ pub(super) fn warning(text: &str) {
 
 /// Text of a server or registry, safe to show: no control characters, bounded.
 pub(super) fn foreign(text: &str, most: usize) -> String {
-    visible(text, most)
+    printable(text, most)
 }
 
 /// Whether a person is there to answer.

@@ -5,13 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::Run;
 use super::argv::server_for_argv;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::output;
+use super::signals::{self, StopSignals};
 use crate::launch::{self, Launcher, Running, SessionEnd, StateFolder};
 use crate::relay::{self, SessionPolicy, StderrLog};
 
@@ -23,7 +23,7 @@ struct Started {
 }
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Result<Exit> {
-    let stop = stop_signals().context("could not listen for signals")?;
+    let stop = StopSignals::listen().context("could not listen for signals")?;
     let started = match start(manifest, &arguments).await {
         Ok(started) => started,
         Err(error) => return refuse(&error).await,
@@ -34,12 +34,12 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
         launch::output()?,
         started.policy,
         started.log,
-        first_of(stop),
+        stop.first(),
     )
     .await?;
     Ok(match end {
         SessionEnd::ClientClosed => Exit::Success,
-        SessionEnd::Stopped { signal } => server_code(128 + signal),
+        SessionEnd::Stopped { signal } => signals::code(signal),
         SessionEnd::ServerEnded { code, last_words } => {
             if code != 0 {
                 output::note(&format!("pinfold: the server ended with code {code}"));
@@ -107,28 +107,4 @@ async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
 
 fn server_code(code: i32) -> Exit {
     Exit::Server(u8::try_from(code).unwrap_or(u8::MAX))
-}
-
-fn stop_signals() -> std::io::Result<Vec<(Signal, i32)>> {
-    [
-        SignalKind::terminate(),
-        SignalKind::interrupt(),
-        SignalKind::hangup(),
-    ]
-    .into_iter()
-    .map(|kind| Ok((signal(kind)?, kind.as_raw_value())))
-    .collect()
-}
-
-/// The number of the first signal that arrives.
-async fn first_of(mut signals: Vec<(Signal, i32)>) -> i32 {
-    std::future::poll_fn(|context| {
-        for (signal, number) in &mut signals {
-            if signal.poll_recv(context).is_ready() {
-                return std::task::Poll::Ready(*number);
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await
 }

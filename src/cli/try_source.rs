@@ -6,6 +6,7 @@ use super::args::Try;
 use super::context::Context;
 use super::exit::Exit;
 use super::locking::lock_server;
+use super::signals::{self, StopSignals};
 use super::{output, summary};
 use crate::config::{Environment, Paths, Server, Settings, Source};
 use crate::launch::Launcher;
@@ -25,9 +26,10 @@ pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
         paths,
         store,
     };
+    let stop = StopSignals::listen()?;
     let result = tokio::select! {
         result = look(&context, arguments) => result,
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Server(130)),
+        signal = stop.first() => Ok(signals::code(signal)),
     };
     for tree in context.store.trees()? {
         context.store.discard_tree(&tree)?;

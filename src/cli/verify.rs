@@ -85,7 +85,7 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         Ok(policy) if policy.digest() != locked.confinement.policy => problem(
             "policy",
             format!(
-                "the manifest's settings differ from what was locked; run `pinfold lock {name}`"
+                "the settings in the manifest, or the profiles of this pinfold, are not what was locked; run `pinfold lock {name}`"
             ),
         ),
         Ok(_) => {}

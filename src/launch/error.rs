@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::lockfile::{LockError, ServerName};
 use crate::policy::PolicyError;
 use crate::relay::RelayError;
+use crate::resolve::ResolveError;
 use crate::sandbox::{Refusal, SandboxError, StepFailure};
 use crate::store::StoreError;
 
@@ -31,7 +32,7 @@ pub enum LaunchError {
         written: String,
     },
     #[error(
-        "the manifest's settings for `{name}` (its policy) differ from what was locked; look at them and run `pinfold lock {name}`"
+        "the policy of `{name}` (its settings in the manifest, or the profiles of this pinfold) is not what was locked; look at it and run `pinfold lock {name}`"
     )]
     PolicyChanged { name: ServerName },
     #[error(
@@ -90,6 +91,8 @@ pub enum LaunchError {
         source: RelayError,
         last_words: String,
     },
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]

@@ -12,6 +12,7 @@ use crate::policy::{
     EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
     requirements, syscall_rules,
 };
+use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::{Plan, Probe, ResourceLimits, SandboxSpec, compile, plan};
 use crate::store::{FileDigests, Store, StoreError, Verification};
 
@@ -162,7 +163,8 @@ impl<'a> Launcher<'a> {
             .map(|program| PathBuf::from(&program.path));
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
-        if interpreter.is_some() {
+        if let Program::Script { arguments: own, .. } = shebang(&entry)? {
+            arguments.extend(own);
             arguments.push(entry.to_string_lossy().into_owned());
         }
         arguments.extend(policy.arguments.iter().cloned());

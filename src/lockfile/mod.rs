@@ -21,7 +21,7 @@ pub use format::{LOCKFILE_VERSION, parse};
 pub use guarded::{GuardedReadError, read_guarded};
 pub use io::{MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, write};
 pub use layout::{digest, serialise};
-pub use printable::{is_hidden, printable};
+pub use printable::{is_hidden, printable, printable_bytes};
 pub use types::{
     Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
     ServerName, ToolName,

@@ -52,7 +52,7 @@ pub fn decide_environment(
     }
     for (name, value) in manifest {
         let value = match value {
-            EnvValue::Literal(text) => Some(text.clone()),
+            EnvValue::Literal(text) => Some(below_home(text, places)),
             EnvValue::FromClient { name } => from_client(name),
         };
         if let Some(value) = value {
@@ -82,6 +82,15 @@ pub fn decide_environment(
     EnvironmentDecision {
         variables,
         withheld,
+    }
+}
+
+/// A value that starts with `~/` is a path below the server's own HOME, the only folder that it can
+/// always write and whose name nobody should have to know.
+fn below_home(text: &str, places: &Places) -> String {
+    match text.strip_prefix("~/") {
+        Some(rest) => places.home.join(rest).to_string_lossy().into_owned(),
+        None => text.to_owned(),
     }
 }
 
@@ -121,6 +130,10 @@ mod tests {
         let manifest = BTreeMap::from([
             ("LEVEL".to_owned(), EnvValue::Literal("info".into())),
             (
+                "MEMORY_FILE_PATH".to_owned(),
+                EnvValue::Literal("~/memory.json".into()),
+            ),
+            (
                 "TOKEN".to_owned(),
                 EnvValue::FromClient {
                     name: "MY_TOKEN".into(),
@@ -135,6 +148,10 @@ mod tests {
         ]);
         let decision = decide_environment(&client(&[("MY_TOKEN", "t")]), &manifest, &places());
         assert_eq!(decision.variables["LEVEL"], "info");
+        assert_eq!(
+            decision.variables["MEMORY_FILE_PATH"],
+            "/s/home/memory.json"
+        );
         assert_eq!(decision.variables["TOKEN"], "t");
         assert!(!decision.variables.contains_key("ABSENT"));
         assert!(decision.withheld.is_empty());

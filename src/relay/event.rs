@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::errors::Refusal;
-use super::visible::visible;
+use crate::lockfile::printable;
 
 /// Longest piece of foreign text that an event keeps, in characters.
 const KEPT: usize = 128;
@@ -50,7 +50,7 @@ pub enum Event {
 
 /// Foreign text as an event or an error message keeps it.
 pub(super) fn kept(text: &str) -> String {
-    visible(text, KEPT)
+    printable(text, KEPT)
 }
 
 impl fmt::Display for Direction {
@@ -66,7 +66,7 @@ impl fmt::Display for Direction {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The fields are public, so they are made safe again here.
-        let safe = |text: &str| visible(text, KEPT * 12);
+        let safe = |text: &str| printable(text, KEPT * 12);
         match self {
             Self::Denied { tool } => write!(f, "denied tool call: `{}`", safe(tool)),
             Self::RequestRefused { method, reason } => {

@@ -9,7 +9,7 @@ use super::confusion::{ROUTED_IN_ERRORS, refuse_confusing_keys};
 use super::errors::Refusal;
 use super::json::{Object, Value};
 use super::strict::{CanonicalLine, write_string};
-use super::visible::visible;
+use crate::lockfile::printable;
 
 /// Longest string id, in bytes.
 const MAX_ID_BYTES: usize = 1024;
@@ -94,7 +94,7 @@ impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
-            Self::Text(text) => write!(f, "\"{}\"", visible(text, 64)),
+            Self::Text(text) => write!(f, "\"{}\"", printable(text, 64)),
         }
     }
 }

@@ -30,7 +30,6 @@ mod stderr;
 mod stderr_log;
 mod strict;
 mod tool_list;
-mod visible;
 
 pub use client::{Introspection, introspect};
 pub use definition::ToolDefinition;
@@ -46,4 +45,3 @@ pub use session::{Outcome, Session, SessionPolicy};
 pub use stderr::{LineSink, StderrReport, StderrTail, drain_stderr};
 pub use stderr_log::StderrLog;
 pub use strict::{CanonicalLine, DEFAULT_MAX_LINE, MAX_DEPTH, write_string};
-pub use visible::{visible, visible_bytes};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
-use super::visible::visible_bytes;
+use crate::lockfile::printable_bytes;
 
 /// Longest line that is kept, in bytes as received.
 const MAX_LINE: usize = 4 * 1024;
@@ -136,7 +136,7 @@ impl<S: LineSink> Keeper<'_, S> {
             self.window_left_out += 1;
         } else {
             let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-            let mut shown = visible_bytes(line);
+            let mut shown = printable_bytes(line);
             if self.cut > 0 {
                 shown.push_str(&format!("… ({} bytes more)", self.cut));
             }

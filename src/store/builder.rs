@@ -25,6 +25,7 @@ use super::stamp;
 use crate::lockfile::Digest;
 
 /// A tree in the making. Dropped unfinished, it leaves nothing behind.
+#[derive(Debug)]
 pub struct TreeBuilder {
     staging: Staging,
     unpacked: Unpacked,

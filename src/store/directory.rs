@@ -72,6 +72,7 @@ pub(super) fn names_in(folder: &mut Dir, limit: usize) -> nix::Result<Option<Vec
 }
 
 /// A folder that is filled by relative paths, none of which leaves it.
+#[derive(Debug)]
 pub(super) struct Beneath {
     root: OwnedFd,
 }
@@ -112,8 +113,10 @@ impl Beneath {
         Ok(fchmod(self.folder(path)?, READ_ONLY_FOLDER)?)
     }
 
-    fn folder(&self, path: &str) -> io::Result<OwnedFd> {
-        let path = if path.is_empty() { "." } else { path };
+    /// Opens a folder to read it; an empty path is the root.
+    pub(super) fn folder(&self, path: impl AsRef<[u8]>) -> io::Result<OwnedFd> {
+        let path = path.as_ref();
+        let path = if path.is_empty() { b"." } else { path };
         Ok(openat2(&self.root, path, how(folder_flags()))?)
     }
 }
@@ -228,6 +231,7 @@ mod tests {
             inside.join("real").metadata().unwrap().permissions().mode() & 0o777,
             0o555
         );
+        remove_all(&inside).unwrap();
     }
 
     #[test]

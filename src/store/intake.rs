@@ -22,6 +22,7 @@ use super::stamp::FileStamp;
 use crate::lockfile::Digest;
 
 /// What has been unpacked so far, shared by all intakes of a tree.
+#[derive(Debug)]
 pub(super) struct Unpacked {
     pub(super) folder: PathBuf,
     pub(super) beneath: Beneath,
@@ -71,6 +72,7 @@ impl<'a> Intake<'a> {
             links: Vec::new(),
         };
         intake.folder(at.as_bytes(), "")?;
+        intake.entries = 0;
         Ok(intake)
     }
 

@@ -40,6 +40,8 @@ mod stamp;
 mod verify;
 
 #[cfg(test)]
+mod copy_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod unpack_tests;

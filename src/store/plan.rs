@@ -10,13 +10,14 @@ use super::names;
 use super::record::{Content, Record};
 use super::stamp::FileStamp;
 
+#[derive(Debug)]
 pub(super) enum Node {
     Folder { occupied: bool },
     Leaf { content: Content, stamp: FileStamp },
 }
 
 /// All nodes of a tree by path. The root is not among them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Plan {
     nodes: BTreeMap<String, Node>,
 }

@@ -4,7 +4,7 @@
 //! here is another digest for every tree that people have locked.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 
 use sha2::Digest as _;
 
@@ -58,10 +58,8 @@ pub(super) fn tree_digest<'a>(records: impl IntoIterator<Item = &'a Record>) -> 
                 sha256,
             } => {
                 line.extend_from_slice(if *executable { b"f x " } else { b"f - " });
-                line.extend_from_slice(size.to_string().as_bytes());
-                line.push(b' ');
-                line.extend_from_slice(sha256.hex().as_bytes());
-                line.push(b' ');
+                // Writing to a vector can't fail.
+                let _ = write!(line, "{size} {} ", sha256.hex());
             }
             Content::Symlink { target } => {
                 line.extend_from_slice(b"l ");

@@ -3,16 +3,18 @@
 //! Finds and hashes, decides nothing. Files whose stamp is as recorded keep the
 //! recorded hash; special files are named and never opened.
 
-use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, fstat, fstatat};
 
-use super::directory::{self, MAX_DEPTH, is_file, is_folder, is_link};
+use super::directory::{self, Beneath, MAX_DEPTH, is_file, is_folder, is_link};
 use super::error::StoreError;
 use super::index::Index;
 use super::record::{Content, Record, hash_stable};
@@ -21,6 +23,14 @@ use crate::lockfile::Digest;
 
 /// Most entries that are looked at; no tree of ours has as many.
 const MAX_ENTRIES: usize = 1_000_000;
+
+/// Depth of the folders that are shared out.
+const SHARED_DEPTH: usize = 2;
+
+/// A thread costs about as much as this many folders.
+const FOLDERS_PER_THREAD: usize = 16;
+
+const MAX_THREADS: usize = 8;
 
 /// What a tree holds. All paths are relative to it.
 #[derive(Default)]
@@ -39,62 +49,171 @@ pub(super) struct Scan {
     pub(super) hashed: usize,
 }
 
-/// Walks `tree`. `before_hashing` is called once, before the first file is hashed.
+/// Walks `tree`. `before_hashing` is called before a thread hashes its first file.
+///
+/// Nearly all of the time is the kernel's, looking up names. So the folders at
+/// the second level (the packages in `node_modules`, mostly) are shared out to
+/// a few threads when there are many.
 ///
 /// # Errors
 /// `None` in place of a scan when there is nothing at `tree`.
 pub(super) fn scan(
     tree: &Path,
     known: Option<&Index>,
-    before_hashing: &mut dyn FnMut(),
+    before_hashing: &(dyn Fn() + Sync),
 ) -> Result<Option<Scan>, StoreError> {
-    let root = match directory::open_folder(tree) {
+    let root = match Beneath::open(tree) {
         Ok(root) => root,
-        Err(Errno::ENOENT) => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(StoreError::io("open the tree", tree, e)),
     };
-    let mut recorded = HashMap::new();
-    for record in known
-        .map(|index| index.records.as_slice())
-        .unwrap_or_default()
-    {
-        if let Content::File { sha256, .. } = record.content {
-            recorded.insert(record.path.as_slice(), (record.stamp, sha256));
-        }
-    }
-    let clock = known.map_or(0, |index| index.clock);
-    let mut walk = Walk {
+    let task = Task {
         tree,
-        recorded,
-        clock,
+        root,
+        known: known.map_or(&[], |index| &index.records),
+        clock: known.map_or(0, |index| index.clock),
         before_hashing,
-        seen: 0,
-        path: Vec::new(),
-        scan: Scan::default(),
     };
-    let stat = fstat(&root).map_err(|e| walk.failed(e))?;
+    let mut top = Walk {
+        postponed: Some(Vec::new()),
+        ..Walk::new(&task)
+    };
+    let stat = fstat(task.root.root()).map_err(|e| top.failed(e))?;
     // The top may still be writable by its owner: that comes last when a tree is moved into place.
     if stat.st_mode & 0o022 != 0 {
-        walk.scan.loose.push(Vec::new());
+        top.scan.loose.push(Vec::new());
     }
-    let root = Dir::from_fd(root).map_err(|e| walk.failed(e))?;
-    walk.folder(root, 0)?;
-    let mut scan = walk.scan;
-    scan.records.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    top.folder_at(Vec::new())?;
+    let mut scan = top.scan;
+    for part in walk_all(&task, top.postponed.unwrap_or_default()) {
+        scan.add(part?);
+    }
+    scan.records.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Some(scan))
 }
 
-struct Walk<'a> {
+/// Walks folders by as many threads as are worth their while.
+fn walk_all(task: &Task<'_>, folders: Vec<Vec<u8>>) -> Vec<Result<Scan, StoreError>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors
+        .min(MAX_THREADS)
+        .min(folders.len() / FOLDERS_PER_THREAD)
+        .max(1);
+    let queue = Mutex::new(folders);
+    // A list of paths is whole, whatever happened to the thread that had it last.
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || {
+        let mut walk = Walk::new(task);
+        while let Some(folder) = next() {
+            walk.folder_at(folder)?;
+        }
+        Ok(walk.scan)
+    };
+    // A thread that panicked met something unexpected: the tree is not verified.
+    let panicked = || StoreError::io("walk", task.tree, io::Error::other("a thread panicked"));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut parts = vec![work()];
+        parts.extend(
+            others
+                .into_iter()
+                .map(|t| t.join().unwrap_or_else(|_| Err(panicked()))),
+        );
+        parts
+    })
+}
+
+impl Scan {
+    fn add(&mut self, mut part: Self) {
+        self.records.append(&mut part.records);
+        self.special.append(&mut part.special);
+        self.loose.append(&mut part.loose);
+        self.files += part.files;
+        self.bytes = self.bytes.saturating_add(part.bytes);
+        self.hashed += part.hashed;
+    }
+}
+
+/// What all threads of one scan share.
+struct Task<'a> {
     tree: &'a Path,
-    recorded: HashMap<&'a [u8], (FileStamp, Digest)>,
+    root: Beneath,
+    known: &'a [Record],
     clock: i64,
-    before_hashing: &'a mut dyn FnMut(),
+    before_hashing: &'a (dyn Fn() + Sync),
+}
+
+/// Looks up what the index has of a file. Made for a walk in the order of the index.
+struct Recorded<'a> {
+    records: &'a [Record],
+    next: usize,
+}
+
+impl Recorded<'_> {
+    fn find(&mut self, path: &[u8]) -> Option<(FileStamp, Digest)> {
+        let at = match self.records.get(self.next) {
+            Some(record) if record.path == path => self.next,
+            _ => self
+                .records
+                .binary_search_by(|record| record.path.as_slice().cmp(path))
+                .ok()?,
+        };
+        self.next = at + 1;
+        match &self.records.get(at)?.content {
+            Content::File { sha256, .. } => Some((self.records[at].stamp, *sha256)),
+            Content::Symlink { .. } | Content::EmptyFolder => None,
+        }
+    }
+}
+
+/// Orders the entries of a folder as the paths below them: `a.js` comes before `a/x`.
+fn in_path_order((name, stat): &(CString, FileStat)) -> impl Iterator<Item = &u8> {
+    let slash: &[u8] = if is_folder(stat.st_mode) { b"/" } else { b"" };
+    name.to_bytes().iter().chain(slash)
+}
+
+/// The walk of one thread.
+struct Walk<'a> {
+    task: &'a Task<'a>,
+    recorded: Recorded<'a>,
     seen: usize,
     path: Vec<u8>,
+    /// Folders of the second level that were seen and not entered; `None` to enter them.
+    postponed: Option<Vec<Vec<u8>>>,
     scan: Scan,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(task: &'a Task<'a>) -> Self {
+        Self {
+            task,
+            recorded: Recorded {
+                records: task.known,
+                next: 0,
+            },
+            seen: 0,
+            path: Vec::new(),
+            postponed: None,
+            scan: Scan::default(),
+        }
+    }
+
+    /// Walks the folder at a path of the tree; an empty path is the tree itself.
+    fn folder_at(&mut self, path: Vec<u8>) -> Result<(), StoreError> {
+        self.path = path;
+        let folder = self
+            .task
+            .root
+            .folder(self.path.as_slice())
+            .and_then(|folder| Ok(Dir::from_fd(folder)?))
+            .map_err(|e| StoreError::io("open", &self.here(), e))?;
+        let depth = match self.path.as_slice() {
+            b"" => 0,
+            path => 1 + path.iter().filter(|byte| **byte == b'/').count(),
+        };
+        self.folder(folder, depth)
+    }
+
     fn folder(&mut self, mut folder: Dir, depth: usize) -> Result<(), StoreError> {
         if depth > MAX_DEPTH {
             return Err(self.unbounded("folders are nested too deep"));
@@ -106,13 +225,20 @@ impl Walk<'_> {
         if names.is_empty() && !self.path.is_empty() {
             self.record(Content::EmptyFolder, FileStamp::default());
         }
-        let length = self.path.len();
+        let mut entries = Vec::with_capacity(names.len());
         for name in names {
+            let stat = fstatat(&folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+                .map_err(|e| self.failed(e))?;
+            entries.push((name, stat));
+        }
+        entries.sort_unstable_by(|a, b| in_path_order(a).cmp(in_path_order(b)));
+        let length = self.path.len();
+        for (name, stat) in entries {
             if length > 0 {
                 self.path.push(b'/');
             }
             self.path.extend_from_slice(name.to_bytes());
-            self.entry(&folder, &name, depth)?;
+            self.entry(&folder, &name, &stat, depth)?;
             self.path.truncate(length);
         }
         Ok(())
@@ -121,15 +247,22 @@ impl Walk<'_> {
     fn entry(
         &mut self,
         folder: &Dir,
-        name: &std::ffi::CStr,
+        name: &CStr,
+        stat: &FileStat,
         depth: usize,
     ) -> Result<(), StoreError> {
-        let stat =
-            fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(|e| self.failed(e))?;
         let mode = stat.st_mode & 0o7777;
         if is_folder(stat.st_mode) {
             if mode != directory::READ_ONLY_FOLDER.bits() {
                 self.scan.loose.push(self.path.clone());
+            }
+            if let Some(postponed) = self
+                .postponed
+                .as_mut()
+                .filter(|_| depth + 1 == SHARED_DEPTH)
+            {
+                postponed.push(self.path.clone());
+                return Ok(());
             }
             let inner = directory::open_folder_at(folder, name)
                 .and_then(Dir::from_fd)
@@ -143,26 +276,21 @@ impl Walk<'_> {
             if mode != directory::READ_ONLY.bits() && mode != directory::EXECUTABLE.bits() {
                 self.scan.loose.push(self.path.clone());
             }
-            self.file(folder, name, &stat)?;
+            self.file(folder, name, stat)?;
         } else {
             self.scan.special.push(self.path.clone());
         }
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        folder: &Dir,
-        name: &std::ffi::CStr,
-        stat: &FileStat,
-    ) -> Result<(), StoreError> {
+    fn file(&mut self, folder: &Dir, name: &CStr, stat: &FileStat) -> Result<(), StoreError> {
         let stamp = FileStamp::from(stat);
         let recorded = self
             .recorded
-            .get(self.path.as_slice())
-            .filter(|(recorded, _)| *recorded == stamp && !stamp.is_racy(self.clock));
+            .find(&self.path)
+            .filter(|(recorded, _)| *recorded == stamp && !stamp.is_racy(self.task.clock));
         let (sha256, stamp) = match recorded {
-            Some((_, sha256)) => (*sha256, stamp),
+            Some((_, sha256)) => (sha256, stamp),
             None => self.hash(folder, name)?,
         };
         self.scan.files += 1;
@@ -179,13 +307,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn hash(
-        &mut self,
-        folder: &Dir,
-        name: &std::ffi::CStr,
-    ) -> Result<(Digest, FileStamp), StoreError> {
+    fn hash(&mut self, folder: &Dir, name: &CStr) -> Result<(Digest, FileStamp), StoreError> {
         if self.scan.hashed == 0 {
-            (self.before_hashing)();
+            (self.task.before_hashing)();
         }
         self.scan.hashed += 1;
         let file = directory::open_file_at(folder, name).map_err(|e| self.failed(e))?;
@@ -207,7 +331,7 @@ impl Walk<'_> {
     }
 
     fn here(&self) -> PathBuf {
-        self.tree.join(std::ffi::OsStr::from_bytes(&self.path))
+        self.task.tree.join(std::ffi::OsStr::from_bytes(&self.path))
     }
 
     fn failed(&self, error: Errno) -> StoreError {

@@ -173,6 +173,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    fn drop(&mut self) {
+        // An ordinary user can't remove read-only trees just like that.
+        let _ = super::directory::remove_all(self.folder.path());
+    }
+}
+
 /// Everything below a folder, with kind and content.
 pub(super) fn listing(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();

@@ -36,6 +36,7 @@
 //! folder 0555.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compare;
@@ -128,11 +129,17 @@ struct Attempt {
 
 impl Attempt {
     fn run(store: &Store, tree: &Digest, recorded: Option<&Index>) -> Result<Self, StoreError> {
-        let mut draft = None;
-        let mut begin = || draft = Draft::begin(draft_path(store)).ok();
-        let scan = scan(&store.tree(tree), recorded, &mut begin)?
+        // Begun once, by whoever hashes first: a later clock would vouch for files hashed before it.
+        let draft = OnceLock::new();
+        let begin = || {
+            draft.get_or_init(|| Draft::begin(draft_path(store)).ok());
+        };
+        let scan = scan(&store.tree(tree), recorded, &begin)?
             .ok_or(StoreError::MissingTree { tree: *tree })?;
-        Ok(Self { scan, draft })
+        Ok(Self {
+            scan,
+            draft: draft.into_inner().flatten(),
+        })
     }
 
     fn is_right(&self, tree: &Digest) -> bool {

@@ -1,0 +1,107 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_pinfold_global_optspecs
+    string join \n manifest= h/help V/version
+end
+
+function __fish_pinfold_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_pinfold_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_pinfold_using_subcommand
+    set -l cmd (__fish_pinfold_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c pinfold -n "__fish_pinfold_needs_command" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pinfold -n "__fish_pinfold_needs_command" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "try" -d 'Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "add" -d 'Add a server to the manifest, lock it, and choose its tools'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "lock" -d 'Bring the lock in line with the manifest'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "fetch" -d 'Get everything that the lock names into the store, and repair what is damaged'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "run" -d 'Start a server and relay its allowed tools; the command for mcp.json'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "verify" -d 'Check manifest, lock and store against each other; every byte is hashed'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "tools" -d 'List a server\'s tools and which of them are allowed'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "trust" -d 'Trust a manifest that is not your own, in its present content'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "doctor" -d 'Show what this kernel can enforce and what to do about what is missing'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "generate" -d 'Print a completion script or write the man pages, for packaging'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l json -d 'Print JSON'
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow -d 'Allow this tool; may be given many times' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l profile -d 'The profile: offline or web' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l env -d 'Set a variable: KEY=VALUE, or KEY to pass it on from the client' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l read -d 'Let it read this file or folder' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l write -d 'Let it read and write this folder' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l exec -d 'Let it run this program, for example git' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow-all -d 'Allow every tool that it offers now'
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand lock" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand lock" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand lock" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand run" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand run" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand run" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -l online -d 'Ask the registry, too, whether it still publishes the same bytes'
+complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -l json -d 'Print JSON'
+complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l json -d 'Print JSON'
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand trust" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand trust" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand trust" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -l json -d 'Print JSON'
+complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and not __fish_seen_subcommand_from completions man help" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and not __fish_seen_subcommand_from completions man help" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and not __fish_seen_subcommand_from completions man help" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and not __fish_seen_subcommand_from completions man help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and not __fish_seen_subcommand_from completions man help" -f -a "man" -d 'Write one man page for each command into a folder'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and not __fish_seen_subcommand_from completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from completions" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from completions" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from completions" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from man" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from man" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from man" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "man" -d 'Write one man page for each command into a folder'
+complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "try" -d 'Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "add" -d 'Add a server to the manifest, lock it, and choose its tools'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "lock" -d 'Bring the lock in line with the manifest'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "fetch" -d 'Get everything that the lock names into the store, and repair what is damaged'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "run" -d 'Start a server and relay its allowed tools; the command for mcp.json'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "verify" -d 'Check manifest, lock and store against each other; every byte is hashed'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "tools" -d 'List a server\'s tools and which of them are allowed'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "trust" -d 'Trust a manifest that is not your own, in its present content'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "doctor" -d 'Show what this kernel can enforce and what to do about what is missing'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "generate" -d 'Print a completion script or write the man pages, for packaging'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock fetch run verify tools trust doctor generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "completions" -d 'Print the completion script for a shell'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "man" -d 'Write one man page for each command into a folder'
