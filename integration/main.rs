@@ -11,5 +11,6 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod official_clients;
 mod smoke;
 mod support;
