@@ -11,6 +11,13 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod line_length;
 mod official_clients;
+mod one_reading_answers;
+mod one_reading_requests;
+mod server_rights;
+mod session_ends;
+mod slow_reader;
 mod smoke;
+mod stray_output;
 mod support;

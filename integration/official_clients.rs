@@ -64,7 +64,10 @@ fn everything(home: &Home, sdk: Sdk, client: Command, bare: &Path) {
     let report = session(home, client, sdk, &server, &calls, PLANTED);
     assert_eq!(report["tools"].as_array().unwrap().len(), 13, "{report}");
     assert_eq!(report["calls"][0]["text"], "Echo: hello", "{report}");
-    assert_eq!(report["calls"][1]["text"], "The sum of 2 and 3 is 5.", "{report}");
+    assert_eq!(
+        report["calls"][1]["text"], "The sum of 2 and 3 is 5.",
+        "{report}"
+    );
     expect_planted(report["calls"][2]["text"].as_str().unwrap(), true, sdk);
 
     let server = [env!("CARGO_BIN_EXE_pinfold"), "run", "everything"];
@@ -76,14 +79,20 @@ fn everything(home: &Home, sdk: Sdk, client: Command, bare: &Path) {
     assert!(environment.contains("PATH"), "{environment}");
     expect_planted(environment, false, sdk);
     // The client has closed, so nothing of the server is left.
-    assert_eq!(with_home(&home.server_home("everything")), Vec::<i32>::new());
+    assert_eq!(
+        with_home(&home.server_home("everything")),
+        Vec::<i32>::new()
+    );
 }
 
 fn expect_refused(call: &Value, tool: &str) {
     assert_eq!(call["error"]["code"], -32602, "{call}");
     // The first TypeScript client puts the code before the message.
     let message = call["error"]["message"].as_str().unwrap();
-    assert!(message.ends_with(&format!("Unknown tool: {tool}")), "{call}");
+    assert!(
+        message.ends_with(&format!("Unknown tool: {tool}")),
+        "{call}"
+    );
 }
 
 /// The same with a server that keeps what reaches it.
@@ -92,7 +101,10 @@ fn recorder(test: &str, sdk: Sdk) {
         return skip(test, &reason);
     }
     let home = Home::new();
-    let calls = [("allowed", json!({})), ("hidden", json!({"decoy": "xyzzy"}))];
+    let calls = [
+        ("allowed", json!({})),
+        ("hidden", json!({"decoy": "xyzzy"})),
+    ];
     let script = fixture("recorder.py");
 
     // Control: without pinfold the call gets there.
@@ -100,7 +112,10 @@ fn recorder(test: &str, sdk: Sdk) {
     let report = session(&home, sdk.command().unwrap(), sdk, &server, &calls, PLANTED);
     assert_eq!(report["calls"][1]["text"], "hidden", "{report}");
     let received = fs::read_to_string(home.user().join("received.log")).unwrap();
-    assert!(received.contains("\"hidden\"") && received.contains("xyzzy"), "{received}");
+    assert!(
+        received.contains("\"hidden\"") && received.contains("xyzzy"),
+        "{received}"
+    );
 
     let source = format!("path:{}", script.display());
     home.succeed(["add", "recorder", &source, "--allow", "allowed"]);
@@ -112,7 +127,10 @@ fn recorder(test: &str, sdk: Sdk) {
     let received = home.server_home("recorder").join("received.log");
     let received = fs::read_to_string(received).unwrap();
     assert!(received.contains("\"allowed\""), "{received}");
-    assert!(!received.contains("hidden") && !received.contains("xyzzy"), "{received}");
+    assert!(
+        !received.contains("hidden") && !received.contains("xyzzy"),
+        "{received}"
+    );
     // A client that asks for the newest revision gets it, through pinfold too.
     let modern = matches!(
         sdk,
@@ -143,7 +161,9 @@ fn refused_launch(test: &str, sdk: Sdk) {
     let more = format!("{manifest}\n[servers.recorder.files]\nread = [\"/etc\"]\n");
     fs::write(home.manifest(), more).unwrap();
     let report = attempt();
-    let message = report["connectError"]["message"].as_str().unwrap_or_default();
+    let message = report["connectError"]["message"]
+        .as_str()
+        .unwrap_or_default();
     assert!(message.contains("pinfold refused to start"), "{report}");
     assert!(message.contains("pinfold lock recorder"), "{report}");
     assert_eq!(report["connectError"]["code"], -31125, "{report}");

@@ -4,8 +4,10 @@ mod client;
 mod home;
 mod machine;
 pub(crate) mod processes;
+mod scripts;
 pub(crate) mod sdk;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
 pub(crate) use machine::{fixture, is_root, registry_is_reachable, skip};
+pub(crate) use scripts::Script;

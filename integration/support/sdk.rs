@@ -182,14 +182,16 @@ fn python_client(version: &str) -> Result<Command, String> {
 
 /// The program itself, past version managers that look at HOME, and its `3.11`.
 fn python_series(python: &str) -> Result<(String, String), String> {
-    let script =
-        "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 10))";
+    let script = "import sys; print(sys.executable); print('%d.%d' % sys.version_info[:2]); sys.exit(sys.version_info < (3, 10))";
     let output = Command::new(python)
         .args(["-c", script])
         .output()
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
-    match (output.status.success(), text.lines().collect::<Vec<_>>().as_slice()) {
+    match (
+        output.status.success(),
+        text.lines().collect::<Vec<_>>().as_slice(),
+    ) {
         (true, [program, series]) => Ok(((*program).to_owned(), (*series).to_owned())),
         _ => Err(format!("it is too old or does not start: {text}")),
     }
@@ -207,10 +209,7 @@ fn once(
 
 /// The folder `name`, filled by `fill` if it is not there yet. Two programs at once are fine:
 /// one waits for the other. A fill that was killed is done anew.
-fn installed(
-    name: &str,
-    fill: impl Fn(&Path) -> Result<(), String>,
-) -> Result<PathBuf, String> {
+fn installed(name: &str, fill: impl Fn(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     let places = places();
     if let Some(ready) = places.iter().map(|place| place.join(name)).find(is_ready) {
         return Ok(ready);
@@ -265,7 +264,8 @@ fn places() -> Vec<PathBuf> {
 
 fn lock(place: &Path, name: &str) -> Result<Flock<File>, String> {
     fs::create_dir_all(place).map_err(|error| error.to_string())?;
-    let file = File::create(place.join(format!("{name}.lock"))).map_err(|error| error.to_string())?;
+    let file =
+        File::create(place.join(format!("{name}.lock"))).map_err(|error| error.to_string())?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.to_string())
 }
 
