@@ -11,13 +11,17 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod launch_refused;
 mod line_length;
+mod npx_command;
 mod official_clients;
 mod one_reading_answers;
 mod one_reading_requests;
+mod reference_servers;
 mod server_rights;
 mod session_ends;
 mod slow_reader;
 mod smoke;
 mod stray_output;
 mod support;
+mod without_network;

@@ -207,10 +207,19 @@ fn an_id_that_is_under_way_is_not_used_twice() {
     let answer = penned.next().unwrap();
     assert_eq!(answer["error"]["code"], -32600, "{answer}");
     assert!(answer.get("id").is_none(), "{answer}");
-    // After it was cancelled, the id is free.
-    penned.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#);
-    penned.ask(1, "ping", json!({}));
-    assert_eq!(penned.next().unwrap()["id"], 1);
+    // The request under way is still there, and others are not held up by it.
+    penned.ask(2, "ping", json!({}));
+    assert_eq!(penned.next().unwrap()["id"], 2);
+    penned.ask(
+        3,
+        "tools/call",
+        json!({"name": "exit_with", "arguments": {"code": 0}}),
+    );
+    let mut ids: Vec<_> = std::iter::from_fn(|| penned.next())
+        .map(|answer| answer["id"].as_i64())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [Some(1), Some(3)]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod client;
 mod home;
 mod machine;
+mod network;
 pub(crate) mod processes;
 mod scripts;
 pub(crate) mod sdk;
@@ -10,4 +11,5 @@ pub(crate) mod sdk;
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
 pub(crate) use machine::{fixture, is_root, registry_is_reachable, skip};
+pub(crate) use network::without_network;
 pub(crate) use scripts::Script;
