@@ -211,13 +211,21 @@ fn once(
 /// one waits for the other. A fill that was killed is done anew.
 fn installed(name: &str, fill: impl Fn(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     let places = places();
-    if let Some(ready) = places.iter().map(|place| place.join(name)).find(is_ready) {
+    if let Some(ready) = places
+        .iter()
+        .map(|place| place.join(name))
+        .find(|folder| is_ready(folder))
+    {
         return Ok(ready);
     }
     let mut reason = "no folder to install to".to_owned();
     for place in places {
-        let Ok(lock) = lock(&place, name) else {
-            continue;
+        let lock = match lock(&place, name) {
+            Ok(lock) => lock,
+            Err(failed) => {
+                reason = failed;
+                continue;
+            }
         };
         let folder = place.join(name);
         if is_ready(&folder) {
@@ -242,28 +250,36 @@ fn installed(name: &str, fill: impl Fn(&Path) -> Result<(), String>) -> Result<P
 
 const READY: &str = ".installed";
 
-fn is_ready(folder: &PathBuf) -> bool {
+fn is_ready(folder: &Path) -> bool {
     folder.join(READY).exists()
 }
 
 /// The target folder, and for a user who may not write there a folder of their own.
 fn places() -> Vec<PathBuf> {
-    let mut places = Vec::new();
-    if let Some(target) = Path::new(env!("CARGO_TARGET_TMPDIR")).parent() {
-        places.push(target.join("integration"));
-    }
     let user = nix::unistd::geteuid();
     let own = std::env::temp_dir().join(format!("pinfold-integration-{user}"));
-    let _ = DirBuilder::new().mode(0o700).create(&own);
-    // Somebody else could have made it first.
-    if fs::symlink_metadata(&own).is_ok_and(|is| is.is_dir() && is.uid() == user.as_raw()) {
-        places.push(own);
-    }
-    places
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    let shared = target.map(|target| target.join("integration"));
+    shared
+        .into_iter()
+        .chain((!own.exists() || is_own_folder(&own)).then_some(own))
+        .collect()
+}
+
+fn is_own_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|is| is.is_dir() && is.uid() == nix::unistd::geteuid().as_raw())
 }
 
 fn lock(place: &Path, name: &str) -> Result<Flock<File>, String> {
-    fs::create_dir_all(place).map_err(|error| error.to_string())?;
+    let made = DirBuilder::new().mode(0o755).create(place);
+    // Somebody else could have made the one with the name that anybody can guess.
+    if !is_own_folder(place) {
+        return Err(format!(
+            "{} is no folder of this user: {made:?}",
+            place.display()
+        ));
+    }
     let file =
         File::create(place.join(format!("{name}.lock"))).map_err(|error| error.to_string())?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.to_string())
