@@ -12,19 +12,31 @@
 )]
 
 mod confinement;
+mod either_side_ends;
 mod fails_closed;
 mod hostile_tarballs;
 mod install_scripts;
 mod kept_files;
 mod killed_add;
+mod launch_refused;
+mod line_length;
 mod npm_closure;
+mod npx_command;
+mod official_clients;
 mod one_byte;
+mod one_reading_answers;
+mod one_reading_requests;
 mod published_digest;
+mod reference_servers;
 mod registry_tokens;
 mod release_age;
+mod server_rights;
 mod session_ends;
+mod slow_reader;
 mod smoke;
+mod stray_output;
 mod support;
 mod swapped_grant;
 mod two_adds;
 mod unlocked_changes;
+mod without_network;

@@ -63,15 +63,53 @@ impl Client {
         stdin.flush().unwrap();
     }
 
-    /// The next line, parsed; `None` at the end of output.
-    pub(crate) fn next(&mut self) -> Option<Value> {
+    /// Writes bytes as they are, with no newline.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        let stdin = self.stdin.as_mut().expect("stdin is closed");
+        stdin.write_all(bytes).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Sends a request and waits for no answer.
+    pub(crate) fn ask(&mut self, id: impl Into<Value>, method: &str, params: Value) {
+        let id: Value = id.into();
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.send(&request.to_string());
+    }
+
+    /// Closes standard input and goes on listening.
+    pub(crate) fn close_input(&mut self) {
+        drop(self.stdin.take());
+    }
+
+    /// The next line as it came (bad UTF-8 as U+FFFD); `None` at the end of output.
+    pub(crate) fn line(&mut self) -> Option<String> {
         match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => {
-                Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
-            }
+            Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("nothing was said for {PATIENCE:?}"),
         }
+    }
+
+    /// Everything until the line that contains `last`, that line included.
+    pub(crate) fn lines_until(&mut self, last: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self
+                .line()
+                .unwrap_or_else(|| panic!("the end before {last:?}: {lines:#?}"));
+            let found = line.contains(last);
+            lines.push(line);
+            if found {
+                return lines;
+            }
+        }
+    }
+
+    /// The next line, parsed; `None` at the end of output.
+    pub(crate) fn next(&mut self) -> Option<Value> {
+        let line = self.line()?;
+        Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
     }
 
     /// Sends a request and waits for its answer; what comes in between is dropped.

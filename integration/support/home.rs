@@ -76,6 +76,11 @@ impl Home {
         self.path().join("state/pinfold/servers").join(server)
     }
 
+    /// The server's own `$HOME`.
+    pub(crate) fn server_home(&self, server: &str) -> PathBuf {
+        self.state(server).join("home")
+    }
+
     /// The one tree in the store.
     pub(crate) fn only_tree(&self) -> PathBuf {
         let trees: Vec<PathBuf> = fs::read_dir(self.store().join("trees"))

@@ -3,11 +3,17 @@
 mod client;
 mod home;
 mod machine;
+mod network;
 mod package;
+pub(crate) mod processes;
 mod registry;
+mod scripts;
+pub(crate) mod sdk;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
 pub(crate) use machine::{fixture, is_root, registry_is_reachable, skip};
+pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
 pub(crate) use registry::{Fault, Registry, credentials, refused, say};
+pub(crate) use scripts::Script;

@@ -1,0 +1,68 @@
+//! A client that reads slowly gets everything, and slows the server instead of filling memory.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::Script;
+
+const COUNT: u64 = 10_000;
+const SIZE: usize = 8 * 1024;
+/// Of 80 MiB that are sent; a pinfold that did nothing needs some for itself.
+const MEMORY_KIB: u64 = 64 * 1024;
+
+/// Lets the server send, reads the start slowly; the indexes that arrived and the most memory
+/// that the process used, in KiB.
+fn read_slowly(command: &mut Command) -> (Vec<u64>, u64) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let arguments = json!({"count": COUNT, "size": SIZE});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "notify", "arguments": arguments}});
+    stdin.write_all(format!("{call}\n").as_bytes()).unwrap();
+    let mut stdout = BufReader::with_capacity(4096, child.stdout.take().unwrap());
+    let mut indexes = Vec::new();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert!(stdout.read_line(&mut line).unwrap() > 0, "it ended early");
+        let message: Value = serde_json::from_str(&line).unwrap();
+        if message["id"] == 1 {
+            break;
+        }
+        let index = message["params"]["data"]["index"].as_u64().unwrap();
+        indexes.push(index);
+        if index < 400 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    drop(stdin);
+    child.wait().unwrap();
+    (indexes, peak)
+}
+
+#[test]
+fn ten_thousand_notifications_arrive_in_order_and_in_little_memory() {
+    let script = Script::unruly();
+    let all: Vec<u64> = (0..COUNT).collect();
+    let (indexes, _) = read_slowly(&mut script.bare_command());
+    assert_eq!(indexes, all, "control");
+    let (indexes, peak) = read_slowly(&mut script.home.pinfold(["run", "unruly"]));
+    assert_eq!(indexes, all);
+    assert!(peak < MEMORY_KIB, "{peak} KiB");
+}
