@@ -15,6 +15,7 @@ const ALLOCATOR: &str = "it changes the C library's memory checks (mallopt(3))";
 const LIBC_FILES: &str = "it makes the C library load files that are not in the lock";
 const NODE: &str = "it makes Node.js load or write files that are not in the lock";
 const PYTHON: &str = "it makes Python load or run code that is not in the lock";
+const OPENSSL: &str = "it makes OpenSSL load modules that are not in the lock (config(5))";
 const SHELL: &str = "it makes a shell run or change something before its script";
 const PERL: &str = "it makes Perl load code that is not in the lock";
 const RUBY: &str = "it makes Ruby load code that is not in the lock";
@@ -37,8 +38,12 @@ pub const REFUSED: &[(NamePattern, &str)] = &[
     (Exactly("PYTHONPATH"), PYTHON),
     (Exactly("PYTHONSTARTUP"), PYTHON),
     (Exactly("PYTHONHOME"), PYTHON),
+    (Exactly("PYTHONPLATLIBDIR"), PYTHON),
     (Exactly("PYTHONINSPECT"), PYTHON),
     (Exactly("PYTHONUSERBASE"), PYTHON),
+    (Exactly("OPENSSL_CONF"), OPENSSL),
+    (Exactly("OPENSSL_ENGINES"), OPENSSL),
+    (Exactly("OPENSSL_MODULES"), OPENSSL),
     (Exactly("BASH_ENV"), SHELL),
     (Exactly("ENV"), SHELL),
     (Exactly("SHELLOPTS"), SHELL),

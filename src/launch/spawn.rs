@@ -96,7 +96,7 @@ fn step_failed(error: SandboxError) -> LaunchError {
 }
 
 impl Monitor {
-    /// Waits for the end of the status pipe: empty means that execve(2) succeeded.
+    /// Waits for the end of the status pipe, which execve(2) closes.
     async fn executed(&mut self, status: OwnedFd) -> Result<(), LaunchError> {
         let mut record = Vec::new();
         pipe::Receiver::from_owned_fd(status)
@@ -105,22 +105,18 @@ impl Monitor {
             .read_to_end(&mut record)
             .await
             .map_err(LaunchError::Spawn)?;
-        if record.is_empty() {
-            // A stub that was killed before it could write leaves an empty pipe, too.
-            return match self.process.try_wait().map_err(LaunchError::Spawn)? {
-                Some(ended) if ended.code() == Some(stub::REFUSED) => {
-                    Err(LaunchError::StubDied { code: ended.code() })
-                }
-                _ => Ok(()),
-            };
+        if record == [stub::READY] {
+            return Ok(());
         }
+        // Nothing of the server runs.
         let code = self
             .process
             .wait()
             .await
             .map_err(LaunchError::Spawn)?
             .code();
-        Err(serde_json::from_slice::<StepFailure>(&record)
+        let failure = record.strip_prefix(&[stub::READY]).unwrap_or(&record);
+        Err(serde_json::from_slice::<StepFailure>(failure)
             .map_or(LaunchError::StubDied { code }, LaunchError::Sandbox))
     }
 

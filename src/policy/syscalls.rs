@@ -202,6 +202,8 @@ mod tests {
             "setns",
             "io_uring_setup",
             "clone3",
+            "fchmod",
+            "fsetxattr",
             "chmod",
             "process_vm_readv",
             "keyctl",

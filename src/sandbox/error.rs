@@ -61,6 +61,8 @@ pub enum SandboxError {
     FilterInstall(String),
     #[error("the self-check failed: {0}")]
     SelfCheck(String),
+    #[error("could not tell the parent that the box stands")]
+    Status(#[source] io::Error),
     #[error("a program, argument or variable holds a NUL byte")]
     NulByte,
     #[error("could not execute {}", path.display())]
@@ -91,12 +93,12 @@ impl SandboxError {
             Self::LandlockPath { .. } | Self::Landlock(_) | Self::LandlockPartial => "landlock",
             Self::FilterBuild(_) | Self::FilterInstall(_) => "seccomp",
             Self::SelfCheck(_) => "self-check",
-            Self::NulByte | Self::Execute { .. } => "execute",
+            Self::Status(_) | Self::NulByte | Self::Execute { .. } => "execute",
         }
     }
 }
 
-/// The record that the stub writes to its status pipe; an empty pipe means success.
+/// The record that the stub writes to its status pipe when a step failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepFailure {
     pub step: String,

@@ -100,7 +100,6 @@ fn limitations(landlock_abi: u32) -> Vec<&'static str> {
             "signals to other processes of the same user are not stopped (needs Landlock ABI 6, Linux 6.12)",
         );
     }
-    limitations.push("mode, owner, times and attributes of the files that it may read, though not their content, can be changed if they are yours (needs a root of its own)");
     limitations.push("names, sizes and times of files outside can be asked for, though not their content (needs a root of its own)");
     limitations
 }

@@ -1,7 +1,7 @@
 //! The re-executed stub: one thread, no async runtime, one visible order.
 //!
 //! It is this very binary, started with a hidden verb and three descriptors: the
-//! sealed spec, the status pipe (empty means success), and the control pipe from
+//! sealed spec, the status pipe, and the control pipe from
 //! the parent. It forks once: the parent half becomes the [`super::monitor`],
 //! the child half confines itself and executes the server.
 
@@ -22,6 +22,10 @@ use crate::sys::{self, Forked};
 
 /// The hidden verb; `main` looks for it before anything else.
 pub const VERB: &str = "__sandbox-stub";
+
+/// What the stub writes to the status pipe when the box stands. The end of the pipe right after it
+/// means that the server was executed.
+pub const READY: u8 = b'+';
 
 /// What the process list calls the monitor (at most 15 bytes, prctl(2)).
 pub const MONITOR_NAME: &std::ffi::CStr = c"mcp-monitor";
@@ -67,8 +71,9 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
             signals,
         }) => {
             drop((control, signals));
-            let Err(error) = confine_and_execute(&spec, monitor);
-            report(status, &error)
+            let mut status = std::fs::File::from(status);
+            let Err(error) = confine_and_execute(&spec, monitor, &mut status);
+            report(status.into(), &error)
         }
     }
 }
@@ -106,7 +111,11 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
 
 /// The documented order (ARCHITECTURE.md, "The box"). Descriptors are closed already, and those
 /// that remain are close-on-exec.
-fn confine_and_execute(spec: &SandboxSpec, monitor: Pid) -> Result<Infallible, SandboxError> {
+fn confine_and_execute(
+    spec: &SandboxSpec,
+    monitor: Pid,
+    status: &mut std::fs::File,
+) -> Result<Infallible, SandboxError> {
     sys::send_sigkill_when_parent_dies(monitor).map_err(SandboxError::ParentDeath)?;
     setsid().map_err(|errno| SandboxError::NewSession(errno.into()))?;
     sys::default_signal_dispositions().map_err(SandboxError::Signals)?;
@@ -124,6 +133,8 @@ fn confine_and_execute(spec: &SandboxSpec, monitor: Pid) -> Result<Infallible, S
     landlock::restrict(spec)?;
     seccomp::install(&spec.filters)?;
     self_check::run(spec)?;
+    // From here on only execve(2) can fail; an end of the pipe without this byte is a stub that died.
+    status.write_all(&[READY]).map_err(SandboxError::Status)?;
     execution.execute()
 }
 

@@ -13,10 +13,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::stat::fstat;
 
@@ -24,7 +23,7 @@ use super::directory::is_file;
 use super::error::StoreError;
 use super::record::hash_stable;
 use super::stamp::{FileStamp, system_clock};
-use crate::lockfile::Digest;
+use crate::lockfile::{Digest, replace_atomically};
 
 const HEADING: &str = "pinfold-file-digests-v1\n";
 
@@ -35,6 +34,9 @@ const SETTLED_NANOSECONDS: i64 = 3_000_000_000;
 const MAX_FILES: usize = 256;
 
 const MAX_LENGTH: u64 = 1 << 20;
+
+/// How often a file that changes while it is read is read again.
+const ATTEMPTS: usize = 3;
 
 /// A cache of digests by path. It is never an error that it can't be read or written.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl FileDigests {
         }
         let clock = system_clock().saturating_sub(SETTLED_NANOSECONDS);
         let (sha256, stamp) =
-            hash_stable(&file)
+            hash_at_rest(&file)
                 .map_err(failed)?
                 .ok_or_else(|| StoreError::Unstable {
                     path: path.to_owned(),
@@ -108,7 +110,7 @@ impl FileDigests {
         }
         self.known.insert(name.to_owned(), known);
         // Best effort: without the cache the next launch hashes again.
-        let _ = save(&self.cache, &encode(&self.known));
+        let _ = replace_atomically(&self.cache, encode(&self.known).as_bytes(), 0o600);
     }
 }
 
@@ -122,22 +124,16 @@ fn load(path: &Path) -> Option<BTreeMap<String, Known>> {
     parse(&text)
 }
 
-/// Replaces the cache file in one step, so that two launches at once read one or the other.
-fn save(path: &Path, text: &str) -> io::Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    let draft = path.with_extension(format!("{}-{next}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::rename(&draft, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&draft);
+/// Hashes a file from its beginning. A new link to it, or its being read while it is backed up,
+/// changes its stamp for a moment, so it gets a second chance.
+fn hash_at_rest(mut file: &File) -> io::Result<Option<(Digest, FileStamp)>> {
+    for _ in 0..ATTEMPTS {
+        file.seek(SeekFrom::Start(0))?;
+        if let Some(found) = hash_stable(file)? {
+            return Ok(Some(found));
+        }
     }
-    written
+    Ok(None)
 }
 
 fn encode(known: &BTreeMap<String, Known>) -> String {
