@@ -37,14 +37,14 @@ fn what_it_wrote_itself_does_not_run() {
     let script = "
         path = os.environ['HOME'] + '/planted'
         handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o700)
-        os.write(handle, b'#!/bin/sh\\nexit 0\\n'); os.fchmod(handle, 0o700); os.close(handle)
+        os.write(handle, b'#!/bin/sh\\nexit 0\\n'); os.close(handle)
         return subprocess.run([path]).returncode";
     ground.refused(script, json!({}));
     let copy = "
-        import shutil
         path = os.environ['HOME'] + '/copy'
-        shutil.copyfile(sys.executable, path)
-        os.fchmod(os.open(path, os.O_RDONLY), 0o700)
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o700)
+        with open(sys.executable, 'rb') as program, open(handle, 'wb') as copy:
+            copy.write(program.read())
         return subprocess.run([path, '-c', '0']).returncode";
     ground.refused(copy, json!({}));
 }
