@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Variables that say how this machine reaches its registry; they pass to npm and pinfold alike.
+/// Variables that say how this machine reaches its registry; they pass to npm and to `pinfold add`,
+/// never to a server: NODE_EXTRA_CA_CERTS makes each start of node slower by tens of milliseconds,
+/// and `pinfold run` withholds it, so a node that got it would be an unfair peer.
 const NETWORK: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -48,14 +49,19 @@ impl Place {
         self.command(Path::new(env!("CARGO_BIN_EXE_pinfold")), arguments)
     }
 
-    /// `npx`, its cache in this place.
+    /// `npx`, its cache in this place. Extra certificates reach npm by its own setting, which the
+    /// server that it starts doesn't read.
     pub(crate) fn npx(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(Path::new("npx"), arguments);
         command.env("npm_config_cache", self.path().join("npm-cache"));
+        with_network(&mut command);
+        if let Some(certificates) = std::env::var_os("NODE_EXTRA_CA_CERTS") {
+            command.env("npm_config_cafile", certificates);
+        }
         command
     }
 
-    /// Any program, with this place as its home.
+    /// Any program, with this place as its home and nothing else but PATH.
     pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -69,16 +75,6 @@ impl Place {
             .env("XDG_STATE_HOME", self.path().join("state"))
             .stdin(Stdio::null())
             .stderr(Stdio::null());
-        for name in NETWORK {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        // The machine's own npm settings stay in force although HOME is another.
-        let own = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".npmrc"));
-        if let Some(own) = own.filter(|path| path.exists()) {
-            command.env("NPM_CONFIG_USERCONFIG", own);
-        }
         command
     }
 
@@ -86,8 +82,12 @@ impl Place {
     pub(crate) fn add(&self, name: &str, source: &str, arguments: &[&str]) {
         let mut all = vec!["add", name, source, "--allow-all", "--"];
         all.extend(arguments);
-        let output = self
-            .pinfold(&all)
+        let mut command = self.pinfold(&all);
+        with_network(&mut command);
+        if let Some(certificates) = std::env::var_os("NODE_EXTRA_CA_CERTS") {
+            command.env("NODE_EXTRA_CA_CERTS", certificates);
+        }
+        let output = command
             .stderr(Stdio::piped())
             .output()
             .expect("pinfold starts");
@@ -112,6 +112,19 @@ impl Place {
             .find(|path| path.is_dir() && path.to_string_lossy().contains(digest))
             .expect("the tree is in the store");
         tree.join(server["entry_point"].as_str().unwrap())
+    }
+}
+
+fn with_network(command: &mut Command) {
+    for name in NETWORK {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    // The machine's own npm settings stay in force although HOME is another.
+    let own = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".npmrc"));
+    if let Some(own) = own.filter(|path| path.exists()) {
+        command.env("NPM_CONFIG_USERCONFIG", own);
     }
 }
 
