@@ -127,16 +127,29 @@ impl<'a> Launcher<'a> {
         if let Some(interpreter) = &locked.interpreter {
             self.same_interpreter(name, interpreter)?;
         }
-        self.store
-            .verify_tree(&locked.tree, Verification::Recorded)
-            .map_err(|source| match source {
-                StoreError::MissingTree { .. } => LaunchError::NotFetched { name: name.clone() },
-                source => LaunchError::Tree {
-                    name: name.clone(),
-                    source,
-                },
-            })?;
-        self.prepare_unverified(name, locked, state, policy)
+        // The walk over the tree is the longest part of a launch, so the spec is made meanwhile. It is
+        // only plain data; nothing is started before the answer is there.
+        std::thread::scope(|scope| {
+            let verification = scope.spawn(|| self.same_tree(name, locked));
+            let prepared = self.prepare_unverified(name, locked, state, policy);
+            verification
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            prepared
+        })
+    }
+
+    fn same_tree(&self, name: &ServerName, locked: &LockedServer) -> Result<(), LaunchError> {
+        match self.store.verify_tree(&locked.tree, Verification::Recorded) {
+            Ok(_) => Ok(()),
+            Err(StoreError::MissingTree { .. }) => {
+                Err(LaunchError::NotFetched { name: name.clone() })
+            }
+            Err(source) => Err(LaunchError::Tree {
+                name: name.clone(),
+                source,
+            }),
+        }
     }
 
     /// The rest of [`Self::prepare`], for a server that is being locked at this moment.
