@@ -13,8 +13,9 @@ use crate::config::{Server, Settings, Source};
 use crate::fetch::Client;
 use crate::launch::{Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn, spawn};
 use crate::lockfile::{
-    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
+    Artifact, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
 };
+use crate::policy::EffectivePolicy;
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::entry::entry_point;
@@ -72,6 +73,7 @@ pub(super) async fn lock_server(
         &bytes.entry_point,
     )
     .await?;
+    let policy = launcher.policy(server, interpreter.as_ref())?;
     let mut locked = LockedServer {
         source: server.source_text.clone(),
         version: bytes.version,
@@ -82,13 +84,10 @@ pub(super) async fn lock_server(
         tree: bytes.tree,
         artifacts: bytes.artifacts,
         behaviour: Behaviour::default(),
-        confinement: Confinement {
-            policy: Digest::from_bytes([0; 32]),
-            landlock_abi: 0,
-            layers: Vec::new(),
-        },
+        confinement: policy.confinement(),
     };
-    let introspection = agree(&launcher, &staging, name, server, &mut locked).await?;
+    let introspection = introspect(&launcher, &staging, name, &locked, policy).await?;
+    locked.behaviour = behaviour(&introspection);
     if let Some(previous) = previous {
         // The same agreement keeps its date, so that locking again changes nothing.
         let same = LockedServer {
@@ -105,22 +104,18 @@ pub(super) async fn lock_server(
     })
 }
 
-/// Starts the server in its box, in a throw-away place, and records box and behaviour.
-async fn agree(
+/// Starts the server in its box, in a throw-away place, and asks what it is.
+async fn introspect(
     launcher: &Launcher<'_>,
     staging: &Staging,
     name: &ServerName,
-    server: &Server,
-    locked: &mut LockedServer,
+    locked: &LockedServer,
+    policy: EffectivePolicy,
 ) -> anyhow::Result<Introspection> {
-    let policy = launcher.policy(server, locked.interpreter.as_ref())?;
-    locked.confinement = policy.confinement();
     let state = StateFolder::create(staging.folder().join("state"))?;
     let prepared = launcher.prepare_unverified(name, locked, &state, policy)?;
     let log = StderrLog::open(&state.log_path())?;
-    let introspection = learn(spawn(&prepared.spec).await?, log).await?;
-    locked.behaviour = behaviour(&introspection);
-    Ok(introspection)
+    Ok(learn(spawn(&prepared.spec).await?, log).await?)
 }
 
 /// The policy of a server changed, for example its allowlist: the lock's box pin follows.
