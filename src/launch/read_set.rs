@@ -1,6 +1,6 @@
 //! From the policy's templates to the files of this machine: the Landlock rules of one launch.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -107,7 +107,7 @@ pub(super) fn path_rules(
     for library in &found.libraries {
         rules.add_resolved(library, Access::Read);
     }
-    rules.into_vec()
+    rules.0.into_iter().collect()
 }
 
 /// Refuses programs that the server could write: each of them is any program.
@@ -141,23 +141,16 @@ pub(super) fn refuse_writable_programs(
 
 /// Several rules for one path are several rules: Landlock joins their rights.
 #[derive(Default)]
-struct Rules(BTreeMap<(PathBuf, Access), ()>);
+struct Rules(BTreeSet<PathRule>);
 
 impl Rules {
     fn add(&mut self, path: PathBuf, access: Access) {
-        self.0.insert((path, access), ());
+        self.0.insert(PathRule { path, access });
     }
 
     fn add_resolved(&mut self, path: &Path, access: Access) {
         if let Ok(resolved) = fs::canonicalize(path) {
             self.add(resolved, access);
         }
-    }
-
-    fn into_vec(self) -> Vec<PathRule> {
-        self.0
-            .into_keys()
-            .map(|(path, access)| PathRule { path, access })
-            .collect()
     }
 }
