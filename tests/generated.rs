@@ -47,3 +47,33 @@ fn a_page_for_every_verb() {
         assert!(text.contains(".TH "), "{page}");
     }
 }
+
+/// `pinfold generate man packaging/man` and `generate completions SHELL` bring them up to date.
+#[test]
+fn what_is_packaged_is_what_is_generated() {
+    let place = Place::new();
+    let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    for (shell, file) in [
+        ("bash", "pinfold.bash"),
+        ("zsh", "_pinfold"),
+        ("fish", "pinfold.fish"),
+    ] {
+        let packaged = fs::read_to_string(packaging.join("completions").join(file)).unwrap();
+        let generated = place.run(["generate", "completions", shell]).stdout;
+        assert!(
+            packaged == generated,
+            "packaging/completions/{file} is out of date"
+        );
+    }
+    place.run(["generate", "man", "pages"]);
+    for entry in fs::read_dir(place.path().join("pages")).unwrap() {
+        let page = entry.unwrap();
+        let packaged = fs::read_to_string(packaging.join("man").join(page.file_name())).unwrap();
+        let generated = fs::read_to_string(page.path()).unwrap();
+        assert!(
+            packaged == generated,
+            "packaging/man/{:?} is out of date",
+            page.file_name()
+        );
+    }
+}
