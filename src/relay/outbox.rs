@@ -32,6 +32,12 @@ impl<W: AsyncWrite + Unpin> Outbox<W> {
 
     /// Adds `line` and a newline.
     pub(super) fn push(&mut self, line: &[u8]) {
+        // With a reader that is never quite caught up with, the buffer is never empty: what was
+        // written must go before that. Moving no more than was written keeps this cheap.
+        if self.written >= self.bytes.len() - self.written {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
         self.flushed = false;
@@ -70,5 +76,64 @@ impl<W: AsyncWrite + Unpin> Outbox<W> {
             self.flushed = true;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes `room` bytes, then has none left until it is given more.
+    struct Reader {
+        room: usize,
+        taken: Vec<u8>,
+    }
+
+    impl AsyncWrite for Reader {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Poll::Pending;
+            }
+            self.room -= count;
+            self.taken.extend_from_slice(&bytes[..count]);
+            Poll::Ready(Ok(count))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn an_outbox_that_is_never_empty_does_not_grow() {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut outbox = Outbox::new(Reader {
+            room: 0,
+            taken: Vec::new(),
+        });
+        let mut sent = Vec::new();
+        for number in 0..10_000 {
+            let line = format!("{number:07}");
+            sent.extend_from_slice(line.as_bytes());
+            sent.push(b'\n');
+            outbox.push(line.as_bytes());
+            // One line behind, always.
+            outbox.writer.room += if number == 0 { 3 } else { 8 };
+            assert!(outbox.poll_send(&mut context).is_pending());
+            assert_eq!(outbox.waiting(), 5);
+            assert!(outbox.bytes.len() <= 32, "{}", outbox.bytes.len());
+        }
+        outbox.writer.room = usize::MAX;
+        assert!(outbox.poll_send(&mut context).is_ready());
+        assert_eq!(outbox.writer.taken, sent);
     }
 }
