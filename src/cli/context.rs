@@ -1,5 +1,6 @@
 //! What most commands start from: paths, manifest, lock, store.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,6 +34,13 @@ impl Context {
             paths,
             store,
         })
+    }
+
+    /// The user's own search path for programs; empty when there is none.
+    pub(super) fn search_path(&self) -> &OsStr {
+        self.environment
+            .get("PATH")
+            .unwrap_or_else(|| OsStr::new(""))
     }
 
     pub(super) fn manifest(&self) -> Result<Manifest, ConfigError> {

@@ -1,6 +1,5 @@
 //! `pinfold doctor`: this kernel and this machine, layer by layer.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -134,10 +133,7 @@ async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<
 }
 
 fn programs(context: &Context) -> Vec<Check> {
-    let search_path = context
-        .environment
-        .get("PATH")
-        .unwrap_or_else(|| OsStr::new(""));
+    let search_path = context.search_path();
     [("node", "node"), ("python", "python3")]
         .into_iter()
         .map(|(name, program)| match find_program(program, search_path) {

@@ -187,10 +187,7 @@ async fn get_npm(
 ) -> anyhow::Result<Bytes> {
     let npm_settings = npm_settings(context)?;
     let client = Client::new(&npm_settings.fetch_settings())?;
-    let search_path = context
-        .environment
-        .get("PATH")
-        .unwrap_or_else(|| OsStr::new(""));
+    let search_path = context.search_path();
     let runner = SandboxedNpm::find(launcher, staging, &npm_settings, search_path)?;
     let spinner = output::spinner("resolving");
     let resolution = npm::resolve(request, &npm_settings, &client, &runner, &|_| {}).await?;
@@ -243,20 +240,18 @@ async fn get_npm(
 }
 
 /// Makes sure that the tree of a locked server is in the store and whole.
-pub(super) async fn restore(
+async fn restore(
     context: &Context,
     staging: &Staging,
     locked: &LockedServer,
-) -> anyhow::Result<bool> {
-    if context
+) -> anyhow::Result<()> {
+    match context
         .store
         .verify_tree(&locked.tree, Verification::Recorded)
-        .is_ok()
     {
-        return Ok(false);
+        Ok(_) => Ok(()),
+        Err(_) => rebuild(context, staging, locked).await,
     }
-    rebuild(context, staging, locked).await?;
-    Ok(true)
 }
 
 /// Builds the tree of a locked server anew, from the store's artifacts or the registry.
@@ -272,15 +267,12 @@ pub(super) async fn rebuild(
     {
         context.store.discard_tree(&locked.tree)?;
     }
-    let tree = if let Some(source) = locked.source.strip_prefix("path:") {
-        let source = Source::parse(
-            &format!("path:{source}"),
-            context.paths.manifest_folder(),
-            context.paths.home.as_deref(),
-        )?;
-        let Source::Path { file, .. } = source else {
-            anyhow::bail!("a path source is not a path")
-        };
+    let source = Source::parse(
+        &locked.source,
+        context.paths.manifest_folder(),
+        context.paths.home.as_deref(),
+    )?;
+    let tree = if let Source::Path { file, .. } = source {
         path_tree(staging, &local_entry(&file)?)?
     } else {
         let settings = npm_settings(context)?;
@@ -334,10 +326,7 @@ async fn interpreter_of(
     match shebang(&tree.join(entry_point))? {
         Program::Native => Ok(None),
         Program::Script { interpreter, .. } => {
-            let search_path = context
-                .environment
-                .get("PATH")
-                .unwrap_or_else(|| OsStr::new(""));
+            let search_path = context.search_path();
             let found = find_interpreter(launcher, staging, &interpreter, search_path)
                 .await
                 .with_context(|| format!("`{entry_point}` needs `{interpreter}`"))?;

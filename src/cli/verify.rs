@@ -12,9 +12,9 @@ use super::output;
 use crate::config::{Manifest, Server, Source};
 use crate::fetch::Client;
 use crate::launch::{Launcher, here};
-use crate::lockfile::{Digest, Lock, LockedServer, ServerName};
+use crate::lockfile::{Lock, LockedServer, ServerName};
 use crate::resolve::npm::published_integrity;
-use crate::store::{StoreError, Verification};
+use crate::store::{FileDigests, StoreError, Verification};
 
 /// What is wrong, with a stable code for programs.
 struct Problem {
@@ -126,34 +126,13 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
 /// Hashes the whole program, whatever a cache says.
 fn interpreter_changed(locked: &LockedServer) -> Option<String> {
     let interpreter = locked.interpreter.as_ref()?;
-    match std::fs::File::open(&interpreter.path).and_then(|mut file| digest_of(&mut file)) {
+    match FileDigests::hashed_now(Path::new(&interpreter.path)) {
         Ok(found) if found == interpreter.sha256 => None,
         Ok(found) => Some(format!(
             "{} is {found}, not {} as locked",
             interpreter.path, interpreter.sha256
         )),
-        Err(error) => Some(format!("{} can't be read: {error}", interpreter.path)),
-    }
-}
-
-fn digest_of(file: &mut std::fs::File) -> std::io::Result<Digest> {
-    use sha2::Digest as _;
-    let mut hasher = sha2::Sha256::new();
-    std::io::copy(file, &mut HashWriter(&mut hasher))?;
-    Ok(Digest::from_bytes(hasher.finalize().into()))
-}
-
-struct HashWriter<'a>(&'a mut sha2::Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        use sha2::Digest as _;
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+        Err(error) => Some(error.to_string()),
     }
 }
 

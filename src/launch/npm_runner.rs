@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::prepare::{Launcher, SpecInput};
+use super::prepare::{Launcher, PROGRAMS, SpecInput};
 use super::tool::run_tool;
 use super::{LaunchError, StateFolder};
 use crate::policy::EffectivePolicy;
@@ -93,12 +93,14 @@ impl<'a> SandboxedNpm<'a> {
         let temporary = state.temporary().to_string_lossy().into_owned();
         let environment = BTreeMap::from([
             ("HOME".to_owned(), home.clone()),
-            ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ("PATH".to_owned(), PROGRAMS.to_owned()),
             ("TMPDIR".to_owned(), temporary),
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
+        let plan = self.launcher.plan(&policy.confinement())?;
         let spec = self.launcher.spec(SpecInput {
             policy: &policy,
+            plan: &plan,
             tree: self.npm.clone(),
             state: &state,
             interpreter: Some(self.node.clone()),

@@ -17,7 +17,7 @@ use crate::sandbox::{Plan, Probe, ResourceLimits, SandboxSpec, compile, plan};
 use crate::store::{FileDigests, Store, StoreError, Verification};
 
 /// The search path of every server; ours, never the client's.
-const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(super) const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The platform that locks are made for and checked against, for example `linux-x86_64`.
 pub fn here() -> String {
@@ -45,6 +45,7 @@ pub struct Prepared {
 /// What a spec is made of.
 pub(super) struct SpecInput<'a> {
     pub policy: &'a EffectivePolicy,
+    pub plan: &'a Plan,
     pub tree: PathBuf,
     pub state: &'a StateFolder,
     pub interpreter: Option<PathBuf>,
@@ -199,6 +200,7 @@ impl<'a> Launcher<'a> {
         } = decide_environment(self.environment, &policy.environment, &places);
         let spec = self.spec(SpecInput {
             policy: &policy,
+            plan: &plan,
             tree,
             state,
             interpreter,
@@ -226,7 +228,6 @@ impl<'a> Launcher<'a> {
 
     pub(super) fn spec(&self, input: SpecInput<'_>) -> Result<SandboxSpec, LaunchError> {
         let policy = input.policy;
-        let plan = self.plan(&policy.confinement())?;
         let expansion = Expansion {
             tree: input.tree,
             home: input.state.home(),
@@ -240,7 +241,7 @@ impl<'a> Launcher<'a> {
             working_directory: input.working_directory,
             filesystem: path_rules(policy, &expansion, &input.programs),
             network: policy.network.clone(),
-            landlock_abi: plan.landlock_abi,
+            landlock_abi: input.plan.landlock_abi,
             limits: ResourceLimits {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,

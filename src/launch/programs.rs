@@ -61,8 +61,10 @@ async fn interpreter_version(
     }
     let state = StateFolder::create(staging.folder().join("version"))?;
     let policy = EffectivePolicy::ungranted(runtime)?;
+    let plan = launcher.plan(&policy.confinement())?;
     let spec = launcher.spec(SpecInput {
         policy: &policy,
+        plan: &plan,
         tree: state.home(),
         state: &state,
         interpreter: Some(path.to_owned()),
@@ -113,8 +115,10 @@ pub async fn try_box(
 ) -> Result<(), LaunchError> {
     let program = std::env::current_exe()?;
     let state = StateFolder::create(staging.folder().join("box"))?;
+    let plan = launcher.plan(&policy.confinement())?;
     let spec = launcher.spec(SpecInput {
         policy,
+        plan: &plan,
         tree: state.home(),
         state: &state,
         interpreter: None,

@@ -1,11 +1,11 @@
 //! The server's own folder: its HOME, its TMPDIR, and its log, which it can't reach.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::LaunchError;
+use crate::lockfile::create_private_folder;
 
 /// `$XDG_STATE_HOME/pinfold/servers/NAME`, or a throw-away folder of the same shape.
 #[derive(Clone, Debug)]
@@ -21,10 +21,7 @@ impl StateFolder {
     pub fn create(root: PathBuf) -> Result<Self, LaunchError> {
         let folder = Self { root };
         for path in [folder.home(), folder.temporary()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
+            create_private_folder(&path)
                 .and_then(|()| is_own_folder(&path))
                 .map_err(|source| LaunchError::State { path, source })?;
         }
@@ -40,20 +37,6 @@ impl StateFolder {
     }
 
     /// Where the server's standard error is kept.
-    ///
-    /// # Errors
-    /// When the file can't be opened.
-    pub fn log(&self) -> Result<File, LaunchError> {
-        let path = self.log_path();
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
-            .open(&path)
-            .map_err(|source| LaunchError::State { path, source })
-    }
-
     pub fn log_path(&self) -> PathBuf {
         self.root.join("stderr.log")
     }

@@ -13,11 +13,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::fstat;
+use nix::sys::stat::{FileStat, fstat};
 
 use super::directory::is_file;
 use super::error::StoreError;
@@ -64,18 +64,7 @@ impl FileDigests {
     /// # Errors
     /// When it is not a regular file, can't be read, or changes meanwhile.
     pub fn digest_of(&mut self, path: &Path) -> Result<Digest, StoreError> {
-        let failed = |e| StoreError::io("read", path, e);
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-            .map_err(failed)?;
-        let stat = fstat(&file).map_err(|e| failed(e.into()))?;
-        if !is_file(stat.st_mode) {
-            return Err(StoreError::NotAFile {
-                path: path.to_owned(),
-            });
-        }
+        let (file, stat) = open_regular(path)?;
         let name = path.to_str();
         let known = name.and_then(|name| self.known.get(name));
         if let Some(known) = known
@@ -85,12 +74,7 @@ impl FileDigests {
             return Ok(known.sha256);
         }
         let clock = system_clock().saturating_sub(SETTLED_NANOSECONDS);
-        let (sha256, stamp) =
-            hash_at_rest(&file)
-                .map_err(failed)?
-                .ok_or_else(|| StoreError::Unstable {
-                    path: path.to_owned(),
-                })?;
+        let (sha256, stamp) = hash_at_rest(&file, path)?;
         if let Some(name) = name.filter(|name| !name.contains('\n') && !stamp.is_racy(clock)) {
             self.remember(
                 name,
@@ -102,6 +86,15 @@ impl FileDigests {
             );
         }
         Ok(sha256)
+    }
+
+    /// The sha256 of the file at `path`, hashed now, whatever is remembered of it.
+    ///
+    /// # Errors
+    /// As [`Self::digest_of`].
+    pub fn hashed_now(path: &Path) -> Result<Digest, StoreError> {
+        let (file, _) = open_regular(path)?;
+        Ok(hash_at_rest(&file, path)?.0)
     }
 
     fn remember(&mut self, name: &str, known: Known) {
@@ -124,16 +117,36 @@ fn load(path: &Path) -> Option<BTreeMap<String, Known>> {
     parse(&text)
 }
 
+fn open_regular(path: &Path) -> Result<(File, FileStat), StoreError> {
+    let failed = |e| StoreError::io("read", path, e);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(failed)?;
+    let stat = fstat(&file).map_err(|e| failed(e.into()))?;
+    if is_file(stat.st_mode) {
+        Ok((file, stat))
+    } else {
+        Err(StoreError::NotAFile {
+            path: path.to_owned(),
+        })
+    }
+}
+
 /// Hashes a file from its beginning. A new link to it, or its being read while it is backed up,
 /// changes its stamp for a moment, so it gets a second chance.
-fn hash_at_rest(mut file: &File) -> io::Result<Option<(Digest, FileStamp)>> {
+fn hash_at_rest(mut file: &File, path: &Path) -> Result<(Digest, FileStamp), StoreError> {
+    let failed = |e| StoreError::io("read", path, e);
     for _ in 0..ATTEMPTS {
-        file.seek(SeekFrom::Start(0))?;
-        if let Some(found) = hash_stable(file)? {
-            return Ok(Some(found));
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        if let Some(found) = hash_stable(file).map_err(failed)? {
+            return Ok(found);
         }
     }
-    Ok(None)
+    Err(StoreError::Unstable {
+        path: path.to_owned(),
+    })
 }
 
 fn encode(known: &BTreeMap<String, Known>) -> String {
