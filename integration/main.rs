@@ -13,6 +13,7 @@
 
 mod confinement;
 mod either_side_ends;
+mod escape;
 mod fails_closed;
 mod hostile_tarballs;
 mod install_scripts;

@@ -1,0 +1,124 @@
+//! What an attack is: data.
+
+use crate::support::is_root;
+
+/// One way of doing harm, tried without pinfold and in the box.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attack {
+    pub(super) name: &'static str,
+    /// What it tries, in one line.
+    pub(super) idea: &'static str,
+    /// The body of a Python function. Its arguments are those of `World::arguments`.
+    pub(super) code: &'static str,
+    /// What it is after: seen without pinfold, never inside.
+    pub(super) effect: Effect,
+    pub(super) stopped: Stopped,
+    pub(super) needs: Needs,
+    /// Seconds after which it is ended.
+    pub(super) patience: u32,
+}
+
+/// How it is seen that an attack did what it is after. `World` looks after each attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The secret of this name, which the attack wasn't told, is in its answer.
+    Tells(&'static str),
+    /// A file that isn't the server's has changed, appeared or gone.
+    ChangesFiles,
+    /// The victim was signalled, written into, connected to, slowed down …
+    ReachesVictim,
+    /// The client's log was shortened, forged or flooded.
+    SpoilsLog,
+    /// The attack has seen for itself that it worked, and returns true.
+    Happens,
+}
+
+/// Which box stops it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    Always,
+    /// Only a box with namespaces; THREAT_MODEL.md says so in these words.
+    ByNamespaces(&'static str),
+    /// As above, but an ordinary user is stopped by every box.
+    ByNamespacesForRoot(&'static str),
+    /// By none; THREAT_MODEL.md says so in these words.
+    Never(&'static str),
+}
+
+/// What the attack needs to work at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    Root,
+    /// A machine of which this isn't true; otherwise the attack is skipped.
+    Machine(&'static str),
+    RootAnd(&'static str),
+}
+
+impl Attack {
+    pub(super) const fn new(
+        name: &'static str,
+        idea: &'static str,
+        effect: Effect,
+        code: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            idea,
+            code,
+            effect,
+            stopped: Stopped::Always,
+            needs: Needs::Nothing,
+            patience: 10,
+        }
+    }
+
+    pub(super) const fn stopped(mut self, stopped: Stopped) -> Self {
+        self.stopped = stopped;
+        self
+    }
+
+    pub(super) const fn root(mut self) -> Self {
+        self.needs = match self.needs {
+            Needs::Machine(what) => Needs::RootAnd(what),
+            _ => Needs::Root,
+        };
+        self
+    }
+
+    /// Where `what` is so, the attack can't work and is skipped.
+    pub(super) const fn unless(mut self, what: &'static str) -> Self {
+        self.needs = match self.needs {
+            Needs::Root => Needs::RootAnd(what),
+            _ => Needs::Machine(what),
+        };
+        self
+    }
+
+    pub(super) const fn patience(mut self, seconds: u32) -> Self {
+        self.patience = seconds;
+        self
+    }
+
+    /// The words of THREAT_MODEL.md by which a box of this kind lets it through.
+    pub(super) fn documented(&self, namespaces: bool) -> Option<&'static str> {
+        match self.stopped {
+            Stopped::Always => None,
+            Stopped::ByNamespaces(words) => (!namespaces).then_some(words),
+            Stopped::ByNamespacesForRoot(words) => (!namespaces && is_root()).then_some(words),
+            Stopped::Never(words) => Some(words),
+        }
+    }
+
+    pub(super) fn for_this_user(&self) -> bool {
+        is_root() || !matches!(self.needs, Needs::Root | Needs::RootAnd(_))
+    }
+
+    /// Why it may fail without pinfold.
+    pub(super) fn excuse(&self) -> Option<&'static str> {
+        match self.needs {
+            Needs::Machine(what) | Needs::RootAnd(what) => Some(what),
+            Needs::Nothing | Needs::Root => None,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The attacks themselves, one file for each kind.
+
+pub(super) mod fs_metadata;
+pub(super) mod fs_read;
+pub(super) mod fs_write;

@@ -1,0 +1,40 @@
+//! The attack suite: every attack first works without pinfold and then fails in the box.
+//!
+//! An attack is data (`attack.rs`): an idea, a piece of Python, and what it is after. Whether it
+//! got that is seen from outside: a secret of the planted world in its answer, a file that has
+//! changed, a victim that was reached (`world.rs`). One that doesn't work without pinfold says
+//! nothing about the box, so it fails the suite as dead.
+
+mod attack;
+mod attacks;
+mod native;
+mod report;
+mod runner;
+mod snapshot;
+mod subject;
+mod victim;
+mod world;
+
+use runner::Suite;
+
+const FS: Suite = Suite {
+    name: "fs",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::fs_read::ATTACKS,
+        attacks::fs_write::ATTACKS,
+        attacks::fs_metadata::ATTACKS,
+    ],
+};
+
+fn holds(suite: &Suite) {
+    let report = runner::run(suite);
+    report.print();
+    assert!(report.is_good(), "{report}");
+}
+
+#[test]
+fn fs() {
+    holds(&FS);
+}
