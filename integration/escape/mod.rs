@@ -28,6 +28,20 @@ const FS: Suite = Suite {
     ],
 };
 
+const PROCESS: Suite = Suite {
+    name: "process",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::process::SIGNALS,
+        attacks::process::LOOKING_IN,
+        attacks::process::STEERING,
+        attacks::process::LEARNING,
+        attacks::process::PRIVILEGES,
+        attacks::programs::ATTACKS,
+    ],
+};
+
 fn holds(suite: &Suite) {
     let report = runner::run(suite);
     report.print();
@@ -37,4 +51,9 @@ fn holds(suite: &Suite) {
 #[test]
 fn fs() {
     holds(&FS);
+}
+
+#[test]
+fn process() {
+    holds(&PROCESS);
 }

@@ -236,7 +236,16 @@ impl World {
 
     /// What pinfold would have made.
     fn plant_places(&self) {
-        let Places { own, temporary, tree, manifest, lock, store, state, .. } = &self.places;
+        let Places {
+            own,
+            temporary,
+            tree,
+            manifest,
+            lock,
+            store,
+            state,
+            ..
+        } = &self.places;
         for folder in [tree, store, state] {
             let _ = fs::remove_dir_all(folder);
         }

@@ -3,3 +3,5 @@
 pub(super) mod fs_metadata;
 pub(super) mod fs_read;
 pub(super) mod fs_write;
+pub(super) mod process;
+pub(super) mod programs;
