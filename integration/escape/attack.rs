@@ -50,9 +50,17 @@ pub(super) enum Stopped {
 pub(super) enum Needs {
     Nothing,
     Root,
-    /// A machine of which this isn't true; otherwise the attack is skipped.
-    Machine(&'static str),
-    RootAnd(&'static str),
+    /// Something that not every machine has; without it the attack is skipped.
+    Machine(Lack),
+    RootAnd(Lack),
+}
+
+/// Something that a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lack {
+    pub(super) what: &'static str,
+    /// Python that fails or returns false without it.
+    pub(super) probe: &'static str,
 }
 
 impl Attack {
@@ -80,17 +88,17 @@ impl Attack {
 
     pub(super) const fn root(mut self) -> Self {
         self.needs = match self.needs {
-            Needs::Machine(what) => Needs::RootAnd(what),
+            Needs::Machine(lack) => Needs::RootAnd(lack),
             _ => Needs::Root,
         };
         self
     }
 
-    /// Where `what` is so, the attack can't work and is skipped.
-    pub(super) const fn unless(mut self, what: &'static str) -> Self {
+    /// On a machine that lacks this the attack is skipped.
+    pub(super) const fn unless_lacking(mut self, lack: Lack) -> Self {
         self.needs = match self.needs {
-            Needs::Root => Needs::RootAnd(what),
-            _ => Needs::Machine(what),
+            Needs::Root => Needs::RootAnd(lack),
+            _ => Needs::Machine(lack),
         };
         self
     }
@@ -114,10 +122,10 @@ impl Attack {
         is_root() || !matches!(self.needs, Needs::Root | Needs::RootAnd(_))
     }
 
-    /// Why it may fail without pinfold.
-    pub(super) fn excuse(&self) -> Option<&'static str> {
+    /// What it can't work without.
+    pub(super) fn excuse(&self) -> Option<Lack> {
         match self.needs {
-            Needs::Machine(what) | Needs::RootAnd(what) => Some(what),
+            Needs::Machine(lack) | Needs::RootAnd(lack) => Some(lack),
             Needs::Nothing | Needs::Root => None,
         }
     }

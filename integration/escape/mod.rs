@@ -7,6 +7,7 @@
 
 mod attack;
 mod attacks;
+mod lacks;
 mod native;
 mod report;
 mod runner;
@@ -16,6 +17,8 @@ mod victim;
 mod world;
 
 use runner::Suite;
+
+use crate::support::skip;
 
 const FS: Suite = Suite {
     name: "fs",
@@ -42,7 +45,46 @@ const PROCESS: Suite = Suite {
     ],
 };
 
+const KERNEL: Suite = Suite {
+    name: "kernel",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::kernel::NAMESPACES,
+        attacks::kernel::SURFACE,
+        attacks::kernel::INTERFACES,
+    ],
+};
+
+const NATIVE: Suite = Suite {
+    name: "native",
+    manifest: "exec = [\"NATIVE\"]",
+    prelude: attacks::native::PRELUDE,
+    attacks: &[attacks::native::ATTACKS],
+};
+
+const NETWORK: Suite = Suite {
+    name: "network",
+    manifest: "",
+    prelude: attacks::network::PRELUDE,
+    attacks: &[
+        attacks::network::SOCKETS,
+        attacks::network::LOCAL,
+        attacks::network::LEARNING,
+    ],
+};
+
+const WEB: Suite = Suite {
+    name: "web",
+    manifest: "profile = \"web\"\nexec = [\"NATIVE\"]",
+    prelude: attacks::native::PRELUDE,
+    attacks: &[attacks::network::WEB, attacks::native::WEB],
+};
+
 fn holds(suite: &Suite) {
+    if suite.manifest.contains("NATIVE") && !native::compiler() {
+        return skip(&format!("escape {}", suite.name), "there is no C compiler");
+    }
     let report = runner::run(suite);
     report.print();
     assert!(report.is_good(), "{report}");
@@ -56,4 +98,24 @@ fn fs() {
 #[test]
 fn process() {
     holds(&PROCESS);
+}
+
+#[test]
+fn kernel() {
+    holds(&KERNEL);
+}
+
+#[test]
+fn native_code() {
+    holds(&NATIVE);
+}
+
+#[test]
+fn network() {
+    holds(&NETWORK);
+}
+
+#[test]
+fn web() {
+    holds(&WEB);
 }

@@ -105,7 +105,7 @@ pub(super) struct Report {
     /// Was stopped although THREAT_MODEL.md says that it isn't: (box, attack).
     pub(super) better: Vec<(&'static str, &'static str)>,
     /// Impossible on this machine: (attack, what is missing).
-    pub(super) skipped: Vec<(&'static str, String)>,
+    pub(super) skipped: Vec<(&'static str, &'static str)>,
     /// Not tried by an ordinary user.
     pub(super) needs_root: Vec<&'static str>,
     /// What makes the suite fail.
@@ -120,26 +120,25 @@ impl Report {
         }
     }
 
-    /// Returns whether it works without pinfold.
-    pub(super) fn add_bare(&mut self, attack: &Attack, verdict: &Verdict) -> bool {
-        match (verdict, attack.excuse()) {
+    /// `lack` is what the machine was found to lack. Returns whether it works without pinfold.
+    pub(super) fn add_bare(
+        &mut self,
+        attack: &Attack,
+        verdict: &Verdict,
+        lack: Option<&'static str>,
+    ) -> bool {
+        match (verdict, lack) {
             (Verdict::Succeeded(_), _) => {
                 self.live += 1;
-                true
+                return true;
             }
-            (Verdict::Stopped(why) | Verdict::Broken(why), Some(excuse)) => {
-                self.skipped
-                    .push((attack.name, format!("{excuse}, it seems: {why}")));
-                false
-            }
-            (Verdict::Stopped(why) | Verdict::Broken(why), None) => {
-                self.failures.push(format!(
-                    "{} is dead: without pinfold it doesn't work either: {why}\n    {}",
-                    attack.name, attack.idea
-                ));
-                false
-            }
+            (_, Some(what)) => self.skipped.push((attack.name, what)),
+            (Verdict::Stopped(why) | Verdict::Broken(why), None) => self.failures.push(format!(
+                "{} is dead: without pinfold it doesn't work either: {why}\n    {}",
+                attack.name, attack.idea
+            )),
         }
+        false
     }
 
     /// `lives` is whether it works without pinfold; one that doesn't must still not work in the box.
@@ -212,8 +211,11 @@ impl fmt::Display for Report {
                 "\nSKIPPED escape {suite}: {count} attacks need root: {names}"
             )?;
         }
-        for (name, why) in &self.skipped {
-            write!(f, "\nSKIPPED escape {suite} {name}: {why}")?;
+        for (name, what) in &self.skipped {
+            write!(
+                f,
+                "\nSKIPPED escape {suite} {name}: this machine lacks {what}"
+            )?;
         }
         if std::env::var_os("ESCAPE_VERBOSE").is_some() {
             for (tier, name, how) in &self.stopped {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::attack::Attack;
 use super::native;
-use super::report::{Report, judge_bare, judge_boxed};
+use super::report::{Report, Verdict, judge_bare, judge_boxed};
 use super::subject::{Outcome, Subject};
 use super::world::{self, Places, Traces, World};
 use crate::support::{Home, fixture};
@@ -62,7 +62,12 @@ pub(super) fn run(suite: &Suite) -> Report {
             continue;
         }
         let (outcome, traces) = attempt(&mut bare, attack, suite.prelude);
-        let lives = report.add_bare(attack, &judge_bare(attack, &outcome, &traces));
+        let verdict = judge_bare(attack, &outcome, &traces);
+        let lack = match verdict {
+            Verdict::Succeeded(_) => None,
+            _ => lack(&mut bare, attack, suite.prelude),
+        };
+        let lives = report.add_bare(attack, &verdict, lack);
         for (tier, subject) in &mut boxes {
             let (outcome, traces) = attempt(subject, attack, suite.prelude);
             let verdict = judge_boxed(attack, &outcome, &traces);
@@ -82,10 +87,28 @@ fn attempt(subject: &mut Subject, attack: &Attack, prelude: &str) -> (Outcome, T
     (outcome, traces)
 }
 
+/// What the machine lacks that the attack needs.
+fn lack(bare: &mut Subject, attack: &Attack, prelude: &str) -> Option<&'static str> {
+    let lack = attack.excuse()?;
+    let probe = Attack {
+        code: lack.probe,
+        ..*attack
+    };
+    match attempt(bare, &probe, prelude).0 {
+        Outcome::Refused(_) | Outcome::Killed(_) => Some(lack.what),
+        Outcome::Returned(found) if found == false => Some(lack.what),
+        _ => None,
+    }
+}
+
 /// One subject without pinfold and one in each box, with nothing in common but the user.
 fn subjects(suite: &Suite) -> (Subject, Vec<(Tier, Subject)>) {
     let home = Rc::new(Home::new());
     let bare = home.path().join("bare");
+    let native = suite
+        .manifest
+        .contains("NATIVE")
+        .then(|| native::compile(home.path()));
     let bare = World::new(bare.clone(), Places::bare(&bare), world::secrets());
     let secrets: Vec<_> = Tier::ALL.iter().map(|_| world::secrets()).collect();
     let mut manifest = String::new();
@@ -105,8 +128,7 @@ fn subjects(suite: &Suite) -> (Subject, Vec<(Tier, Subject)>) {
             root = root.display(),
         );
     }
-    if suite.manifest.contains("NATIVE") {
-        let program = native::compile(home.path());
+    if let Some(program) = native {
         manifest = manifest.replace("NATIVE", program.to_str().unwrap());
     }
     fs::create_dir_all(home.manifest().parent().unwrap()).unwrap();

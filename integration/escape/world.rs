@@ -343,6 +343,7 @@ impl World {
             "state": places.state,
             "neighbour": places.neighbour,
             "stray": self.stray(),
+            "native": self.root.with_file_name("native"),
             "own": places.own,
             "temporary": places.temporary,
             "forged": FORGED,

@@ -1,6 +1,7 @@
 //! Files: finding out about those that can't be opened.
 
 use super::super::attack::{Attack, Effect::Tells, Stopped};
+use super::super::lacks;
 
 /// Landlock isn't asked, and there is no other wall in the base tier.
 const NOT_HIDDEN: Stopped =
@@ -53,7 +54,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "return os.getxattr(decoy, 'user.decoy').decode()",
     )
     .stopped(NOT_HIDDEN)
-    .unless("the file system has no attributes"),
+    .unless_lacking(lacks::ATTRIBUTES),
     Attack::new(
         "existence-by-access",
         "Ask name by name which files there are.",
@@ -116,7 +117,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ready, _, _ = select.select([watch], [], [], 2)
         return os.read(watch, 4096).decode('latin-1') if ready else None",
     )
-    .unless("fanotify is not built in"),
+    .unless_lacking(lacks::FANOTIFY),
     Attack::new(
         "handle-by-name",
         "Ask for the handle of a file, which tells its inode and that it exists.",

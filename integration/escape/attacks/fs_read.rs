@@ -1,6 +1,7 @@
 //! Files: reading what wasn't granted.
 
 use super::super::attack::{Attack, Effect::Tells};
+use super::super::lacks;
 
 pub(in super::super) const ATTACKS: &[Attack] = &[
     Attack::new(
@@ -256,7 +257,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         call('mount', user + '/.ssh', own, None, 0x1000, None)  # MS_BIND
         return open(own + '/id_ed25519').read()",
     )
-    .unless("user namespaces are forbidden"),
+    .unless_lacking(lacks::USER_NAMESPACES),
     Attack::new(
         "key-by-detached-mount",
         "In a namespace of one's own, clone the mount below the folder and open in the clone.",
@@ -266,5 +267,5 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         tree = call('open_tree', -100, user + '/.ssh', 1)  # OPEN_TREE_CLONE
         return os.read(os.open('id_ed25519', os.O_RDONLY, dir_fd=tree), 100).decode()",
     )
-    .unless("user namespaces are forbidden"),
+    .unless_lacking(lacks::USER_NAMESPACES),
 ];

@@ -1,6 +1,7 @@
 //! Files: changing what wasn't granted.
 
 use super::super::attack::{Attack, Effect::ChangesFiles};
+use super::super::lacks;
 
 pub(in super::super) const ATTACKS: &[Attack] = &[
     Attack::new(
@@ -188,14 +189,14 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ChangesFiles,
         "os.setxattr(decoy, 'user.planted', b'x')",
     )
-    .unless("the file system has no attributes"),
+    .unless_lacking(lacks::ATTRIBUTES),
     Attack::new(
         "attribute-removed",
         "Remove one.",
         ChangesFiles,
         "os.removexattr(decoy, 'user.decoy')",
     )
-    .unless("the file system has no attributes"),
+    .unless_lacking(lacks::ATTRIBUTES),
     Attack::new(
         "granted-file-written",
         "Write where only reading is granted.",
@@ -256,7 +257,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ChangesFiles,
         "os.setxattr(os.open(readable + '/file', os.O_RDONLY), 'user.planted', b'x')",
     )
-    .unless("the file system has no attributes"),
+    .unless_lacking(lacks::ATTRIBUTES),
     Attack::new(
         "granted-file-flags",
         "Set its flags, for example that backups leave it out.",
@@ -266,7 +267,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         flags = struct.pack('=Q', 0x40)  # FS_IOC_SETFLAGS, FS_NODUMP_FL
         fcntl.ioctl(os.open(readable + '/file', os.O_RDONLY), 0x40086602, flags)",
     )
-    .unless("the file system has no flags"),
+    .unless_lacking(lacks::FILE_FLAGS),
     Attack::new(
         "way-out-of-writable-folder",
         "Write through a link that lies in a folder which may be written.",

@@ -5,6 +5,7 @@ use super::super::attack::{
     Effect::{Happens, ReachesVictim, Tells},
     Stopped,
 };
+use super::super::lacks;
 
 const NOT_HIDDEN: Stopped =
     Stopped::ByNamespaces("A server can find out that a process exists, and its priorities");
@@ -236,7 +237,7 @@ pub(in super::super) const LOOKING_IN: &[Attack] = &[
         Happens,
         "return call('kcmp', os.getpid(), pid, 1, 0, 0) > 0",
     )
-    .unless("kcmp is not built in"),
+    .unless_lacking(lacks::KCMP),
     Attack::new(
         "counters-of-another",
         "Count what another process does on the processor.",
@@ -264,7 +265,7 @@ pub(in super::super) const LOOKING_IN: &[Attack] = &[
         call('move_pages', pid, 1, pages, None, status, 0)
         return status[0] >= 0",
     )
-    .unless("this kernel has one memory node only and no such call"),
+    .unless_lacking(lacks::MEMORY_NODES),
 ];
 
 pub(in super::super) const STEERING: &[Attack] = &[
@@ -286,7 +287,7 @@ pub(in super::super) const STEERING: &[Attack] = &[
         ReachesVictim,
         "os.sched_setaffinity(pid, {0})",
     )
-    .unless("this machine has one processor only"),
+    .unless_lacking(lacks::PROCESSORS),
     Attack::new(
         "scheduled-otherwise",
         "Change how it is scheduled.",
@@ -477,7 +478,7 @@ pub(in super::super) const PRIVILEGES: &[Attack] = &[
         return '-500' in open('/proc/self/oom_score_adj').read()",
     )
     .root()
-    .unless("root has no CAP_SYS_RESOURCE here"),
+    .unless_lacking(lacks::RESOURCE_CAPABILITY),
     Attack::new(
         "capabilities-kept",
         "Keep capabilities over a change of user.",
