@@ -14,8 +14,9 @@ pub(super) struct Attack {
     pub(super) effect: Effect,
     pub(super) stopped: Stopped,
     pub(super) needs: Needs,
-    /// Seconds after which it is ended.
-    pub(super) patience: u32,
+    /// Seconds after which it is ended; `None` for one that runs in the server's first process,
+    /// which may read more of /proc than its children.
+    pub(super) patience: Option<u32>,
 }
 
 /// How it is seen that an attack did what it is after. `World` looks after each attempt.
@@ -77,7 +78,7 @@ impl Attack {
             effect,
             stopped: Stopped::Always,
             needs: Needs::Nothing,
-            patience: 10,
+            patience: Some(10),
         }
     }
 
@@ -104,7 +105,12 @@ impl Attack {
     }
 
     pub(super) const fn patience(mut self, seconds: u32) -> Self {
-        self.patience = seconds;
+        self.patience = Some(seconds);
+        self
+    }
+
+    pub(super) const fn in_first_process(mut self) -> Self {
+        self.patience = None;
         self
     }
 

@@ -132,3 +132,16 @@ pub(super) const INTERFACES: Lack = lack(
     "a network",
     "return any(open('/sys/class/net/%s/address' % name).read().strip('0:\\n') for name in os.listdir('/sys/class/net'))",
 );
+
+pub(super) const KEYRINGS: Lack = lack("keyrings", "call('keyctl', 0, -4, 1, 0, 0)");
+pub(super) const MACHINE_ID: Lack = lack(
+    "/etc/machine-id",
+    "return len(open('/etc/machine-id').read()) > 8",
+);
+
+pub(super) const CORE_FILES: Lack = lack(
+    "core files",
+    "
+    import resource
+    return resource.getrlimit(resource.RLIMIT_CORE)[1] != 0",
+);

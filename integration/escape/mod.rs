@@ -81,6 +81,39 @@ const WEB: Suite = Suite {
     attacks: &[attacks::network::WEB, attacks::native::WEB],
 };
 
+const IPC: Suite = Suite {
+    name: "ipc",
+    manifest: "",
+    prelude: attacks::ipc::PRELUDE,
+    attacks: &[
+        attacks::ipc::SYSTEM_V,
+        attacks::ipc::POSIX,
+        attacks::ipc::KEYS,
+    ],
+};
+
+const ENV: Suite = Suite {
+    name: "env",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::env::INHERITED,
+        attacks::env::LOG,
+        attacks::env::MACHINE,
+    ],
+};
+
+const RESOURCES: Suite = Suite {
+    name: "resources",
+    manifest: attacks::resources::MANIFEST,
+    prelude: attacks::resources::PRELUDE,
+    attacks: &[
+        attacks::resources::PROCESSES,
+        attacks::resources::MEMORY,
+        attacks::resources::FILES,
+    ],
+};
+
 fn holds(suite: &Suite) {
     if suite.manifest.contains("NATIVE") && !native::compiler() {
         return skip(&format!("escape {}", suite.name), "there is no C compiler");
@@ -118,4 +151,19 @@ fn network() {
 #[test]
 fn web() {
     holds(&WEB);
+}
+
+#[test]
+fn ipc() {
+    holds(&IPC);
+}
+
+#[test]
+fn env() {
+    holds(&ENV);
+}
+
+#[test]
+fn resources() {
+    holds(&RESOURCES);
 }

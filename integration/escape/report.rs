@@ -32,6 +32,9 @@ const REFUSALS: &[&str] = &[
     "ENOMEM",
     "ENOSPC",
     "EDQUOT",
+    "ETOOMANYREFS",
+    // A pipe can't be read at a place.
+    "ESPIPE",
 ];
 
 /// How the box kills: the filter for calls of other architectures, the limit of a file's size, and

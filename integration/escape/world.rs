@@ -97,7 +97,15 @@ pub(super) fn secrets() -> BTreeMap<&'static str, String> {
     secrets.insert("nice", format!("nice={}", 3 + random() % 7));
     secrets.insert("limit", format!("nofile={}", 600 + random() % 300));
     secrets.insert("oracle", format!("{:016b}", random() % (1 << 16)));
+    secrets.insert("mounts", first_mount());
     secrets
+}
+
+/// The line of the root, in which numbers tell it apart from any other root.
+fn first_mount() -> String {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let is_root = |line: &&str| line.split(' ').nth(4) == Some("/");
+    mounts.lines().find(is_root).unwrap().to_owned()
 }
 
 impl Places {
@@ -343,6 +351,7 @@ impl World {
             "state": places.state,
             "neighbour": places.neighbour,
             "stray": self.stray(),
+            "machine": fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim(),
             "native": self.root.with_file_name("native"),
             "own": places.own,
             "temporary": places.temporary,

@@ -43,19 +43,22 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "Go into the folder and open by the link in /proc.",
         Tells("key"),
         "os.chdir(user + '/.ssh'); return open('/proc/self/cwd/id_ed25519').read()",
-    ),
+    )
+    .in_first_process(),
     Attack::new(
         "key-by-proc-root",
         "Take the way through the link to the root in /proc.",
         Tells("key"),
         "return open('/proc/self/root' + key).read()",
-    ),
+    )
+    .in_first_process(),
     Attack::new(
         "key-reopened",
         "Get a descriptor that can't read, and open it anew through /proc for reading.",
         Tells("key"),
         "return open('/proc/self/fd/%d' % os.open(key, os.O_PATH)).read()",
-    ),
+    )
+    .in_first_process(),
     Attack::new(
         "key-by-symbolic-link",
         "Put a link in the server's own folder and open that.",
@@ -183,7 +186,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "List through a descriptor that was opened for nothing.",
         Tells("hidden-name"),
         "return os.listdir('/proc/self/fd/%d' % os.open(user + '/.ssh', os.O_PATH))",
-    ),
+    )
+    .in_first_process(),
     Attack::new(
         "hidden-name-by-working-directory",
         "List where one is.",

@@ -486,6 +486,28 @@ pub(in super::super) const PRIVILEGES: &[Attack] = &[
         "call('prctl', 8, 1, 0, 0, 0); return call('prctl', 7, 0, 0, 0, 0) == 1",
     ),
     Attack::new(
+        "end-of-watch-survived",
+        "Don't end with the process that watches over the session.",
+        Happens,
+        "
+        call('prctl', 1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG
+        answer = ctypes.c_int(-1)
+        call('prctl', 2, ctypes.byref(answer), 0, 0, 0)
+        return answer.value == 0",
+    )
+    .in_first_process(),
+    Attack::new(
+        "end-of-watch-as-a-hint",
+        "End with it only as far as one heeds the signal.",
+        Happens,
+        "
+        call('prctl', 1, signal.SIGURG, 0, 0, 0)
+        answer = ctypes.c_int(-1)
+        call('prctl', 2, ctypes.byref(answer), 0, 0, 0)
+        return answer.value == signal.SIGURG",
+    )
+    .in_first_process(),
+    Attack::new(
         "orphans-adopted",
         "Become the parent of one's orphans, away from who watches over the session.",
         Happens,
