@@ -248,7 +248,7 @@ impl<'a> Launcher<'a> {
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
             },
-            filters: compile(&syscall_rules(&policy.network)?)?,
+            filters: compile(&syscall_rules(&policy.network, false)?)?,
         })
     }
 
