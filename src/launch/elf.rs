@@ -82,6 +82,11 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
     found
 }
 
+/// The files that a program gets which loads the library `name` while it runs (dlopen(3)).
+pub(super) fn library_named(name: &str) -> Vec<PathBuf> {
+    locate(name, existing(&configured_folders()).iter())
+}
+
 /// A folder that is searched.
 struct SearchFolder {
     path: PathBuf,
@@ -330,6 +335,13 @@ mod tests {
             locate("/own/place.so", folders.iter()),
             [PathBuf::from("/own/place.so")]
         );
+    }
+
+    #[test]
+    fn a_library_is_found_by_its_name() {
+        let found = library_named("libc.so.6");
+        assert!(!found.is_empty() && found.iter().all(|path| path.is_file()));
+        assert!(library_named("libno-such-thing.so").is_empty());
     }
 
     #[test]

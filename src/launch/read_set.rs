@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::LaunchError;
-use super::elf::libraries_of;
+use super::elf::{libraries_of, library_named};
 use crate::policy::{EffectivePolicy, Origin, OwnFolders, check_grant};
 use crate::sandbox::{Access, PathRule};
 
@@ -100,11 +100,17 @@ pub(super) fn path_rules(
         .filter_map(|template| expansion.expand(template))
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()));
-    let found = libraries_of(programs.iter().cloned().chain(plugins));
+    let loaded: Vec<PathBuf> = policy
+        .loads
+        .iter()
+        .flat_map(|name| library_named(name))
+        .collect();
+    let needing = programs.iter().chain(&loaded).cloned().chain(plugins);
+    let found = libraries_of(needing);
     for program in programs.iter().chain(&found.linkers) {
         rules.add_resolved(program, Access::Execute);
     }
-    for library in &found.libraries {
+    for library in found.libraries.iter().chain(&loaded) {
         rules.add_resolved(library, Access::Read);
     }
     rules.0.into_iter().collect()

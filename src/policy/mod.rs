@@ -8,10 +8,11 @@ mod effective;
 mod environment;
 mod error;
 mod profile;
+mod settings;
 mod syscalls;
 
 pub use effective::{
-    EffectivePolicy, Grant, Limits, Origin, OwnFolders, check_grant, requirements,
+    EffectivePolicy, Grant, Limits, Origin, OwnFolders, OwnRoot, check_grant, requirements,
 };
 pub use environment::{EnvironmentDecision, Places, decide_environment};
 pub use error::PolicyError;
