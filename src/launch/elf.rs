@@ -268,7 +268,8 @@ mod tests {
         let program = home.path().join("program");
         let library = home.path().join("liblast.so");
         std::fs::File::create(&library).unwrap();
-        std::fs::write(&program, elf_with_table(5 << 20)).unwrap();
+        let mut file = std::fs::File::create(&program).unwrap();
+        std::io::Write::write_all(&mut file, &elf_with_table(5 << 20)).unwrap();
         assert_eq!(
             libraries_of([program]).libraries,
             BTreeSet::from([home.path().join("./liblast.so")])
