@@ -1,16 +1,16 @@
 //! The effective policy: profile and manifest resolved, with the origin of every right.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::profile::Demand;
+use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_demands};
 use super::settings::{Settings, settings};
 use super::{PolicyError, Profile, Runtime};
-use crate::config::{self, EnvValue, Server, Source};
+use crate::config::{self, EnvValue, Layers, Server, Source};
 use crate::lockfile::{Confinement, Digest, ToolName};
-use crate::sandbox::{Access, Layer, Network, Requirements};
+use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
 
 /// The oldest Landlock ABI that a server is started on (design: TCP rules, Linux 6.7).
 const LANDLOCK_FLOOR: u32 = 4;
@@ -35,39 +35,9 @@ pub struct EffectivePolicy {
     pub own_root: OwnRoot,
     /// Where the values of `limits` and `own_root` come from, by their names.
     pub origins: BTreeMap<&'static str, Origin>,
+    pub layers: Layers,
     /// What can't be limited yet, in words for a person.
     pub limitations: Vec<String>,
-}
-
-/// One right to files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// An absolute path, perhaps with `{tree}`, `{home}`, `{temporary}`, `{prefix}` or `{name}` in it.
-    pub path: String,
-    pub access: Access,
-    pub why: String,
-    pub origin: Origin,
-    /// Of a path that the manifest grants: what it is with links resolved. It is pinned, too: a
-    /// server that may write somewhere above could put a link in its place.
-    pub resolved: Option<PathBuf>,
-}
-
-/// pinfold's own files and folders, which no manifest may grant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnFolders {
-    /// Neither to read nor to write: store, state and logs of other servers, the user's manifest.
-    pub private: Vec<PathBuf>,
-    /// Not to write: a manifest that lies in a repository, and the program itself.
-    pub protected: Vec<PathBuf>,
-}
-
-/// Where a right comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    Base,
-    Profile(String),
-    Runtime(&'static str),
-    Manifest,
 }
 
 /// Limits in bytes and counts.
@@ -139,6 +109,7 @@ impl EffectivePolicy {
             limits,
             own_root,
             origins,
+            layers: server.layers,
             limitations: profile.limitations,
         })
     }
@@ -207,6 +178,7 @@ impl EffectivePolicy {
             limits,
             own_root,
             origins,
+            layers: Layers::default(),
             limitations: profile.limitations,
         })
     }
@@ -244,6 +216,7 @@ impl EffectivePolicy {
             "tools": tools,
             "limits": self.limits,
             "own_root": self.own_root,
+            "layers": [name(self.layers.namespaces), name(self.layers.landlock)],
         });
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
@@ -251,159 +224,67 @@ impl EffectivePolicy {
 
     /// The part of the policy that the lock records.
     pub fn confinement(&self) -> Confinement {
+        let least = |layer: &Layer| match layer {
+            Layer::Landlock => self.layers.landlock == Requirement::Required,
+            Layer::OwnNetwork => {
+                self.layers.namespaces == Requirement::Required && self.network == Network::Off
+            }
+            layer => !layer.is_namespace() || self.layers.namespaces == Requirement::Required,
+        };
         let mut layers: Vec<String> = Layer::ALL
             .iter()
+            .filter(|layer| least(layer))
             .map(|layer| layer.name().to_owned())
             .collect();
         layers.sort();
         Confinement {
             policy: self.digest(),
-            landlock_abi: LANDLOCK_FLOOR,
+            landlock_abi: if least(&Layer::Landlock) {
+                LANDLOCK_FLOOR
+            } else {
+                0
+            },
             layers,
         }
     }
-}
 
-/// What a launch must ask of the kernel: the lock's least enforcement, and never less than the floor.
-///
-/// # Errors
-/// When the lock names a layer that this version doesn't know.
-pub fn requirements(confinement: &Confinement) -> Result<Requirements, PolicyError> {
-    let mut layers = Layer::ALL.to_vec();
-    for name in &confinement.layers {
-        let layer: Layer = name
-            .parse()
-            .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
-        if !layers.contains(&layer) {
-            layers.push(layer);
-        }
-    }
-    Ok(Requirements {
-        landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
-        layers,
-    })
-}
-
-/// What the profile's name promises must be so.
-fn meet_demands(server: &Server, profile: &Profile) -> Result<(), PolicyError> {
-    for (demand, key, paths) in [
-        (profile.files.read, "files.read", &server.files.read),
-        (profile.files.write, "files.write", &server.files.write),
-    ] {
-        let profile = || server.profile.clone();
-        match demand {
-            Demand::Required if paths.is_empty() => {
-                return Err(PolicyError::MissingGrant {
-                    profile: profile(),
-                    key,
-                });
+    /// What a launch must ask of the kernel: the policy's wishes, and never less than the lock's
+    /// least enforcement.
+    ///
+    /// # Errors
+    /// When the lock names a layer that this version doesn't know.
+    pub fn requirements(&self, confinement: &Confinement) -> Result<Requirements, PolicyError> {
+        let mut requirements = Requirements {
+            landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
+            landlock: self.layers.landlock,
+            namespaces: self.layers.namespaces,
+            network: self.network != Network::Off,
+        };
+        for name in &confinement.layers {
+            let layer: Layer = name
+                .parse()
+                .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
+            if layer == Layer::Landlock {
+                requirements.landlock = Requirement::Required;
+            } else if layer.is_namespace() {
+                requirements.namespaces = Requirement::Required;
             }
-            Demand::Refused if !paths.is_empty() => {
-                return Err(PolicyError::RefusedGrant {
-                    profile: profile(),
-                    key,
-                });
-            }
-            _ => {}
         }
-    }
-    Ok(())
-}
-
-fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
-    [
-        (&profile.read, Access::Read),
-        (&profile.write, Access::Write),
-        (&profile.device, Access::Device),
-        (&profile.list, Access::List),
-    ]
-    .into_iter()
-    .flat_map(|(paths, access)| paths.iter().map(move |path| (path, access)))
-    .map(|(path, access)| Grant {
-        path: path.path.clone(),
-        access,
-        why: path.why.clone(),
-        origin: origin.clone(),
-        resolved: None,
-    })
-    .collect()
-}
-
-/// Judges a path that a manifest grants, as written and again with links resolved.
-///
-/// Landlock can't take a right away below a folder that has it, so a grant must not hold pinfold's
-/// own files.
-///
-/// # Errors
-/// [`PolicyError::ForbiddenGrant`].
-pub fn check_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<(), PolicyError> {
-    let meets = |own: &PathBuf| own.starts_with(path) || path.starts_with(own);
-    let forbidden = path == Path::new("/")
-        || own.private.iter().any(meets)
-        || (access == Access::Write && own.protected.iter().any(meets));
-    if forbidden {
-        Err(PolicyError::ForbiddenGrant {
-            path: path.to_owned(),
-        })
-    } else {
-        Ok(())
+        Ok(requirements)
     }
 }
 
-fn manifest_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<Grant, PolicyError> {
-    check_grant(path, access, own)?;
-    Ok(Grant {
-        path: path.to_string_lossy().into_owned(),
-        access,
-        why: "granted in the manifest".to_owned(),
-        origin: Origin::Manifest,
-        resolved: None,
-    })
+fn name(requirement: Requirement) -> &'static str {
+    match requirement {
+        Requirement::Off => "off",
+        Requirement::Preferred => "preferred",
+        Requirement::Required => "required",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn own() -> OwnFolders {
-        OwnFolders {
-            private: vec![
-                "/home/me/.config/pinfold".into(),
-                "/home/me/.local/share/pinfold".into(),
-            ],
-            protected: vec!["/src/repository/pinfold.toml".into()],
-        }
-    }
-
-    #[test]
-    fn grants_that_reach_our_own_files_are_refused() {
-        let refused = [
-            ("/", Access::Read),
-            ("/home", Access::Read),
-            ("/home/me", Access::Read),
-            ("/home/me/.config/pinfold", Access::Read),
-            ("/home/me/.local/share/pinfold/store", Access::Write),
-            ("/src/repository", Access::Write),
-        ];
-        for (path, access) in refused {
-            assert!(
-                check_grant(Path::new(path), access, &own()).is_err(),
-                "{path} {access:?}"
-            );
-        }
-        let fine = [
-            ("/home/me/documents", Access::Write),
-            ("/home/me/.config/pinfolding", Access::Write),
-            ("/src/repository", Access::Read),
-            ("/src/other", Access::Write),
-        ];
-        for (path, access) in fine {
-            assert!(
-                check_grant(Path::new(path), access, &own()).is_ok(),
-                "{path} {access:?}"
-            );
-        }
-    }
 
     fn server(change: impl FnOnce(&mut Server)) -> Server {
         let source = Source::Path {
@@ -472,7 +353,7 @@ mod tests {
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let digest = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap().digest();
-        let changes: [&dyn Fn(&mut Server); 8] = [
+        let changes: [&dyn Fn(&mut Server); 10] = [
             &|_| {},
             &|server| server.profile = "web".into(),
             &|server| server.args = vec!["--all".into()],
@@ -480,6 +361,8 @@ mod tests {
             &|server| server.files.read = vec!["/srv".into()],
             &|server| server.files.write = vec!["/srv".into()],
             &|server| server.limits.memory = Some(1),
+            &|server| server.layers.namespaces = Requirement::Off,
+            &|server| server.layers.landlock = Requirement::Preferred,
             &|server| {
                 server.tools.allow = ["echo".parse().unwrap()].into();
             },

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::effective::{Limits, Origin, OwnRoot};
-use super::{PolicyError, Profile};
+use super::effective::{Limits, OwnRoot};
+use super::{Origin, PolicyError, Profile};
 use crate::config::{self, parse_size};
 
 /// What was decided, and by whom.
