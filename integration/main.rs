@@ -29,6 +29,7 @@ mod official_clients;
 mod one_byte;
 mod one_reading_answers;
 mod one_reading_requests;
+mod profiles;
 mod published_digest;
 mod reference_servers;
 mod registry_tokens;

@@ -52,6 +52,9 @@ pub(super) async fn lock_server(
     context.store.sweep()?;
     let staging = context.store.staging()?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    // What is wrong with the profile or the grants is found before anything is downloaded; whatever
+    // it runs on, these are the same.
+    launcher.policy(server, None)?;
     let previous = lock
         .servers
         .get(name)

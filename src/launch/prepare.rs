@@ -24,10 +24,6 @@ use crate::store::{FileDigests, Store};
 /// The search path of every server; ours, never the client's.
 pub(super) const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Sizes of `/dev/shm` and `/tmp` in a root of its own, in bytes.
-const SHARED_MEMORY: u64 = 64 << 20;
-const TEMPORARY: u64 = 256 << 20;
-
 /// The platform that locks are made for and checked against, for example `linux-x86_64`.
 pub fn here() -> String {
     format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
@@ -246,8 +242,8 @@ impl<'a> Launcher<'a> {
         let namespaces = plan.has_namespaces().then_some(Namespaces {
             network: !requirements.network,
             links,
-            shared_memory: SHARED_MEMORY,
-            temporary: TEMPORARY,
+            shared_memory: policy.own_root.shared_memory,
+            temporary: policy.own_root.temporary,
         });
         let filters = compile(&syscall_rules(&policy.network, namespaces.is_some())?)?;
         let spec = SandboxSpec {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::LaunchError;
-use super::elf::libraries_of;
+use super::elf::{libraries_of, library_named};
 use crate::policy::{EffectivePolicy, Origin, OwnFolders, check_grant};
 use crate::sandbox::{Access, Link, PathRule};
 
@@ -115,11 +115,17 @@ pub(super) fn read_set(
         .filter_map(|template| expansion.expand(template))
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()));
-    let found = libraries_of(programs.iter().cloned().chain(plugins));
+    let loaded: Vec<PathBuf> = policy
+        .loads
+        .iter()
+        .flat_map(|name| library_named(name))
+        .collect();
+    let needing = programs.iter().chain(&loaded).cloned().chain(plugins);
+    let found = libraries_of(needing);
     for program in programs.iter().chain(&found.linkers) {
         rules.add_resolved(program, Access::Execute);
     }
-    for library in &found.libraries {
+    for library in found.libraries.iter().chain(&loaded) {
         rules.add_resolved(library, Access::Read);
     }
     ReadSet {

@@ -104,6 +104,7 @@ fn of_this_process(path: &Path) -> PathBuf {
 fn rights(access: Access) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     match access {
+        Access::List => AccessFs::ReadDir.into(),
         Access::Read => read,
         Access::Execute => read | AccessFs::Execute,
         // No device nodes and no sockets: nobody needs them in a server's own folder.

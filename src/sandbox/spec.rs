@@ -48,6 +48,8 @@ pub struct PathRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
+    /// List folders.
+    List,
     /// Read files, list folders.
     Read,
     /// Read and execute.
