@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{PolicyError, Profile, Runtime};
-use crate::config::{self, EnvValue, Server, Source, parse_size};
+use crate::config::{self, EnvValue, Layers, Server, Source, parse_size};
 use crate::lockfile::{Confinement, Digest, ToolName};
-use crate::sandbox::{Access, Layer, Network, Requirements};
+use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
 
 /// The oldest Landlock ABI that a server is started on (design: TCP rules, Linux 6.7).
 const LANDLOCK_FLOOR: u32 = 4;
@@ -28,6 +28,7 @@ pub struct EffectivePolicy {
     pub arguments: Vec<String>,
     pub tools: BTreeSet<ToolName>,
     pub limits: Limits,
+    pub layers: Layers,
     /// What can't be limited yet, in words for a person.
     pub limitations: Vec<String>,
 }
@@ -110,6 +111,7 @@ impl EffectivePolicy {
             arguments: server.args.clone(),
             tools: server.tools.allow.clone(),
             limits: limits(&server.limits, &base)?,
+            layers: server.layers,
             limitations: profile.limitations,
         })
     }
@@ -164,6 +166,7 @@ impl EffectivePolicy {
             arguments: Vec::new(),
             tools: BTreeSet::new(),
             limits: limits(&config::Limits::default(), &base)?,
+            layers: Layers::default(),
             limitations: profile.limitations,
         })
     }
@@ -199,6 +202,7 @@ impl EffectivePolicy {
             "arguments": self.arguments,
             "tools": tools,
             "limits": self.limits,
+            "layers": [name(self.layers.namespaces), name(self.layers.landlock)],
         });
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
@@ -206,37 +210,62 @@ impl EffectivePolicy {
 
     /// The part of the policy that the lock records.
     pub fn confinement(&self) -> Confinement {
+        let least = |layer: &Layer| match layer {
+            Layer::Landlock => self.layers.landlock == Requirement::Required,
+            Layer::OwnNetwork => {
+                self.layers.namespaces == Requirement::Required && self.network == Network::Off
+            }
+            layer => !layer.is_namespace() || self.layers.namespaces == Requirement::Required,
+        };
         let mut layers: Vec<String> = Layer::ALL
             .iter()
+            .filter(|layer| least(layer))
             .map(|layer| layer.name().to_owned())
             .collect();
         layers.sort();
         Confinement {
             policy: self.digest(),
-            landlock_abi: LANDLOCK_FLOOR,
+            landlock_abi: if least(&Layer::Landlock) {
+                LANDLOCK_FLOOR
+            } else {
+                0
+            },
             layers,
         }
     }
+
+    /// What a launch must ask of the kernel: the policy's wishes, and never less than the lock's
+    /// least enforcement.
+    ///
+    /// # Errors
+    /// When the lock names a layer that this version doesn't know.
+    pub fn requirements(&self, confinement: &Confinement) -> Result<Requirements, PolicyError> {
+        let mut requirements = Requirements {
+            landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
+            landlock: self.layers.landlock,
+            namespaces: self.layers.namespaces,
+            network: self.network != Network::Off,
+        };
+        for name in &confinement.layers {
+            let layer: Layer = name
+                .parse()
+                .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
+            if layer == Layer::Landlock {
+                requirements.landlock = Requirement::Required;
+            } else if layer.is_namespace() {
+                requirements.namespaces = Requirement::Required;
+            }
+        }
+        Ok(requirements)
+    }
 }
 
-/// What a launch must ask of the kernel: the lock's least enforcement, and never less than the floor.
-///
-/// # Errors
-/// When the lock names a layer that this version doesn't know.
-pub fn requirements(confinement: &Confinement) -> Result<Requirements, PolicyError> {
-    let mut layers = Layer::ALL.to_vec();
-    for name in &confinement.layers {
-        let layer: Layer = name
-            .parse()
-            .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
-        if !layers.contains(&layer) {
-            layers.push(layer);
-        }
+fn name(requirement: Requirement) -> &'static str {
+    match requirement {
+        Requirement::Off => "off",
+        Requirement::Preferred => "preferred",
+        Requirement::Required => "required",
     }
-    Ok(Requirements {
-        landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
-        layers,
-    })
 }
 
 fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
@@ -364,7 +393,7 @@ mod tests {
                 .unwrap()
                 .digest()
         };
-        let changes: [&dyn Fn(&mut Server); 8] = [
+        let changes: [&dyn Fn(&mut Server); 10] = [
             &|_| {},
             &|server| server.profile = "web".into(),
             &|server| server.args = vec!["--all".into()],
@@ -372,6 +401,8 @@ mod tests {
             &|server| server.files.read = vec!["/srv".into()],
             &|server| server.files.write = vec!["/srv".into()],
             &|server| server.limits.memory = Some(1),
+            &|server| server.layers.namespaces = Requirement::Off,
+            &|server| server.layers.landlock = Requirement::Preferred,
             &|server| {
                 server.tools.allow = ["echo".parse().unwrap()].into();
             },

@@ -10,9 +10,7 @@ mod error;
 mod profile;
 mod syscalls;
 
-pub use effective::{
-    EffectivePolicy, Grant, Limits, Origin, OwnFolders, check_grant, requirements,
-};
+pub use effective::{EffectivePolicy, Grant, Limits, Origin, OwnFolders, check_grant};
 pub use environment::{EnvironmentDecision, Places, decide_environment};
 pub use error::PolicyError;
 pub use profile::{PROFILES, Profile, Runtime};
