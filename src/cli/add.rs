@@ -27,8 +27,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     let outcome = lock_server(&context, &name, &server, &manifest.settings, &lock).await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
-    let plan = launcher.plan(&outcome.locked.confinement)?;
-    for line in summary::agreement(&outcome.locked, &policy, &plan) {
+    for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
         output::note(&line);
     }
     wanted.allow = choose(&arguments, &outcome.introspection)?

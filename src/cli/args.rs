@@ -72,7 +72,7 @@ pub(super) struct Add {
     /// Allow every tool that it offers now
     #[arg(long)]
     pub(super) allow_all: bool,
-    /// The profile: offline or web
+    /// The profile: offline, files-ro, files-rw, web or browser
     #[arg(long, default_value = "offline")]
     pub(super) profile: String,
     /// Set a variable: KEY=VALUE, or KEY to pass it on from the client

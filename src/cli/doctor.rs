@@ -106,9 +106,13 @@ fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {
 async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<Check> {
     let staging = context.store.staging()?;
     let policy = EffectivePolicy::ungranted(Runtime::Native)?;
-    let plan = launcher.plan(&policy.confinement());
-    Ok(match (try_box(launcher, &staging, &policy).await, plan) {
-        (Ok(()), Ok(plan)) => {
+    let judged = launcher.plan(&policy, &policy.confinement());
+    let tried = match judged {
+        Ok(_) => try_box(launcher, &staging, &policy).await,
+        Err(error) => Err(error),
+    };
+    Ok(match tried {
+        Ok(plan) => {
             let mut layers: Vec<String> = plan.layers.iter().map(ToString::to_string).collect();
             layers.extend(
                 plan.limitations
@@ -121,14 +125,12 @@ async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<
                 found: format!("built and checked: {}", layers.join(", ")),
             }
         }
-        (Err(error @ (LaunchError::Machine(_) | LaunchError::Sandbox(_))), _) | (_, Err(error)) => {
-            Check {
-                name: "box",
-                ok: false,
-                found: error.to_string(),
-            }
-        }
-        (Err(error), _) => return Err(error.into()),
+        Err(error @ (LaunchError::Machine(_) | LaunchError::Sandbox(_))) => Check {
+            name: "box",
+            ok: false,
+            found: error.to_string(),
+        },
+        Err(error) => return Err(error.into()),
     })
 }
 

@@ -11,7 +11,7 @@ use super::output;
 use super::trees::{Wanted, download, known_digest, npm_tree, path_tree};
 use crate::config::{Server, Settings, Source};
 use crate::fetch::Client;
-use crate::launch::{Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn, spawn};
+use crate::launch::{Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn};
 use crate::lockfile::{
     Artifact, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
 };
@@ -21,12 +21,15 @@ use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::{self, NpmRequest, NpmSettings};
 use crate::resolve::path::local_entry;
+use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
 /// A server that was locked, and what it said of itself.
 pub(super) struct Outcome {
     pub locked: LockedServer,
     pub introspection: Introspection,
+    /// What was in force around it when it was asked.
+    pub plan: Plan,
 }
 
 /// The bytes of a server, in the store.
@@ -49,6 +52,9 @@ pub(super) async fn lock_server(
     context.store.sweep()?;
     let staging = context.store.staging()?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    // What is wrong with the profile or the grants is found before anything is downloaded; whatever
+    // it runs on, these are the same.
+    launcher.policy(server, None)?;
     let previous = lock
         .servers
         .get(name)
@@ -86,7 +92,7 @@ pub(super) async fn lock_server(
         behaviour: Behaviour::default(),
         confinement: policy.confinement(),
     };
-    let introspection = introspect(&launcher, &staging, name, &locked, policy).await?;
+    let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
     locked.behaviour = behaviour(&introspection);
     if let Some(previous) = previous {
         // The same agreement keeps its date, so that locking again changes nothing.
@@ -101,6 +107,7 @@ pub(super) async fn lock_server(
     Ok(Outcome {
         locked,
         introspection,
+        plan,
     })
 }
 
@@ -111,11 +118,12 @@ async fn introspect(
     name: &ServerName,
     locked: &LockedServer,
     policy: EffectivePolicy,
-) -> anyhow::Result<Introspection> {
+) -> anyhow::Result<(Introspection, Plan)> {
     let state = StateFolder::create(staging.folder().join("state"))?;
-    let prepared = launcher.prepare_unverified(name, locked, &state, policy)?;
+    let prepared = launcher.prepare_agreed(name, locked, &state, policy)?;
     let log = StderrLog::open(&state.log_path())?;
-    Ok(learn(spawn(&prepared.spec).await?, log).await?)
+    let started = launcher.start_unchecked(prepared.launch).await?;
+    Ok((learn(started.running, log).await?, started.plan))
 }
 
 /// The policy of a server changed, for example its allowlist: the lock's box pin follows.

@@ -12,8 +12,9 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::output;
 use super::signals::{self, StopSignals};
+use super::summary;
 use crate::launch::{self, Launcher, Running, SessionEnd, StateFolder};
-use crate::relay::{self, SessionPolicy, StderrLog};
+use crate::relay::{self, LineSink as _, SessionPolicy, StderrLog};
 
 /// A server that was started, and what its session needs.
 struct Started {
@@ -54,28 +55,40 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
 
 async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Started> {
     let context = Context::open(manifest)?;
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     // Everything that decides runs here. If it panics the answer is no, like on any error.
-    let (prepared, log) = catch_unwind(AssertUnwindSafe(|| decide(&context, arguments)))
-        .unwrap_or_else(|_| {
-            Err(anyhow::anyhow!(
-                "the decision failed, which is a bug of pinfold"
-            ))
-        })?;
+    let decided = catch_unwind(AssertUnwindSafe(|| decide(&context, &launcher, arguments)));
+    let (prepared, mut log) = decided.unwrap_or_else(|_| {
+        Err(anyhow::anyhow!(
+            "the decision failed, which is a bug of pinfold"
+        ))
+    })?;
     if !prepared.withheld.is_empty() {
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
     for limitation in &prepared.policy.limitations {
         tracing::info!("{limitation}");
     }
-    let running = launch::spawn(&prepared.spec).await?;
+    let started = launcher.start(prepared.launch, prepared.code).await?;
+    log.write_line(&format!(
+        "pinfold: session begins; in force: {}",
+        summary::layers(&started.plan)
+    ))?;
+    for limitation in &started.plan.limitations {
+        tracing::info!("{limitation}");
+    }
     Ok(Started {
-        running,
+        running: started.running,
         policy: SessionPolicy::allowing(prepared.policy.tools),
         log,
     })
 }
 
-fn decide(context: &Context, arguments: &Run) -> anyhow::Result<(launch::Prepared, StderrLog)> {
+fn decide(
+    context: &Context,
+    launcher: &Launcher<'_>,
+    arguments: &Run,
+) -> anyhow::Result<(launch::Prepared, StderrLog)> {
     let (manifest, lock) = context.trusted()?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
@@ -84,7 +97,6 @@ fn decide(context: &Context, arguments: &Run) -> anyhow::Result<(launch::Prepare
             .to_string(),
     };
     let (name, server, locked) = context.server(&name, &manifest, &lock)?;
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let state = StateFolder::create(context.paths.server_state(&name))?;
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;

@@ -4,7 +4,7 @@ use super::output;
 use crate::lockfile::LockedServer;
 use crate::policy::EffectivePolicy;
 use crate::relay::Introspection;
-use crate::sandbox::Plan;
+use crate::sandbox::{Layer, Plan};
 
 /// Longest part of a tool description that is shown, in characters.
 const MAX_DESCRIPTION: usize = 90;
@@ -53,22 +53,27 @@ pub(super) fn agreement(
         ));
     }
     lines.push(format!("profile    {}", policy.profile));
-    let layers: Vec<String> = plan
-        .layers
-        .iter()
-        .map(|layer| match layer {
-            crate::sandbox::Layer::Landlock => format!("landlock (ABI {})", plan.landlock_abi),
-            layer => layer.to_string(),
-        })
-        .collect();
-    lines.push(format!("layers     {}", layers.join(", ")));
+    lines.push(format!("layers     {}", layers(plan)));
     let limitations = policy
         .limitations
         .iter()
         .map(String::as_str)
-        .chain(plan.limitations.iter().copied());
+        .chain(plan.limitations.iter().map(String::as_str));
     lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
+}
+
+/// The layers in force, by name.
+pub(super) fn layers(plan: &Plan) -> String {
+    let names: Vec<String> = plan
+        .layers
+        .iter()
+        .map(|layer| match plan.landlock_abi {
+            Some(abi) if *layer == Layer::Landlock => format!("{layer} (ABI {abi})"),
+            _ => layer.to_string(),
+        })
+        .collect();
+    names.join(", ")
 }
 
 /// The tools with the first line of their descriptions.

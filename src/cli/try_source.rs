@@ -54,7 +54,7 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
     .await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
-    let plan = launcher.plan(&outcome.locked.confinement)?;
+    let plan = &outcome.plan;
     let tools = &outcome.introspection.tools;
     if arguments.json {
         let listed: Vec<_> = tools
@@ -77,7 +77,7 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Success);
     }
-    for line in summary::agreement(&outcome.locked, &policy, &plan) {
+    for line in summary::agreement(&outcome.locked, &policy, plan) {
         output::data(&line);
     }
     output::data(&format!("tools      {}", tools.len()));

@@ -82,17 +82,20 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
     }
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     match launcher.policy(server, locked.interpreter.as_ref()) {
-        Ok(policy) if policy.digest() != locked.confinement.policy => problem(
-            "policy",
-            format!(
-                "the settings in the manifest, or the profiles of this pinfold, are not what was locked; run `pinfold lock {name}`"
-            ),
-        ),
-        Ok(_) => {}
+        Ok(policy) => {
+            if policy.digest() != locked.confinement.policy {
+                problem(
+                    "policy",
+                    format!(
+                        "the settings in the manifest, or the profiles of this pinfold, are not what was locked; run `pinfold lock {name}`"
+                    ),
+                );
+            }
+            if let Err(error) = launcher.plan(&policy, &locked.confinement) {
+                problem("machine", error.to_string());
+            }
+        }
         Err(error) => problem("policy", error.to_string()),
-    }
-    if let Err(error) = launcher.plan(&locked.confinement) {
-        problem("machine", error.to_string());
     }
     if let Some(message) = interpreter_changed(locked) {
         problem("interpreter", message);

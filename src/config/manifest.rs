@@ -9,6 +9,7 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::error::ConfigError;
+use super::layers::Layers;
 use super::paths::Paths;
 use super::source::Source;
 use super::validate::{self, Places};
@@ -54,6 +55,7 @@ pub struct Server {
     pub files: Files,
     pub tools: Tools,
     pub limits: Limits,
+    pub layers: Layers,
 }
 
 /// Where the value of an environment variable comes from.
@@ -102,6 +104,7 @@ impl Server {
             files: Files::default(),
             tools: Tools::default(),
             limits: Limits::default(),
+            layers: Layers::default(),
         }
     }
 }

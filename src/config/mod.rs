@@ -8,6 +8,7 @@ mod edit;
 pub mod env_names;
 mod environment;
 mod error;
+mod layers;
 mod manifest;
 mod paths;
 mod raw;
@@ -20,6 +21,7 @@ pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use layers::Layers;
 pub use manifest::{
     EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, Server, Settings, Tools,
 };

@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Code, Diagnostic};
 use super::env_names::{is_variable_name, refused_variable};
+use super::layers::layers;
 use super::manifest::{EnvValue, Files, Limits, Manifest, Server, Settings, Tools};
 use super::raw::{Node, Walk};
 use super::size::parse_size;
@@ -83,8 +84,8 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 8] = [
-    "source", "args", "profile", "env", "exec", "files", "tools", "limits",
+const SERVER_KEYS: [&str; 9] = [
+    "source", "args", "profile", "env", "exec", "files", "tools", "limits", "layers",
 ];
 
 fn server(
@@ -123,6 +124,10 @@ fn server(
         .get("limits")
         .map(|node| limits(walk, node))
         .unwrap_or_default();
+    let layers = table
+        .get("layers")
+        .map(|node| layers(walk, node))
+        .unwrap_or_default();
     let (source_text, source) = source?;
     Some(Server {
         source,
@@ -134,6 +139,7 @@ fn server(
         files,
         tools,
         limits,
+        layers,
     })
 }
 

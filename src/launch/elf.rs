@@ -35,7 +35,8 @@ const HARDWARE_FOLDERS: &[&str] = &[
 
 /// A program can't need more libraries than this; stops at a cycle of hostile files.
 const MAX_LIBRARIES: usize = 2_000;
-const MAX_STRINGS: u64 = 4 << 20;
+/// Longest name or list of folders that is read (PATH_MAX, limits.h).
+const MAX_NAME: u64 = 4096;
 
 /// The linker and libraries of a set of programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,6 +80,11 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
         }
     }
     found
+}
+
+/// The files that a program gets which loads the library `name` while it runs (dlopen(3)).
+pub(super) fn library_named(name: &str) -> Vec<PathBuf> {
+    locate(name, existing(&configured_folders()).iter())
 }
 
 /// A folder that is searched.
@@ -207,13 +213,12 @@ fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
             && (start..start.saturating_add(segment.p_filesz(endian))).contains(&strings);
         inside.then(|| segment.p_offset(endian) + (strings - start))
     })?;
-    let table = data
-        .read_bytes_at(offset, strings_size.min(MAX_STRINGS))
-        .ok()?;
+    // One by one: the table of a large program holds megabytes of other names.
     let text = |start: u64| {
-        let bytes = table.get(usize::try_from(start).ok()?..)?;
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        std::str::from_utf8(&bytes[..end]).ok()
+        let start = offset.checked_add(start)?;
+        let end = offset.checked_add(strings_size)?;
+        let range = start..end.min(start.checked_add(MAX_NAME)?);
+        std::str::from_utf8(data.read_bytes_at_until(range, 0).ok()?).ok()
     };
     needs.names = names
         .into_iter()
@@ -256,6 +261,58 @@ mod tests {
         assert!(found.libraries.iter().all(|path| path.is_file()));
     }
 
+    /// Browsers have tables of many megabytes, with the names of their libraries at the end.
+    #[test]
+    fn names_far_into_a_large_table_are_found() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("program");
+        let library = home.path().join("liblast.so");
+        std::fs::File::create(&library).unwrap();
+        let mut file = std::fs::File::create(&program).unwrap();
+        std::io::Write::write_all(&mut file, &elf_with_table(5 << 20)).unwrap();
+        assert_eq!(
+            libraries_of([program]).libraries,
+            BTreeSet::from([home.path().join("./liblast.so")])
+        );
+    }
+
+    /// A shared object (elf(5)) that needs `liblast.so`, beside it, after `filling` bytes of other strings.
+    fn elf_with_table(filling: usize) -> Vec<u8> {
+        const ADDRESS_OF_DYNAMIC: u64 = 64 + 2 * 56;
+        const ADDRESS_OF_STRINGS: u64 = ADDRESS_OF_DYNAMIC + 5 * 16;
+        let names = b"liblast.so\0$ORIGIN/.\0";
+        let size = (filling + names.len()) as u64;
+        let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        // e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, then sizes and counts.
+        elf.extend([3, 0, 62, 0, 1, 0, 0, 0]);
+        elf.extend([0, 64, 0].map(u64::to_le_bytes).concat());
+        elf.extend(0_u32.to_le_bytes());
+        elf.extend([64, 56, 2, 64, 0, 0].map(u16::to_le_bytes).concat());
+        for (kind, offset, length) in [
+            (1_u32, 0, ADDRESS_OF_STRINGS + size),
+            (2, ADDRESS_OF_DYNAMIC, 5 * 16),
+        ] {
+            elf.extend([kind, 4].map(u32::to_le_bytes).concat());
+            elf.extend(
+                [offset, offset, offset, length, length, 8]
+                    .map(u64::to_le_bytes)
+                    .concat(),
+            );
+        }
+        for (tag, value) in [
+            (u64::from(DT_NEEDED), filling as u64),
+            (u64::from(DT_RUNPATH), filling as u64 + 11),
+            (u64::from(DT_STRTAB), ADDRESS_OF_STRINGS),
+            (u64::from(DT_STRSZ), size),
+            (0, 0),
+        ] {
+            elf.extend([tag, value].map(u64::to_le_bytes).concat());
+        }
+        elf.resize(elf.len() + filling, b'x');
+        elf.extend(names);
+        elf
+    }
+
     #[test]
     fn folders_are_searched_in_order_and_variants_come_along() {
         let home = tempfile::tempdir().unwrap();
@@ -279,6 +336,13 @@ mod tests {
             locate("/own/place.so", folders.iter()),
             [PathBuf::from("/own/place.so")]
         );
+    }
+
+    #[test]
+    fn a_library_is_found_by_its_name() {
+        let found = library_named("libc.so.6");
+        assert!(!found.is_empty() && found.iter().all(|path| path.is_file()));
+        assert!(library_named("libno-such-thing.so").is_empty());
     }
 
     #[test]

@@ -97,10 +97,9 @@ impl<'a> SandboxedNpm<'a> {
             ("TMPDIR".to_owned(), temporary),
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
-        let plan = self.launcher.plan(&policy.confinement())?;
-        let spec = self.launcher.spec(SpecInput {
+        let launch = self.launcher.launch(SpecInput {
             policy: &policy,
-            plan: &plan,
+            confinement: &policy.confinement(),
             tree: self.npm.clone(),
             state: &state,
             interpreter: Some(self.node.clone()),
@@ -110,7 +109,7 @@ impl<'a> SandboxedNpm<'a> {
             environment,
             working_directory: work,
         })?;
-        let output = run_tool(&spec, PATIENCE, MAX_MESSAGES).await?;
+        let output = run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await?;
         let package_lock = read_bounded(&lock_path).map_err(|source| LaunchError::State {
             path: lock_path,
             source,

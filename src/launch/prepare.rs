@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::programs::find_executables;
-use super::read_set::{Expansion, path_rules, refuse_writable_programs, resolve_grants};
+use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
+use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
-    requirements, syscall_rules,
+    syscall_rules,
 };
 use crate::resolve::interpreter::{Program, shebang};
-use crate::sandbox::{Plan, Probe, ResourceLimits, SandboxSpec, compile, plan};
-use crate::store::{FileDigests, Store, StoreError, Verification};
+use crate::sandbox::{
+    NamespaceSupport, Namespaces, Plan, Probe, Requirements, ResourceLimits, SandboxSpec, compile,
+    plan,
+};
+use crate::store::{FileDigests, Store};
 
 /// The search path of every server; ours, never the client's.
 pub(super) const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -30,13 +35,16 @@ pub struct Launcher<'a> {
     pub store: &'a Store,
     pub environment: &'a Environment,
     pub probe: Probe,
+    /// What the first launch with namespaces has taught.
+    pub(super) namespaces: OnceLock<NamespaceSupport>,
 }
 
-/// A launch that was found to be in order.
+/// A launch that was found to be in order, but for the server's code: that is looked at while the
+/// box is built.
 #[must_use]
 pub struct Prepared {
-    pub spec: SandboxSpec,
-    pub plan: Plan,
+    pub launch: Launch,
+    pub code: TreeCheck,
     pub policy: EffectivePolicy,
     /// Names, never values, of variables that the client passed in vain.
     pub withheld: Vec<String>,
@@ -45,7 +53,7 @@ pub struct Prepared {
 /// What a spec is made of.
 pub(super) struct SpecInput<'a> {
     pub policy: &'a EffectivePolicy,
-    pub plan: &'a Plan,
+    pub confinement: &'a Confinement,
     pub tree: PathBuf,
     pub state: &'a StateFolder,
     pub interpreter: Option<PathBuf>,
@@ -64,6 +72,7 @@ impl<'a> Launcher<'a> {
             store,
             environment,
             probe: Probe::current(),
+            namespaces: OnceLock::new(),
         }
     }
 
@@ -128,43 +137,23 @@ impl<'a> Launcher<'a> {
         if let Some(interpreter) = &locked.interpreter {
             self.same_interpreter(name, interpreter)?;
         }
-        // The walk over the tree is the longest part of a launch, so the spec is made meanwhile. It is
-        // only plain data; nothing is started before the answer is there.
-        std::thread::scope(|scope| {
-            let verification = scope.spawn(|| self.same_tree(name, locked));
-            let prepared = self.prepare_unverified(name, locked, state, policy);
-            verification
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            prepared
-        })
-    }
-
-    fn same_tree(&self, name: &ServerName, locked: &LockedServer) -> Result<(), LaunchError> {
-        match self.store.verify_tree(&locked.tree, Verification::Recorded) {
-            Ok(_) => Ok(()),
-            Err(StoreError::MissingTree { .. }) => {
-                Err(LaunchError::NotFetched { name: name.clone() })
-            }
-            Err(source) => Err(LaunchError::Tree {
-                name: name.clone(),
-                source,
-            }),
-        }
+        self.prepare_agreed(name, locked, state, policy)
     }
 
     /// The rest of [`Self::prepare`], for a server that is being locked at this moment.
-    pub(crate) fn prepare_unverified(
+    pub(crate) fn prepare_agreed(
         &self,
         name: &ServerName,
         locked: &LockedServer,
         state: &StateFolder,
         policy: EffectivePolicy,
     ) -> Result<Prepared, LaunchError> {
-        let plan = self.plan(&locked.confinement)?;
         let tree = self.store.tree(&locked.tree);
+        let code = TreeCheck::new(self.store, name, &locked.tree);
         let entry = tree.join(&locked.entry_point);
         if !entry.is_file() {
+            // Most likely the tree is not what was locked, which says more.
+            code.answer()?;
             return Err(LaunchError::EntryPoint {
                 name: name.clone(),
                 path: entry,
@@ -198,9 +187,9 @@ impl<'a> Launcher<'a> {
             variables,
             withheld,
         } = decide_environment(self.environment, &policy.environment, &places);
-        let spec = self.spec(SpecInput {
+        let launch = self.launch(SpecInput {
             policy: &policy,
-            plan: &plan,
+            confinement: &locked.confinement,
             tree,
             state,
             interpreter,
@@ -211,44 +200,73 @@ impl<'a> Launcher<'a> {
             working_directory: state.home(),
         })?;
         Ok(Prepared {
-            spec,
-            plan,
+            launch,
+            code,
             policy,
             withheld,
         })
     }
 
-    /// What this machine will enforce of a lock's confinement.
+    /// What this machine will enforce of a policy and its lock's confinement.
     ///
     /// # Errors
     /// When it can't enforce what is required.
-    pub fn plan(&self, confinement: &Confinement) -> Result<Plan, LaunchError> {
-        Ok(plan(&requirements(confinement)?, &self.probe)?)
+    pub fn plan(
+        &self,
+        policy: &EffectivePolicy,
+        confinement: &Confinement,
+    ) -> Result<Plan, LaunchError> {
+        self.plan_for(&policy.requirements(confinement)?)
     }
 
-    pub(super) fn spec(&self, input: SpecInput<'_>) -> Result<SandboxSpec, LaunchError> {
+    pub(super) fn plan_for(&self, requirements: &Requirements) -> Result<Plan, LaunchError> {
+        let namespaces = self.namespaces.get().cloned();
+        let probe = Probe {
+            namespaces: namespaces.unwrap_or_default(),
+            ..self.probe.clone()
+        };
+        Ok(plan(requirements, &probe)?)
+    }
+
+    pub(super) fn launch(&self, input: SpecInput<'_>) -> Result<Launch, LaunchError> {
         let policy = input.policy;
+        let requirements = policy.requirements(input.confinement)?;
+        let plan = self.plan_for(&requirements)?;
         let expansion = Expansion {
             tree: input.tree,
             home: input.state.home(),
             temporary: input.state.temporary(),
             interpreter: input.interpreter,
         };
-        Ok(SandboxSpec {
+        let ReadSet { rules, links } = read_set(policy, &expansion, &input.programs);
+        let namespaces = plan.has_namespaces().then_some(Namespaces {
+            network: !requirements.network,
+            links,
+            shared_memory: policy.own_root.shared_memory,
+            temporary: policy.own_root.temporary,
+        });
+        let filters = compile(&syscall_rules(&policy.network, namespaces.is_some())?)?;
+        let spec = SandboxSpec {
             program: input.program,
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
-            filesystem: path_rules(policy, &expansion, &input.programs),
+            filesystem: rules,
             network: policy.network.clone(),
-            landlock_abi: input.plan.landlock_abi,
+            namespaces,
+            landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
             },
-            filters: compile(&syscall_rules(&policy.network)?)?,
+            filters,
+        };
+        Ok(Launch {
+            spec,
+            plan,
+            requirements,
         })
     }
 

@@ -11,7 +11,7 @@ use super::{LaunchError, StateFolder};
 use crate::lockfile::Interpreter;
 use crate::policy::{EffectivePolicy, Runtime};
 use crate::resolve::interpreter::{find_program, kind as program_kind};
-use crate::sandbox::StepFailure;
+use crate::sandbox::{Plan, StepFailure};
 use crate::store::Staging;
 
 /// A program that doesn't tell its version in this time has none.
@@ -61,10 +61,9 @@ async fn interpreter_version(
     }
     let state = StateFolder::create(staging.folder().join("version"))?;
     let policy = EffectivePolicy::ungranted(runtime)?;
-    let plan = launcher.plan(&policy.confinement())?;
-    let spec = launcher.spec(SpecInput {
+    let launch = launcher.launch(SpecInput {
         policy: &policy,
-        plan: &plan,
+        confinement: &policy.confinement(),
         tree: state.home(),
         state: &state,
         interpreter: Some(path.to_owned()),
@@ -74,7 +73,7 @@ async fn interpreter_version(
         environment: BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]),
         working_directory: state.home(),
     })?;
-    let output = run_tool(&spec, VERSION_TIME, MAX_VERSION_BYTES).await?;
+    let output = run_tool(launcher, launch, VERSION_TIME, MAX_VERSION_BYTES).await?;
     Ok(String::from_utf8_lossy(&output.stdout)
         .split_whitespace()
         .find(|word| {
@@ -104,7 +103,7 @@ pub(super) fn find_executables(
 }
 
 /// Builds a box and runs the smallest real program in it, this one, which must then be able to
-/// start and must see itself confined.
+/// start and must see itself confined. Returns what is in force around it.
 ///
 /// # Errors
 /// The step that failed.
@@ -112,13 +111,12 @@ pub async fn try_box(
     launcher: &Launcher<'_>,
     staging: &Staging,
     policy: &EffectivePolicy,
-) -> Result<(), LaunchError> {
+) -> Result<Plan, LaunchError> {
     let program = std::env::current_exe()?;
     let state = StateFolder::create(staging.folder().join("box"))?;
-    let plan = launcher.plan(&policy.confinement())?;
-    let spec = launcher.spec(SpecInput {
+    let launch = launcher.launch(SpecInput {
         policy,
-        plan: &plan,
+        confinement: &policy.confinement(),
         tree: state.home(),
         state: &state,
         interpreter: None,
@@ -128,9 +126,9 @@ pub async fn try_box(
         environment: BTreeMap::new(),
         working_directory: state.home(),
     })?;
-    let output = run_tool(&spec, VERSION_TIME, MAX_VERSION_BYTES).await?;
+    let output = run_tool(launcher, launch, VERSION_TIME, MAX_VERSION_BYTES).await?;
     if output.code == Some(0) && output.stdout.starts_with(b"pinfold ") {
-        Ok(())
+        Ok(output.plan)
     } else {
         let message = format!(
             "a program did not run in the box (code {:?}): {}",

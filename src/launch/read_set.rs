@@ -1,13 +1,14 @@
 //! From the policy's templates to the files of this machine: the Landlock rules of one launch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 use super::LaunchError;
-use super::elf::libraries_of;
+use super::elf::{libraries_of, library_named};
 use crate::policy::{EffectivePolicy, Origin, OwnFolders, check_grant};
-use crate::sandbox::{Access, PathRule};
+use crate::sandbox::{Access, Link, PathRule};
 
 /// What the templates stand for.
 #[derive(Clone, Debug)]
@@ -70,17 +71,31 @@ pub(super) fn resolve_grants(
     Ok(())
 }
 
+/// What a launch may reach.
+pub(super) struct ReadSet {
+    pub rules: Vec<PathRule>,
+    /// The links on the way to what was resolved: a root of its own needs them, too.
+    pub links: Vec<Link>,
+}
+
+/// Links of the root folder that programs take for granted, `#!/bin/sh` for example (hier(7)).
+const ROOT_LINKS: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
 /// Computes the rules: the policy's grants, the programs that may be executed, and the libraries
 /// of those. Paths that don't exist are left out; links are resolved, because Landlock judges the
 /// file and not the name.
-pub(super) fn path_rules(
+pub(super) fn read_set(
     policy: &EffectivePolicy,
     expansion: &Expansion,
     programs: &[PathBuf],
-) -> Vec<PathRule> {
+) -> ReadSet {
     let mut rules = Rules::default();
+    for link in ROOT_LINKS {
+        let _ = rules.resolve(Path::new(link));
+    }
     for grant in &policy.grants {
         if let Some(resolved) = &grant.resolved {
+            let _ = rules.resolve(Path::new(&grant.path));
             rules.add(resolved.clone(), grant.access);
             continue;
         }
@@ -100,14 +115,27 @@ pub(super) fn path_rules(
         .filter_map(|template| expansion.expand(template))
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()));
-    let found = libraries_of(programs.iter().cloned().chain(plugins));
+    let loaded: Vec<PathBuf> = policy
+        .loads
+        .iter()
+        .flat_map(|name| library_named(name))
+        .collect();
+    let needing = programs.iter().chain(&loaded).cloned().chain(plugins);
+    let found = libraries_of(needing);
     for program in programs.iter().chain(&found.linkers) {
         rules.add_resolved(program, Access::Execute);
     }
-    for library in &found.libraries {
+    for library in found.libraries.iter().chain(&loaded) {
         rules.add_resolved(library, Access::Read);
     }
-    rules.0.into_iter().collect()
+    ReadSet {
+        rules: rules.paths.into_iter().collect(),
+        links: rules
+            .links
+            .into_iter()
+            .map(|(path, target)| Link { path, target })
+            .collect(),
+    }
 }
 
 /// Refuses programs that the server could write: each of them is any program.
@@ -139,18 +167,109 @@ pub(super) fn refuse_writable_programs(
     Ok(())
 }
 
+/// Links that follow one another for longer than this lead nowhere (`ELOOP`, path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
 /// Several rules for one path are several rules: Landlock joins their rights.
 #[derive(Default)]
-struct Rules(BTreeSet<PathRule>);
+struct Rules {
+    paths: BTreeSet<PathRule>,
+    links: BTreeMap<PathBuf, PathBuf>,
+    /// Paths that are no links, nor is anything on the way to them.
+    plain: HashSet<PathBuf>,
+}
 
 impl Rules {
     fn add(&mut self, path: PathBuf, access: Access) {
-        self.0.insert(PathRule { path, access });
+        self.paths.insert(PathRule { path, access });
     }
 
     fn add_resolved(&mut self, path: &Path, access: Access) {
-        if let Ok(resolved) = fs::canonicalize(path) {
+        if let Some(resolved) = self.resolve(path) {
             self.add(resolved, access);
         }
+    }
+
+    /// What `path` is with every link resolved, like realpath(3); notes the links that are met.
+    /// `None` when it leads nowhere. Many paths share their folders, which are asked about once.
+    fn resolve(&mut self, path: &Path) -> Option<PathBuf> {
+        let mut left: Vec<PathBuf> = parts(path);
+        let mut here = PathBuf::from("/");
+        let mut met = Vec::new();
+        while let Some(part) = left.pop() {
+            if part == Path::new("..") {
+                here.pop();
+                continue;
+            }
+            let next = here.join(&part);
+            if self.plain.contains(&next) {
+                here = next;
+                continue;
+            }
+            match fs::read_link(&next) {
+                Ok(target) => {
+                    if met.len() == MAX_LINKS {
+                        return None;
+                    }
+                    if target.is_absolute() {
+                        here = PathBuf::from("/");
+                    }
+                    left.extend(parts(&target));
+                    met.push((next, target));
+                }
+                // It is there, and no link (readlink(2)).
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.plain.insert(next.clone());
+                    here = next;
+                }
+                Err(_) => return None,
+            }
+        }
+        self.links.extend(met);
+        Some(here)
+    }
+}
+
+/// The names in a path, the last one first.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let named = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(PathBuf::from(name)),
+        Component::ParentDir => Some(PathBuf::from("..")),
+        _ => None,
+    };
+    path.components().filter_map(named).rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_link_on_the_way_is_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| fs::canonicalize(folder.path()).unwrap().join(name);
+        fs::create_dir_all(at("real/inner")).unwrap();
+        fs::File::create(at("real/inner/file.1")).unwrap();
+        symlink("file.1", at("real/inner/file")).unwrap();
+        symlink("real/../real", at("relative")).unwrap();
+        symlink(at("relative"), at("absolute")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        let mut rules = Rules::default();
+        rules.add_resolved(&at("absolute/inner/file"), Access::Read);
+        rules.add_resolved(&at("loop"), Access::Read);
+        rules.add_resolved(&at("missing"), Access::Read);
+        let links: Vec<(PathBuf, PathBuf)> = rules.links.into_iter().collect();
+        assert_eq!(
+            links,
+            [
+                (at("absolute"), at("relative")),
+                (at("real/inner/file"), "file.1".into()),
+                (at("relative"), "real/../real".into()),
+            ]
+        );
+        let paths: Vec<PathBuf> = rules.paths.into_iter().map(|rule| rule.path).collect();
+        assert_eq!(paths, [at("real/inner/file.1")]);
     }
 }

@@ -12,11 +12,20 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::LaunchError;
-use crate::sandbox::{KILL, SandboxError, SandboxSpec, StepFailure, TERMINATE, end_orphans, stub};
+use crate::sandbox::{
+    GO, KILL, SandboxError, SandboxSpec, StepFailure, TERMINATE, end_orphans, stub,
+};
 use crate::sys;
 
 /// A failure record is one line; anything longer is not ours.
 const MAX_RECORD_BYTES: u64 = 64 << 10;
+
+/// A box that stands and waits, with nothing of the server executed in it.
+#[must_use]
+pub(super) struct Standing {
+    running: Running,
+    status: pipe::Receiver,
+}
 
 /// A server that runs, and its pipes.
 pub struct Running {
@@ -34,13 +43,13 @@ pub struct Monitor {
     control: File,
 }
 
-/// Starts the stub and waits until the server has been executed.
+/// Starts the stub and waits until the box stands.
 ///
 /// The stub is this very program: `/proc/self/exe` also works after an upgrade replaced the file.
 ///
 /// # Errors
 /// The step of the sandbox that failed; nothing of the server has run then.
-pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
+pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
     // Should the monitor be killed, those that it watched become ours; see `Monitor::ended`.
     nix::sys::prctl::set_child_subreaper(true)
         .map_err(|errno| SandboxError::Subreaper(errno.into()))
@@ -81,13 +90,52 @@ pub async fn spawn(spec: &SandboxSpec) -> Result<Running, LaunchError> {
         process: monitor,
         control: control.into(),
     };
-    monitor.executed(status).await?;
-    Ok(Running {
-        monitor,
-        stdin,
-        stdout,
-        stderr,
+    let mut status = pipe::Receiver::from_owned_fd(status).map_err(LaunchError::Spawn)?;
+    let mut first = Vec::new();
+    (&mut status)
+        .take(1)
+        .read_to_end(&mut first)
+        .await
+        .map_err(LaunchError::Spawn)?;
+    if first != [stub::READY] {
+        return Err(monitor.failure(status, first).await?);
+    }
+    Ok(Standing {
+        running: Running {
+            monitor,
+            stdin,
+            stdout,
+            stderr,
+        },
+        status,
     })
+}
+
+impl Standing {
+    /// Lets the server be executed.
+    ///
+    /// # Errors
+    /// What execve(2) said; nothing of the server has run then.
+    pub(super) async fn execute(mut self) -> Result<Running, LaunchError> {
+        self.running.monitor.tell(GO);
+        let mut first = Vec::new();
+        // execve(2) closes the pipe.
+        (&mut self.status)
+            .take(1)
+            .read_to_end(&mut first)
+            .await
+            .map_err(LaunchError::Spawn)?;
+        if first.is_empty() {
+            return Ok(self.running);
+        }
+        Err(self.running.monitor.failure(self.status, first).await?)
+    }
+
+    /// Takes the box down again.
+    pub(super) async fn abandon(mut self) -> io::Result<()> {
+        self.running.monitor.kill();
+        self.running.monitor.ended().await.map(drop)
+    }
 }
 
 /// A step of the box that failed on our side of it.
@@ -96,27 +144,25 @@ fn step_failed(error: SandboxError) -> LaunchError {
 }
 
 impl Monitor {
-    /// Waits for the end of the status pipe, which execve(2) closes.
-    async fn executed(&mut self, status: OwnedFd) -> Result<(), LaunchError> {
-        let mut record = Vec::new();
-        pipe::Receiver::from_owned_fd(status)
-            .map_err(LaunchError::Spawn)?
+    /// The step that failed, whose record begins with `first`. Nothing of the server runs.
+    async fn failure(
+        &mut self,
+        status: pipe::Receiver,
+        first: Vec<u8>,
+    ) -> Result<LaunchError, LaunchError> {
+        let mut record = first;
+        status
             .take(MAX_RECORD_BYTES)
             .read_to_end(&mut record)
             .await
             .map_err(LaunchError::Spawn)?;
-        if record == [stub::READY] {
-            return Ok(());
-        }
-        // Nothing of the server runs.
         let code = self
             .process
             .wait()
             .await
             .map_err(LaunchError::Spawn)?
             .code();
-        let failure = record.strip_prefix(&[stub::READY]).unwrap_or(&record);
-        Err(serde_json::from_slice::<StepFailure>(failure)
+        Ok(serde_json::from_slice::<StepFailure>(&record)
             .map_or(LaunchError::StubDied { code }, LaunchError::Sandbox))
     }
 

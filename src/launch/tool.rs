@@ -5,31 +5,37 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::LaunchError;
-use super::spawn::{Running, spawn};
-use crate::sandbox::SandboxSpec;
+use super::prepare::Launcher;
+use super::spawn::Running;
+use super::start::Launch;
+use crate::sandbox::Plan;
 
 /// What a tool left behind.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct ToolOutput {
     /// `None` when it was ended because it took too long.
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+    /// What was in force around it.
+    pub plan: Plan,
 }
 
-/// Runs `spec` with an empty standard input. Of each stream the first `max_bytes` are kept; the
+/// Runs a program of this machine with an empty standard input. Of each stream the first `max_bytes` are kept; the
 /// rest is read and dropped, so that the tool can't block on a full pipe.
 pub(super) async fn run_tool(
-    spec: &SandboxSpec,
+    launcher: &Launcher<'_>,
+    launch: Launch,
     patience: Duration,
     max_bytes: usize,
 ) -> Result<ToolOutput, LaunchError> {
+    let started = launcher.start_unchecked(launch).await?;
     let Running {
         mut monitor,
         stdin,
         stdout: mut out,
         stderr: mut err,
-    } = spawn(spec).await?;
+    } = started.running;
     drop(stdin);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let finished = tokio::time::timeout(patience, async {
@@ -48,6 +54,7 @@ pub(super) async fn run_tool(
         code: finished.then_some(code),
         stdout,
         stderr,
+        plan: started.plan,
     })
 }
 

@@ -1,14 +1,16 @@
 //! The effective policy: profile and manifest resolved, with the origin of every right.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_demands};
+use super::settings::{Settings, settings};
 use super::{PolicyError, Profile, Runtime};
-use crate::config::{self, EnvValue, Server, Source, parse_size};
+use crate::config::{self, EnvValue, Layers, Server, Source};
 use crate::lockfile::{Confinement, Digest, ToolName};
-use crate::sandbox::{Access, Layer, Network, Requirements};
+use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
 
 /// The oldest Landlock ABI that a server is started on (design: TCP rules, Linux 6.7).
 const LANDLOCK_FLOOR: u32 = 4;
@@ -22,45 +24,20 @@ pub struct EffectivePolicy {
     pub grants: Vec<Grant>,
     /// Path templates of folders whose shared objects load further libraries.
     pub libraries_of: Vec<String>,
+    /// Names of libraries that programs load while they run.
+    pub loads: Vec<String>,
     /// Programs it may execute besides its interpreter.
     pub execute: Vec<String>,
     pub environment: BTreeMap<String, EnvValue>,
     pub arguments: Vec<String>,
     pub tools: BTreeSet<ToolName>,
     pub limits: Limits,
+    pub own_root: OwnRoot,
+    /// Where the values of `limits` and `own_root` come from, by their names.
+    pub origins: BTreeMap<&'static str, Origin>,
+    pub layers: Layers,
     /// What can't be limited yet, in words for a person.
     pub limitations: Vec<String>,
-}
-
-/// One right to files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// An absolute path, perhaps with `{tree}`, `{home}`, `{temporary}`, `{prefix}` or `{name}` in it.
-    pub path: String,
-    pub access: Access,
-    pub why: String,
-    pub origin: Origin,
-    /// Of a path that the manifest grants: what it is with links resolved. It is pinned, too: a
-    /// server that may write somewhere above could put a link in its place.
-    pub resolved: Option<PathBuf>,
-}
-
-/// pinfold's own files and folders, which no manifest may grant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnFolders {
-    /// Neither to read nor to write: store, state and logs of other servers, the user's manifest.
-    pub private: Vec<PathBuf>,
-    /// Not to write: a manifest that lies in a repository, and the program itself.
-    pub protected: Vec<PathBuf>,
-}
-
-/// Where a right comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    Base,
-    Profile(String),
-    Runtime(&'static str),
-    Manifest,
 }
 
 /// Limits in bytes and counts.
@@ -72,11 +49,21 @@ pub struct Limits {
     pub file_size: Option<u64>,
 }
 
+/// Sizes, in bytes, of the memory file systems of a root of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnRoot {
+    /// `/dev/shm`
+    pub shared_memory: u64,
+    /// `/tmp`
+    pub temporary: u64,
+}
+
 impl EffectivePolicy {
     /// Resolves a server of the manifest.
     ///
     /// # Errors
-    /// When the profile is unknown or a granted folder can't be granted.
+    /// When the profile is unknown, doesn't go with what the manifest grants, or a granted folder
+    /// can't be granted.
     pub fn resolve(
         server: &Server,
         runtime: Runtime,
@@ -85,12 +72,21 @@ impl EffectivePolicy {
         let base = Profile::base()?;
         let profile = Profile::named(&server.profile)?;
         let part = Profile::runtime(runtime)?;
-        let mut grants = grants_of(&base, &Origin::Base);
-        grants.extend(grants_of(
-            &profile,
-            &Origin::Profile(server.profile.clone()),
-        ));
-        grants.extend(grants_of(&part, &Origin::Runtime(runtime.name())));
+        meet_demands(server, &profile)?;
+        let parts = [
+            (&base, Origin::Base),
+            (&profile, Origin::Profile(server.profile.clone())),
+            (&part, Origin::Runtime(runtime.name())),
+        ];
+        let Settings {
+            limits,
+            own_root,
+            origins,
+        } = settings(&server.limits, &parts)?;
+        let mut grants: Vec<Grant> = parts
+            .iter()
+            .flat_map(|(part, origin)| grants_of(part, origin))
+            .collect();
         for (paths, access) in [
             (&server.files.read, Access::Read),
             (&server.files.write, Access::Write),
@@ -104,12 +100,16 @@ impl EffectivePolicy {
             runtime,
             network: profile.network(),
             grants,
-            libraries_of: part.libraries_of,
+            libraries_of: [profile.libraries_of, part.libraries_of].concat(),
+            loads: [profile.loads, part.loads].concat(),
             execute: server.exec.clone(),
             environment: server.env.clone(),
             arguments: server.args.clone(),
             tools: server.tools.allow.clone(),
-            limits: limits(&server.limits, &base)?,
+            limits,
+            own_root,
+            origins,
+            layers: server.layers,
             limitations: profile.limitations,
         })
     }
@@ -136,9 +136,20 @@ impl EffectivePolicy {
         let profile = Profile::resolver()?;
         let part = Profile::runtime(Runtime::Node)?;
         let origin = Origin::Profile("resolver".to_owned());
-        let mut grants = grants_of(&base, &Origin::Base);
-        grants.extend(grants_of(&profile, &origin));
-        grants.extend(grants_of(&part, &Origin::Runtime(Runtime::Node.name())));
+        let parts = [
+            (&base, Origin::Base),
+            (&profile, origin.clone()),
+            (&part, Origin::Runtime(Runtime::Node.name())),
+        ];
+        let Settings {
+            limits,
+            own_root,
+            origins,
+        } = settings(&config::Limits::default(), &parts)?;
+        let mut grants: Vec<Grant> = parts
+            .iter()
+            .flat_map(|(part, origin)| grants_of(part, origin))
+            .collect();
         grants.extend(certificates.iter().map(|path| Grant {
             path: path.to_string_lossy().into_owned(),
             access: Access::Read,
@@ -159,11 +170,15 @@ impl EffectivePolicy {
             network: Network::Ports(all_ports),
             grants,
             libraries_of: part.libraries_of,
+            loads: part.loads,
             execute: Vec::new(),
             environment: BTreeMap::new(),
             arguments: Vec::new(),
             tools: BTreeSet::new(),
-            limits: limits(&config::Limits::default(), &base)?,
+            limits,
+            own_root,
+            origins,
+            layers: Layers::default(),
             limitations: profile.limitations,
         })
     }
@@ -194,11 +209,14 @@ impl EffectivePolicy {
             "network": self.network,
             "grants": grants,
             "libraries_of": self.libraries_of,
+            "loads": self.loads,
             "execute": self.execute,
             "environment": environment,
             "arguments": self.arguments,
             "tools": tools,
             "limits": self.limits,
+            "own_root": self.own_root,
+            "layers": [name(self.layers.namespaces), name(self.layers.landlock)],
         });
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
@@ -206,165 +224,136 @@ impl EffectivePolicy {
 
     /// The part of the policy that the lock records.
     pub fn confinement(&self) -> Confinement {
+        let least = |layer: &Layer| match layer {
+            Layer::Landlock => self.layers.landlock == Requirement::Required,
+            Layer::OwnNetwork => {
+                self.layers.namespaces == Requirement::Required && self.network == Network::Off
+            }
+            layer => !layer.is_namespace() || self.layers.namespaces == Requirement::Required,
+        };
         let mut layers: Vec<String> = Layer::ALL
             .iter()
+            .filter(|layer| least(layer))
             .map(|layer| layer.name().to_owned())
             .collect();
         layers.sort();
         Confinement {
             policy: self.digest(),
-            landlock_abi: LANDLOCK_FLOOR,
+            landlock_abi: if least(&Layer::Landlock) {
+                LANDLOCK_FLOOR
+            } else {
+                0
+            },
             layers,
         }
     }
-}
 
-/// What a launch must ask of the kernel: the lock's least enforcement, and never less than the floor.
-///
-/// # Errors
-/// When the lock names a layer that this version doesn't know.
-pub fn requirements(confinement: &Confinement) -> Result<Requirements, PolicyError> {
-    let mut layers = Layer::ALL.to_vec();
-    for name in &confinement.layers {
-        let layer: Layer = name
-            .parse()
-            .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
-        if !layers.contains(&layer) {
-            layers.push(layer);
+    /// What a launch must ask of the kernel: the policy's wishes, and never less than the lock's
+    /// least enforcement.
+    ///
+    /// # Errors
+    /// When the lock names a layer that this version doesn't know.
+    pub fn requirements(&self, confinement: &Confinement) -> Result<Requirements, PolicyError> {
+        let mut requirements = Requirements {
+            landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
+            landlock: self.layers.landlock,
+            namespaces: self.layers.namespaces,
+            network: self.network != Network::Off,
+        };
+        for name in &confinement.layers {
+            let layer: Layer = name
+                .parse()
+                .map_err(|()| PolicyError::UnknownLayer { name: name.clone() })?;
+            if layer == Layer::Landlock {
+                requirements.landlock = Requirement::Required;
+            } else if layer.is_namespace() {
+                requirements.namespaces = Requirement::Required;
+            }
         }
-    }
-    Ok(Requirements {
-        landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
-        layers,
-    })
-}
-
-fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
-    [
-        (&profile.read, Access::Read),
-        (&profile.write, Access::Write),
-        (&profile.device, Access::Device),
-    ]
-    .into_iter()
-    .flat_map(|(paths, access)| paths.iter().map(move |path| (path, access)))
-    .map(|(path, access)| Grant {
-        path: path.path.clone(),
-        access,
-        why: path.why.clone(),
-        origin: origin.clone(),
-        resolved: None,
-    })
-    .collect()
-}
-
-/// Judges a path that a manifest grants, as written and again with links resolved.
-///
-/// Landlock can't take a right away below a folder that has it, so a grant must not hold pinfold's
-/// own files.
-///
-/// # Errors
-/// [`PolicyError::ForbiddenGrant`].
-pub fn check_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<(), PolicyError> {
-    let meets = |own: &PathBuf| own.starts_with(path) || path.starts_with(own);
-    let forbidden = path == Path::new("/")
-        || own.private.iter().any(meets)
-        || (access == Access::Write && own.protected.iter().any(meets));
-    if forbidden {
-        Err(PolicyError::ForbiddenGrant {
-            path: path.to_owned(),
-        })
-    } else {
-        Ok(())
+        Ok(requirements)
     }
 }
 
-fn manifest_grant(path: &Path, access: Access, own: &OwnFolders) -> Result<Grant, PolicyError> {
-    check_grant(path, access, own)?;
-    Ok(Grant {
-        path: path.to_string_lossy().into_owned(),
-        access,
-        why: "granted in the manifest".to_owned(),
-        origin: Origin::Manifest,
-        resolved: None,
-    })
-}
-
-fn limits(server: &config::Limits, base: &Profile) -> Result<Limits, PolicyError> {
-    let size = |text: &Option<String>| {
-        text.as_deref()
-            .map(parse_size)
-            .transpose()
-            .map_err(|error| PolicyError::BuiltIn {
-                file: "profiles/base.toml",
-                message: error.to_string(),
-            })
-    };
-    Ok(Limits {
-        memory: server.memory.or(size(&base.limits.memory)?),
-        processes: server.processes.or(base.limits.processes),
-        open_files: server.open_files.or(base.limits.open_files),
-        file_size: server.file_size.or(size(&base.limits.file_size)?),
-    })
+fn name(requirement: Requirement) -> &'static str {
+    match requirement {
+        Requirement::Off => "off",
+        Requirement::Preferred => "preferred",
+        Requirement::Required => "required",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn own() -> OwnFolders {
-        OwnFolders {
-            private: vec![
-                "/home/me/.config/pinfold".into(),
-                "/home/me/.local/share/pinfold".into(),
-            ],
-            protected: vec!["/src/repository/pinfold.toml".into()],
+    fn server(change: impl FnOnce(&mut Server)) -> Server {
+        let source = Source::Path {
+            written: String::new(),
+            file: PathBuf::new(),
+        };
+        let mut server = Server::ungranted(source, String::new());
+        change(&mut server);
+        server
+    }
+
+    fn resolve(server: &Server) -> Result<EffectivePolicy, PolicyError> {
+        EffectivePolicy::resolve(server, Runtime::Node, &OwnFolders::default())
+    }
+
+    #[test]
+    fn a_profile_over_files_holds_the_manifest_to_its_name() {
+        let (read, write) = (vec![PathBuf::from("/srv/a")], vec![PathBuf::from("/srv/b")]);
+        // (profile, read, write, what is said, or nothing)
+        let table: [(&str, &[PathBuf], &[PathBuf], &str); 10] = [
+            ("files-ro", &[], &[], "`files.read`: name"),
+            ("files-ro", &read, &[], ""),
+            ("files-ro", &read, &write, "no entry in `files.write`"),
+            ("files-rw", &[], &[], "`files.write`: name"),
+            ("files-rw", &read, &[], "`files.write`: name"),
+            ("files-rw", &[], &write, ""),
+            ("files-rw", &read, &write, ""),
+            ("offline", &read, &write, ""),
+            ("web", &read, &write, ""),
+            ("browser", &[], &[], ""),
+        ];
+        for (profile, read, write, says) in table {
+            let result = resolve(&server(|server| {
+                server.profile = profile.into();
+                server.files.read = read.to_vec();
+                server.files.write = write.to_vec();
+            }));
+            let said = result.err().map(|error| error.to_string());
+            assert_eq!(said.is_some(), !says.is_empty(), "{profile} {said:?}");
+            assert!(said.unwrap_or_default().contains(says), "{profile}");
         }
     }
 
     #[test]
-    fn grants_that_reach_our_own_files_are_refused() {
-        let refused = [
-            ("/", Access::Read),
-            ("/home", Access::Read),
-            ("/home/me", Access::Read),
-            ("/home/me/.config/pinfold", Access::Read),
-            ("/home/me/.local/share/pinfold/store", Access::Write),
-            ("/src/repository", Access::Write),
-        ];
-        for (path, access) in refused {
-            assert!(
-                check_grant(Path::new(path), access, &own()).is_err(),
-                "{path} {access:?}"
-            );
-        }
-        let fine = [
-            ("/home/me/documents", Access::Write),
-            ("/home/me/.config/pinfolding", Access::Write),
-            ("/src/repository", Access::Read),
-            ("/src/other", Access::Write),
-        ];
-        for (path, access) in fine {
-            assert!(
-                check_grant(Path::new(path), access, &own()).is_ok(),
-                "{path} {access:?}"
-            );
-        }
+    fn the_manifest_is_stronger_than_the_profile_and_that_than_the_base() {
+        let policy = resolve(&server(|server| {
+            server.profile = "browser".into();
+            server.limits.memory = Some(5);
+        }))
+        .unwrap();
+        assert_eq!(policy.limits.memory, Some(5));
+        assert_eq!(policy.origins["memory"], Origin::Manifest);
+        assert_eq!(policy.limits.open_files, Some(4096));
+        assert_eq!(policy.origins["open_files"], Origin::Base);
+        assert_eq!(policy.own_root.shared_memory, 1 << 30);
+        assert_eq!(
+            policy.origins["shared_memory"],
+            Origin::Profile("browser".into())
+        );
+        assert_eq!(policy.limits.processes, None);
+        assert!(!policy.origins.contains_key("processes"));
+        let offline = resolve(&server(|_| {})).unwrap();
+        assert_eq!(offline.own_root.shared_memory, 64 << 20);
     }
 
     #[test]
     fn every_setting_is_part_of_the_digest() {
-        let resolve = |change: &dyn Fn(&mut Server)| {
-            let source = Source::Path {
-                written: String::new(),
-                file: PathBuf::new(),
-            };
-            let mut server = Server::ungranted(source, String::new());
-            change(&mut server);
-            EffectivePolicy::resolve(&server, Runtime::Node, &OwnFolders::default())
-                .unwrap()
-                .digest()
-        };
-        let changes: [&dyn Fn(&mut Server); 8] = [
+        let digest = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap().digest();
+        let changes: [&dyn Fn(&mut Server); 10] = [
             &|_| {},
             &|server| server.profile = "web".into(),
             &|server| server.args = vec!["--all".into()],
@@ -372,11 +361,13 @@ mod tests {
             &|server| server.files.read = vec!["/srv".into()],
             &|server| server.files.write = vec!["/srv".into()],
             &|server| server.limits.memory = Some(1),
+            &|server| server.layers.namespaces = Requirement::Off,
+            &|server| server.layers.landlock = Requirement::Preferred,
             &|server| {
                 server.tools.allow = ["echo".parse().unwrap()].into();
             },
         ];
-        let digests: BTreeSet<Digest> = changes.iter().map(|change| resolve(*change)).collect();
+        let digests: BTreeSet<Digest> = changes.iter().map(|change| digest(*change)).collect();
         assert_eq!(digests.len(), changes.len());
     }
 }

@@ -8,6 +8,14 @@ use super::PROFILES;
 pub enum PolicyError {
     #[error("there is no profile `{name}`; there are: {}", known())]
     UnknownProfile { name: String },
+    #[error(
+        "the profile `{profile}` needs at least one entry in `{key}`: name the files and folders, or choose the profile `offline`"
+    )]
+    MissingGrant { profile: String, key: &'static str },
+    #[error(
+        "the profile `{profile}` goes with no entry in `{key}`: remove them, or choose the profile `files-rw`"
+    )]
+    RefusedGrant { profile: String, key: &'static str },
     #[error("the built-in file {file} is not valid, which is a bug of pinfold: {message}")]
     BuiltIn { file: &'static str, message: String },
     #[error(

@@ -7,13 +7,14 @@
 mod effective;
 mod environment;
 mod error;
+mod grants;
 mod profile;
+mod settings;
 mod syscalls;
 
-pub use effective::{
-    EffectivePolicy, Grant, Limits, Origin, OwnFolders, check_grant, requirements,
-};
+pub use effective::{EffectivePolicy, Limits, OwnRoot};
 pub use environment::{EnvironmentDecision, Places, decide_environment};
 pub use error::PolicyError;
+pub use grants::{Grant, Origin, OwnFolders, check_grant};
 pub use profile::{PROFILES, Profile, Runtime};
 pub use syscalls::syscall_rules;

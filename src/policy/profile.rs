@@ -6,7 +6,7 @@ use super::PolicyError;
 use crate::sandbox::Network;
 
 /// The profiles that a manifest can name.
-pub const PROFILES: &[&str] = &["offline", "web"];
+pub const PROFILES: &[&str] = &["offline", "files-ro", "files-rw", "web", "browser"];
 
 /// What the server's code runs on; decides which runtime part is added to the profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,24 @@ pub struct Profile {
     /// Folders whose shared objects may load further shared libraries.
     #[serde(default)]
     pub libraries_of: Vec<String>,
+    /// Names of libraries that programs load while they run (dlopen(3)), which no file announces.
+    #[serde(default)]
+    pub loads: Vec<String>,
     #[serde(default)]
     pub read: Vec<PathText>,
     #[serde(default)]
     pub write: Vec<PathText>,
     #[serde(default)]
     pub device: Vec<PathText>,
+    /// Folders whose entries may be seen, but not read.
+    #[serde(default)]
+    pub list: Vec<PathText>,
     #[serde(default)]
     pub limits: LimitsText,
+    #[serde(default)]
+    pub own_root: OwnRootText,
+    #[serde(default)]
+    pub files: FilesText,
 }
 
 /// A path template and who needs it.
@@ -75,6 +85,37 @@ pub struct LimitsText {
     pub open_files: Option<u64>,
     pub file_size: Option<String>,
     pub processes: Option<u64>,
+}
+
+/// Sizes as written of the memory file systems of a root of its own.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnRootText {
+    /// `/dev/shm`
+    pub shared_memory: Option<String>,
+    /// `/tmp`
+    pub temporary: Option<String>,
+}
+
+/// What a profile says of the manifest's `files`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesText {
+    #[serde(default)]
+    pub read: Demand,
+    #[serde(default)]
+    pub write: Demand,
+}
+
+/// Whether a manifest with this profile may, must or must not have a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demand {
+    #[default]
+    Allowed,
+    /// At least one entry.
+    Required,
+    Refused,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -115,7 +156,19 @@ impl Profile {
                 "profiles/offline.toml",
                 include_str!("../../profiles/offline.toml"),
             ),
+            "files-ro" => parse(
+                "profiles/files-ro.toml",
+                include_str!("../../profiles/files-ro.toml"),
+            ),
+            "files-rw" => parse(
+                "profiles/files-rw.toml",
+                include_str!("../../profiles/files-rw.toml"),
+            ),
             "web" => parse("profiles/web.toml", include_str!("../../profiles/web.toml")),
+            "browser" => parse(
+                "profiles/browser.toml",
+                include_str!("../../profiles/browser.toml"),
+            ),
             _ => Err(PolicyError::UnknownProfile {
                 name: name.to_owned(),
             }),
@@ -181,6 +234,7 @@ mod tests {
                 .iter()
                 .chain(&profile.write)
                 .chain(&profile.device)
+                .chain(&profile.list)
             {
                 assert!(
                     path.path.starts_with('/') || path.path.starts_with('{'),
@@ -193,11 +247,27 @@ mod tests {
     }
 
     #[test]
-    fn only_web_has_network_and_it_says_what_it_cannot_limit() {
+    fn a_profile_with_network_says_what_it_cannot_limit() {
         for name in PROFILES {
             let profile = Profile::named(name).unwrap();
-            assert_eq!(profile.network() != Network::Off, *name == "web");
-            assert_eq!(!profile.limitations.is_empty(), *name == "web");
+            let has_network = ["web", "browser"].contains(name);
+            assert_eq!(profile.network() != Network::Off, has_network, "{name}");
+            assert_eq!(!profile.limitations.is_empty(), has_network, "{name}");
+        }
+    }
+
+    /// They say so of themselves; a file for each is easier to read than one that includes another.
+    #[test]
+    fn files_rw_has_what_files_ro_has_and_browser_what_web_has() {
+        for (smaller, larger) in [("files-ro", "files-rw"), ("web", "browser")] {
+            let larger = Profile::named(larger).unwrap();
+            for path in Profile::named(smaller).unwrap().read {
+                assert!(
+                    larger.read.iter().any(|own| own.path == path.path),
+                    "{}",
+                    path.path
+                );
+            }
         }
     }
 

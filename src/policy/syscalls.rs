@@ -24,6 +24,8 @@ struct RuleText {
     calls: Vec<String>,
     /// Only with, or only without network; absent means both.
     network: Option<bool>,
+    /// Only with, or only without a root of its own; absent means both.
+    own_root: Option<bool>,
     #[serde(default)]
     when: Vec<Vec<ConditionText>>,
     /// Any of these bits set: one alternative per bit.
@@ -48,11 +50,12 @@ struct BitsText {
     mask: u64,
 }
 
-/// The rules for a server with this network.
+/// The rules for a server with this network, and with or without a root of its own: a mount
+/// namespace in which everything that it may not change is mounted read-only.
 ///
 /// # Errors
 /// Only when the embedded data is wrong, which a test rules out.
-pub fn syscall_rules(network: &Network) -> Result<SyscallRules, PolicyError> {
+pub fn syscall_rules(network: &Network, own_root: bool) -> Result<SyscallRules, PolicyError> {
     let text: RulesText = toml::from_str(TEXT).map_err(|error| PolicyError::BuiltIn {
         file: FILE,
         message: error.to_string(),
@@ -62,6 +65,7 @@ pub fn syscall_rules(network: &Network) -> Result<SyscallRules, PolicyError> {
         texts
             .into_iter()
             .filter(|rule| rule.network.is_none_or(|wanted| wanted == has_network))
+            .filter(|rule| rule.own_root.is_none_or(|wanted| wanted == own_root))
             .map(rule)
             .collect::<Result<Vec<_>, _>>()
     };
@@ -140,16 +144,28 @@ mod tests {
     use super::*;
     use crate::sandbox;
 
-    fn both() -> [SyscallRules; 2] {
+    fn rules(own_root: bool) -> [SyscallRules; 2] {
         [
-            syscall_rules(&Network::Off).unwrap(),
-            syscall_rules(&Network::Ports(vec![443])).unwrap(),
+            syscall_rules(&Network::Off, own_root).unwrap(),
+            syscall_rules(&Network::Ports(vec![443]), own_root).unwrap(),
         ]
     }
 
+    fn all() -> impl Iterator<Item = SyscallRules> {
+        rules(false).into_iter().chain(rules(true))
+    }
+
+    fn names(rules: &SyscallRules) -> HashSet<&str> {
+        rules
+            .allow
+            .iter()
+            .flat_map(|rule| rule.calls.iter().map(String::as_str))
+            .collect()
+    }
+
     #[test]
-    fn the_data_compiles_for_every_network() {
-        for rules in both() {
+    fn the_data_compiles_for_every_kind_of_server() {
+        for rules in all() {
             for program in sandbox::compile(&rules).unwrap() {
                 // BPF_MAXINSNS
                 assert!(program.len() <= 4096, "{} instructions", program.len());
@@ -159,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_name_is_a_system_call() {
-        for rules in both() {
+        for rules in all() {
             for name in rules
                 .allow
                 .iter()
@@ -175,7 +191,7 @@ mod tests {
 
     #[test]
     fn no_call_is_allowed_and_denied_without_condition() {
-        for rules in both() {
+        for rules in all() {
             let unconditional = |rules: &[CallRule]| {
                 rules
                     .iter()
@@ -202,24 +218,42 @@ mod tests {
             "setns",
             "io_uring_setup",
             "clone3",
-            "fchmod",
-            "fsetxattr",
-            "chmod",
             "process_vm_readv",
             "keyctl",
             "open_by_handle_at",
             "perf_event_open",
             "userfaultfd",
         ];
-        for rules in both() {
+        for rules in all() {
+            let allowed = names(&rules);
             for name in never {
+                assert!(!allowed.contains(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn metadata_can_be_changed_only_in_a_root_of_its_own() {
+        for name in [
+            "fchmod",
+            "fchownat",
+            "utimensat",
+            "fsetxattr",
+            "removexattr",
+        ] {
+            for without in rules(false) {
+                assert!(!names(&without).contains(name), "{name}");
                 assert!(
-                    !rules
-                        .allow
+                    without
+                        .deny
                         .iter()
-                        .any(|rule| rule.calls.iter().any(|call| call == name)),
+                        .any(|rule| rule.when.is_empty()
+                            && rule.calls.iter().any(|call| call == name)),
                     "{name}"
                 );
+            }
+            for with in rules(true) {
+                assert!(names(&with).contains(name), "{name}");
             }
         }
     }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The step that fails where the kernel grants no namespaces; the base tier does without.
+pub const NAMESPACES: &str = "namespaces";
+
 /// A step of the stub that failed. Nothing of the server has run then.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -30,6 +33,12 @@ pub enum SandboxError {
     ProcessDescriptors(#[source] io::Error),
     #[error("could not fork")]
     Fork(#[source] io::Error),
+    #[error("the namespaces are not granted here: could not {what}")]
+    Namespaces { what: String, source: io::Error },
+    #[error("could not put {} into the server's own root", path.display())]
+    OwnRoot { path: PathBuf, source: io::Error },
+    #[error("was not told to go on")]
+    Gate(#[source] io::Error),
     #[error("could not tie the server's life to its monitor")]
     ParentDeath(#[source] io::Error),
     #[error("could not start a session of its own")]
@@ -81,7 +90,10 @@ impl SandboxError {
             Self::Subreaper(_)
             | Self::WatchChildren(_)
             | Self::ProcessDescriptors(_)
-            | Self::Fork(_) => "monitor",
+            | Self::Fork(_)
+            | Self::Gate(_) => "monitor",
+            Self::Namespaces { .. } => NAMESPACES,
+            Self::OwnRoot { .. } => "own-root",
             Self::ParentDeath(_)
             | Self::NewSession(_)
             | Self::NotDumpable(_)

@@ -12,24 +12,40 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::getpid;
 
-use super::{Access, Network, PathRule, SandboxError, SandboxSpec};
+use super::{Access, Network, PathRule, SandboxError, SandboxSpec, own_root};
 
 /// Restricts this process and everything it will start.
 pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
     let fail = |error: &dyn std::fmt::Display| SandboxError::Landlock(error.to_string());
-    let abi = abi(spec.landlock_abi)?;
+    let Some(number) = spec.landlock_abi else {
+        return Ok(());
+    };
+    let abi = abi(number)?;
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(abi))
-        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(abi)))
         .map_err(|error| fail(&error))?;
-    if spec.landlock_abi >= 6 {
+    if number >= 4 {
+        ruleset = ruleset
+            .handle_access(AccessNet::from_all(abi))
+            .map_err(|error| fail(&error))?;
+    }
+    if number >= 6 {
         ruleset = ruleset
             .scope(Scope::from_all(abi))
             .map_err(|error| fail(&error))?;
     }
     let mut created = ruleset.create().map_err(|error| fail(&error))?;
-    for rule in &spec.filesystem {
+    let scratch = spec
+        .namespaces
+        .iter()
+        .flat_map(|_| [own_root::TEMPORARY, own_root::SHARED_MEMORY])
+        .map(|path| PathRule {
+            path: path.into(),
+            access: Access::Write,
+        });
+    for rule in spec.filesystem.iter().cloned().chain(scratch) {
+        let rule = &rule;
         let Some((file, access)) = open(rule, abi)? else {
             continue;
         };
@@ -37,7 +53,7 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
             .add_rule(PathBeneath::new(file, access))
             .map_err(|error| fail(&error))?;
     }
-    if let Network::Ports(ports) = &spec.network {
+    if let (Network::Ports(ports), 4..) = (&spec.network, number) {
         for &port in ports {
             created = created
                 .add_rule(NetPort::new(port, AccessNet::ConnectTcp))
@@ -88,6 +104,7 @@ fn of_this_process(path: &Path) -> PathBuf {
 fn rights(access: Access) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     match access {
+        Access::List => AccessFs::ReadDir.into(),
         Access::Read => read,
         Access::Execute => read | AccessFs::Execute,
         // No device nodes and no sockets: nobody needs them in a server's own folder.
@@ -108,6 +125,9 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
 
 fn abi(number: u32) -> Result<ABI, SandboxError> {
     Ok(match number {
+        1 => ABI::V1,
+        2 => ABI::V2,
+        3 => ABI::V3,
         4 => ABI::V4,
         5 => ABI::V5,
         6 => ABI::V6,

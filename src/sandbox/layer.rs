@@ -10,6 +10,13 @@ pub enum Layer {
     Descriptors,
     /// Own session, no controlling terminal, killed with its monitor.
     Session,
+    /// User, pid, ipc, uts and cgroup namespaces: no process, message queue or host name of the
+    /// machine can be seen.
+    Namespaces,
+    /// A network namespace without any interface; not with network.
+    OwnNetwork,
+    /// A mount namespace whose root holds only what was granted.
+    OwnRoot,
     /// Resource limits (setrlimit(2)).
     ResourceLimits,
     /// Capabilities dropped from every set.
@@ -28,9 +35,12 @@ pub enum Layer {
 
 impl Layer {
     /// All layers, in the order in which the stub applies them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Descriptors,
         Self::Session,
+        Self::Namespaces,
+        Self::OwnNetwork,
+        Self::OwnRoot,
         Self::ResourceLimits,
         Self::Capabilities,
         Self::NoNewPrivileges,
@@ -40,11 +50,24 @@ impl Layer {
         Self::SelfCheck,
     ];
 
+    /// The layers of the base tier, which needs no namespaces.
+    pub fn base() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|layer| !layer.is_namespace())
+    }
+
+    /// Whether it needs unprivileged user namespaces.
+    pub const fn is_namespace(self) -> bool {
+        matches!(self, Self::Namespaces | Self::OwnNetwork | Self::OwnRoot)
+    }
+
     /// The name in the lock and in messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Descriptors => "descriptors",
             Self::Session => "session",
+            Self::Namespaces => "namespaces",
+            Self::OwnNetwork => "own-network",
+            Self::OwnRoot => "own-root",
             Self::ResourceLimits => "resource-limits",
             Self::Capabilities => "capabilities",
             Self::NoNewPrivileges => "no-new-privileges",

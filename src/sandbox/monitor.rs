@@ -17,6 +17,8 @@ use nix::unistd::{Pid, getpid};
 use super::{SandboxError, StepFailure, descendants, stub};
 use crate::sys::{self, PidFd};
 
+/// The parent's word for "execute the server".
+pub const GO: u8 = b'G';
 /// The parent's word for "ask them all to end" (SIGTERM).
 pub const TERMINATE: u8 = b'T';
 /// The parent's word for "end them all" (SIGKILL); closing the pipe means the same.
@@ -48,8 +50,10 @@ pub(super) fn prepare() -> Result<SignalFd, SandboxError> {
 }
 
 /// Watches until no process of the session is left; returns the code to exit with.
-pub(super) fn watch(server: Pid, control: &OwnedFd, signals: &SignalFd) -> i32 {
-    match supervise(server, control, signals) {
+///
+/// `gate` is the pipe for which the server waits before it is executed.
+pub(super) fn watch(server: Pid, control: &OwnedFd, gate: &OwnedFd, signals: &SignalFd) -> i32 {
+    match supervise(server, control, gate, signals) {
         Ok(code) => code,
         Err(error) => {
             descendants::kill_all(|| reap(server, &mut None));
@@ -61,7 +65,12 @@ pub(super) fn watch(server: Pid, control: &OwnedFd, signals: &SignalFd) -> i32 {
     }
 }
 
-fn supervise(server: Pid, control: &OwnedFd, signals: &SignalFd) -> Result<i32, SandboxError> {
+fn supervise(
+    server: Pid,
+    control: &OwnedFd,
+    gate: &OwnedFd,
+    signals: &SignalFd,
+) -> Result<i32, SandboxError> {
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::null_standard_streams().map_err(SandboxError::WatchChildren)?;
 
@@ -94,6 +103,8 @@ fn supervise(server: Pid, control: &OwnedFd, signals: &SignalFd) -> Result<i32, 
             .is_some_and(|events| !events.is_empty())
         {
             match next_word(control) {
+                // A server that has ended meanwhile is noticed above.
+                Some(GO) => drop(nix::unistd::write(gate, &[GO])),
                 Some(TERMINATE) => descendants::signal_all(Signal::SIGTERM),
                 _ => descendants::kill_all(|| reap(server, &mut code)),
             }

@@ -1,40 +1,64 @@
 //! Requirements × probe → plan or refusal. Pure: simulated kernels are tested in a table below.
 
-use super::{Layer, Probe};
+use super::{Layer, NamespaceSupport, Probe};
 
 /// The newest Landlock ABI whose rights the `landlock` crate lets us handle.
 const NEWEST_LANDLOCK_ABI: u32 = 9;
 
+/// How much a layer matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Requirement {
+    /// Not used.
+    Off,
+    /// Used where it is to be had.
+    #[default]
+    Preferred,
+    /// Nothing is started without it.
+    Required,
+}
+
 /// What the policy and the lock ask of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirements {
-    /// Lowest Landlock ABI that is accepted.
+    /// Lowest Landlock ABI that is accepted where Landlock is required.
     pub landlock_abi: u32,
-    /// Layers that must be in force.
-    pub layers: Vec<Layer>,
+    pub landlock: Requirement,
+    /// The full tier: user, pid, ipc, uts, cgroup, mount and, without network, network namespaces.
+    pub namespaces: Requirement,
+    /// Whether the server has a network.
+    pub network: bool,
 }
 
 /// What will be enforced.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The Landlock ABI whose rights are all handled.
-    pub landlock_abi: u32,
+    /// The Landlock ABI whose rights are all handled; `None` goes without.
+    pub landlock_abi: Option<u32>,
     /// Layers in force, in the order in which they are applied.
     pub layers: Vec<Layer>,
     /// What this kernel can't enforce although the layer as such is there.
-    pub limitations: Vec<&'static str>,
+    pub limitations: Vec<String>,
+    /// Whether a machine that refuses the namespaces may still start the server.
+    pub may_fall_back: bool,
+}
+
+impl Plan {
+    /// Whether the full tier is planned.
+    pub fn has_namespaces(&self) -> bool {
+        self.layers.contains(&Layer::Namespaces)
+    }
 }
 
 /// Why this machine can't enforce what is asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "this kernel ({kernel}) has no Landlock, which keeps a server away from your files; it needs Linux 6.7 or newer with `landlock` in the list of boot-time security modules (lsm=)"
+        "this kernel ({kernel}) has no Landlock, which keeps a server away from your files; it needs Linux 6.7 or newer with `landlock` in the list of boot-time security modules (lsm=); or let the server have `layers = {{ namespaces = \"required\", landlock = \"preferred\" }}` in the manifest, which relies on a root of its own instead"
     )]
     NoLandlock { kernel: String },
     #[error(
-        "this kernel ({kernel}) offers Landlock ABI {offered}, but ABI {required} is required (Linux 6.7 for ABI 4); a newer kernel is needed"
+        "this kernel ({kernel}) offers Landlock ABI {offered}, but ABI {required} is required (Linux 6.7 for ABI 4); a newer kernel is needed, or let the server have `layers = {{ namespaces = \"required\", landlock = \"preferred\" }}` in the manifest, which relies on a root of its own instead"
     )]
     OldLandlock {
         kernel: String,
@@ -43,6 +67,10 @@ pub enum Refusal {
     },
     #[error("this kernel ({kernel}) can't filter system calls (CONFIG_SECCOMP_FILTER)")]
     NoSeccomp { kernel: String },
+    #[error(
+        "namespaces are required and this machine refuses them: {reason}; on Ubuntu 24.04 and later install packaging/apparmor/pinfold; elsewhere see user.max_user_namespaces and kernel.unprivileged_userns_clone (sysctl(8)); a container must be started so that it may use them"
+    )]
+    NoNamespaces { reason: String },
     #[error(
         "/proc is not mounted, so the processes of a session could not be found and ended; mount it with `mount -t proc proc /proc`"
     )]
@@ -54,106 +82,227 @@ pub enum Refusal {
 /// # Errors
 /// When a required layer is missing: the launch must not go on.
 pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal> {
-    let requires = |layer| requirements.layers.contains(&layer);
-    let kernel = || probe.kernel.clone();
-    let offered = match probe.landlock_abi {
-        Some(offered) => offered,
-        None if requires(Layer::Landlock) => return Err(Refusal::NoLandlock { kernel: kernel() }),
-        None => 0,
-    };
-    if offered < requirements.landlock_abi && requires(Layer::Landlock) {
-        let required = requirements.landlock_abi;
-        return Err(Refusal::OldLandlock {
-            kernel: kernel(),
-            offered,
-            required,
-        });
-    }
     // First, because without /proc nothing is known of seccomp either.
     if !probe.proc {
         return Err(Refusal::NoProc);
     }
-    if !probe.seccomp && requires(Layer::Seccomp) {
-        return Err(Refusal::NoSeccomp { kernel: kernel() });
+    if !probe.seccomp {
+        return Err(Refusal::NoSeccomp {
+            kernel: probe.kernel.clone(),
+        });
     }
-    let available = |layer: &Layer| match layer {
-        Layer::Landlock => offered > 0,
-        Layer::Seccomp => probe.seccomp,
+    let landlock_abi = landlock(requirements, probe)?;
+    let mut limitations = limitations(landlock_abi);
+    let namespaces = match (requirements.namespaces, &probe.namespaces) {
+        (Requirement::Off, _) => {
+            limitations.push("namespaces are off in the manifest".to_owned());
+            false
+        }
+        (Requirement::Required, NamespaceSupport::Refused(reason)) => {
+            return Err(Refusal::NoNamespaces {
+                reason: reason.clone(),
+            });
+        }
+        (Requirement::Preferred, NamespaceSupport::Refused(reason)) => {
+            limitations.push(format!("no namespaces on this machine: {reason}"));
+            false
+        }
         _ => true,
     };
+    if !namespaces {
+        limitations.push("names, sizes and times of files outside can be asked for, though not their content (needs a root of its own)".to_owned());
+    }
+    let in_force = |layer: &Layer| match layer {
+        Layer::Landlock => landlock_abi.is_some(),
+        Layer::OwnNetwork => namespaces && !requirements.network,
+        layer => namespaces || !layer.is_namespace(),
+    };
     Ok(Plan {
-        landlock_abi: offered.min(NEWEST_LANDLOCK_ABI),
-        layers: Layer::ALL.into_iter().filter(available).collect(),
-        limitations: limitations(offered),
+        landlock_abi,
+        layers: Layer::ALL.into_iter().filter(in_force).collect(),
+        limitations,
+        may_fall_back: requirements.namespaces < Requirement::Required,
     })
 }
 
-fn limitations(landlock_abi: u32) -> Vec<&'static str> {
-    let mut limitations = Vec::new();
-    if landlock_abi < 5 {
-        limitations.push(
+fn landlock(requirements: &Requirements, probe: &Probe) -> Result<Option<u32>, Refusal> {
+    let required = requirements.landlock_abi;
+    let kernel = || probe.kernel.clone();
+    match (requirements.landlock, probe.landlock_abi) {
+        (Requirement::Off, _) | (Requirement::Preferred, None) => Ok(None),
+        (Requirement::Required, None) => Err(Refusal::NoLandlock { kernel: kernel() }),
+        (Requirement::Required, Some(offered)) if offered < required => Err(Refusal::OldLandlock {
+            kernel: kernel(),
+            offered,
+            required,
+        }),
+        (_, Some(offered)) => Ok(Some(offered.min(NEWEST_LANDLOCK_ABI))),
+    }
+}
+
+fn limitations(landlock_abi: Option<u32>) -> Vec<String> {
+    let Some(abi) = landlock_abi else {
+        return vec![
+            "Landlock is not in force: files are kept away by the root of its own alone".to_owned(),
+        ];
+    };
+    let needs = [
+        (
+            2,
+            "files can't be moved between folders (needs Landlock ABI 2, Linux 5.19)",
+        ),
+        (
+            3,
+            "truncating files is not judged by Landlock (needs ABI 3, Linux 6.2)",
+        ),
+        (
+            4,
+            "TCP ports are not limited by Landlock (needs ABI 4, Linux 6.7)",
+        ),
+        (
+            5,
             "ioctl on granted device files is not limited (needs Landlock ABI 5, Linux 6.10)",
-        );
-    }
-    if landlock_abi < 6 {
-        limitations.push(
-            "signals to other processes of the same user are not stopped (needs Landlock ABI 6, Linux 6.12)",
-        );
-    }
-    limitations.push("names, sizes and times of files outside can be asked for, though not their content (needs a root of its own)");
-    limitations
+        ),
+        (
+            6,
+            "signals to other processes of the same user are not stopped by Landlock (needs ABI 6, Linux 6.12)",
+        ),
+    ];
+    needs
+        .into_iter()
+        .filter(|(first, _)| abi < *first)
+        .map(|(_, text)| text.to_owned())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn probe(landlock_abi: Option<u32>) -> Probe {
+    fn probe(landlock_abi: Option<u32>, namespaces: NamespaceSupport) -> Probe {
         Probe {
             kernel: "6.1.0".into(),
             landlock_abi,
             landlock_errata: None,
             seccomp: true,
+            namespaces,
             proc: true,
         }
     }
 
-    fn everything(landlock_abi: u32) -> Requirements {
+    fn requirements(landlock: Requirement, namespaces: Requirement) -> Requirements {
         Requirements {
-            landlock_abi,
-            layers: Layer::ALL.to_vec(),
+            landlock_abi: 4,
+            landlock,
+            namespaces,
+            network: false,
+        }
+    }
+
+    fn refused() -> NamespaceSupport {
+        NamespaceSupport::Refused("EPERM".into())
+    }
+
+    /// What came out, in a word: the tier, and the Landlock ABI.
+    fn outcome(requirements: &Requirements, probe: &Probe) -> String {
+        match plan(requirements, probe) {
+            Ok(plan) => {
+                let tier = if plan.has_namespaces() {
+                    "full"
+                } else {
+                    "base"
+                };
+                match plan.landlock_abi {
+                    Some(abi) => format!("{tier} {abi}"),
+                    None => format!("{tier} none"),
+                }
+            }
+            Err(Refusal::NoLandlock { .. }) => "no landlock".to_owned(),
+            Err(Refusal::OldLandlock { .. }) => "old landlock".to_owned(),
+            Err(Refusal::NoSeccomp { .. }) => "no seccomp".to_owned(),
+            Err(Refusal::NoNamespaces { .. }) => "no namespaces".to_owned(),
+            Err(Refusal::NoProc) => "no proc".to_owned(),
         }
     }
 
     #[test]
     fn simulated_kernels() {
-        // (ABI offered, ABI required, ABI used or None when refused)
+        use NamespaceSupport::{Untried, Works};
+        use Requirement::{Off, Preferred, Required};
+        // (Landlock offered, namespaces, Landlock asked, namespaces asked, outcome)
         let table = [
-            (None, 4, None),
-            (Some(1), 4, None),
-            (Some(2), 4, None), // Linux 6.1
-            (Some(3), 4, None),
-            (Some(4), 4, Some(4)),
-            (Some(5), 4, Some(5)),
-            (Some(6), 4, Some(6)),
-            (Some(7), 4, Some(7)),
-            (Some(6), 7, None),
-            (Some(9), 4, Some(9)),
-            (Some(11), 4, Some(9)),
+            // Landlock ABI 1 to 11 in the default settings
+            (None, Works, Required, Preferred, "no landlock"),
+            (Some(1), Works, Required, Preferred, "old landlock"),
+            (Some(2), Works, Required, Preferred, "old landlock"), // Linux 6.1
+            (Some(3), Works, Required, Preferred, "old landlock"),
+            (Some(4), Works, Required, Preferred, "full 4"),
+            (Some(5), Works, Required, Preferred, "full 5"),
+            (Some(6), Works, Required, Preferred, "full 6"),
+            (Some(7), Untried, Required, Preferred, "full 7"),
+            (Some(8), Works, Required, Preferred, "full 8"),
+            (Some(9), Works, Required, Preferred, "full 9"),
+            (Some(11), Works, Required, Preferred, "full 9"),
+            // no namespaces: containers, Ubuntu's restriction
+            (Some(7), refused(), Required, Preferred, "base 7"),
+            (Some(4), refused(), Required, Preferred, "base 4"),
+            (Some(7), refused(), Required, Off, "base 7"),
+            (Some(7), refused(), Required, Required, "no namespaces"),
+            (Some(2), refused(), Required, Preferred, "old landlock"),
+            (None, refused(), Required, Preferred, "no landlock"),
+            // switched off, or insisted upon
+            (Some(7), Works, Required, Off, "base 7"),
+            (Some(7), Works, Required, Required, "full 7"),
+            (Some(7), Untried, Required, Required, "full 7"),
+            // a root of its own instead of Landlock
+            (None, Works, Preferred, Required, "full none"),
+            (Some(2), Works, Preferred, Required, "full 2"),
+            (Some(7), Works, Preferred, Required, "full 7"),
+            (None, Untried, Preferred, Required, "full none"),
+            (None, refused(), Preferred, Required, "no namespaces"),
+            (Some(7), Works, Off, Required, "full none"),
         ];
-        for (offered, required, used) in table {
-            let result = plan(&everything(required), &probe(offered));
-            assert_eq!(
-                result.as_ref().ok().map(|plan| plan.landlock_abi),
-                used,
-                "{offered:?}"
-            );
+        for (offered, support, landlock, namespaces, expected) in table {
+            let probe = probe(offered, support);
+            let asked = requirements(landlock, namespaces);
+            assert_eq!(outcome(&asked, &probe), expected, "{probe:?} {asked:?}");
+            for (broken, expected) in [
+                (
+                    Probe {
+                        seccomp: false,
+                        ..probe.clone()
+                    },
+                    "no seccomp",
+                ),
+                (
+                    Probe {
+                        proc: false,
+                        ..probe.clone()
+                    },
+                    "no proc",
+                ),
+            ] {
+                assert_eq!(outcome(&asked, &broken), expected, "{broken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_server_without_network_gets_a_network_of_its_own() {
+        for network in [false, true] {
+            let asked = Requirements {
+                network,
+                ..requirements(Requirement::Required, Requirement::Preferred)
+            };
+            let plan = plan(&asked, &probe(Some(7), NamespaceSupport::Works)).unwrap();
+            assert_eq!(plan.layers.contains(&Layer::OwnNetwork), !network);
         }
     }
 
     #[test]
     fn a_refusal_names_the_kernel_and_what_it_lacks() {
-        let refusal = plan(&everything(4), &probe(Some(2))).unwrap_err();
+        let asked = requirements(Requirement::Required, Requirement::Preferred);
+        let refusal = plan(&asked, &probe(Some(2), NamespaceSupport::Works)).unwrap_err();
         let text = refusal.to_string();
         assert!(
             text.contains("6.1.0") && text.contains("ABI 2") && text.contains("ABI 4"),
@@ -162,30 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn no_seccomp_and_no_proc_are_refused() {
-        let without_seccomp = Probe {
-            seccomp: false,
-            ..probe(Some(7))
+    fn what_is_not_enforced_is_said() {
+        let asked = requirements(Requirement::Required, Requirement::Preferred);
+        let said = |abi, support, word: &str| {
+            plan(&asked, &probe(Some(abi), support))
+                .unwrap()
+                .limitations
+                .iter()
+                .any(|text| text.contains(word))
         };
-        assert!(matches!(
-            plan(&everything(4), &without_seccomp),
-            Err(Refusal::NoSeccomp { .. })
-        ));
-        let without_proc = Probe {
-            proc: false,
-            ..probe(Some(7))
-        };
-        assert!(matches!(
-            plan(&everything(4), &without_proc),
-            Err(Refusal::NoProc)
-        ));
-    }
-
-    #[test]
-    fn old_kernels_are_reported_with_what_they_cannot_do() {
-        let old = plan(&everything(4), &probe(Some(4))).unwrap();
-        let new = plan(&everything(4), &probe(Some(7))).unwrap();
-        assert!(old.limitations.iter().any(|text| text.contains("signals")));
-        assert!(!new.limitations.iter().any(|text| text.contains("signals")));
+        assert!(said(4, NamespaceSupport::Works, "signals"));
+        assert!(!said(7, NamespaceSupport::Works, "signals"));
+        assert!(said(7, refused(), "EPERM") && said(7, refused(), "names, sizes"));
+        assert!(!said(7, NamespaceSupport::Works, "names, sizes"));
     }
 }

@@ -4,6 +4,19 @@ use std::fs;
 
 use crate::sys;
 
+/// What is known of unprivileged namespaces. No setting of the machine tells for certain, so it is
+/// known by doing: a launch tries, and falls back if it may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NamespaceSupport {
+    /// Nothing has been tried yet.
+    #[default]
+    Untried,
+    /// A box was built with them.
+    Works,
+    /// A box could not be built with them, for this reason.
+    Refused(String),
+}
+
 /// The features that the layers need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -15,6 +28,8 @@ pub struct Probe {
     pub landlock_errata: Option<u32>,
     /// Whether seccomp filters can be installed (`/proc/sys/kernel/seccomp/actions_avail`, Linux 4.14).
     pub seccomp: bool,
+    /// What came of trying namespaces.
+    pub namespaces: NamespaceSupport,
     /// Whether `/proc` is mounted: the monitor finds the processes to kill there.
     pub proc: bool,
 }
@@ -29,6 +44,7 @@ impl Probe {
             landlock_abi: sys::landlock_abi(),
             landlock_errata: sys::landlock_errata(),
             seccomp: seccomp_offers_errno(),
+            namespaces: NamespaceSupport::Untried,
             proc: fs::metadata("/proc/self/status").is_ok(),
         }
     }

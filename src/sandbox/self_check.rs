@@ -14,7 +14,9 @@ use super::{Network, SandboxError, SandboxSpec};
 
 pub(super) fn run(spec: &SandboxSpec) -> Result<(), SandboxError> {
     recorded_by_the_kernel()?;
-    forbidden_folder_is_closed()?;
+    if spec.landlock_abi.is_some() {
+        forbidden_folder_is_closed()?;
+    }
     forbidden_sockets_are_closed(spec)
 }
 

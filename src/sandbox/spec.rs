@@ -26,8 +26,10 @@ pub struct SandboxSpec {
     pub working_directory: PathBuf,
     pub filesystem: Vec<PathRule>,
     pub network: Network,
-    /// The Landlock ABI whose rights are all handled; the plan chose it.
-    pub landlock_abi: u32,
+    /// The namespaces to enter; `None` is the base tier.
+    pub namespaces: Option<Namespaces>,
+    /// The Landlock ABI whose rights are all handled; the plan chose it. `None` goes without.
+    pub landlock_abi: Option<u32>,
     pub limits: ResourceLimits,
     /// Seccomp programs in the order in which they are installed, each instruction
     /// packed as `code << 48 | jt << 40 | jf << 32 | k` (struct sock_filter).
@@ -46,6 +48,8 @@ pub struct PathRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
+    /// List folders.
+    List,
     /// Read files, list folders.
     Read,
     /// Read and execute.
@@ -64,6 +68,31 @@ pub enum Network {
     Off,
     /// Outgoing TCP to these ports, of any host; UDP sockets are not limited before Landlock ABI 10.
     Ports(Vec<u16>),
+}
+
+/// What the full tier adds: user, pid, ipc, uts, cgroup and mount namespaces (namespaces(7)), with a
+/// root that holds the paths of [`SandboxSpec::filesystem`] and nothing else of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Namespaces {
+    /// A network namespace too: no interface, and no abstract socket of the machine.
+    pub network: bool,
+    /// Symbolic links to make in the root, for paths that lead to granted ones.
+    pub links: Vec<Link>,
+    /// Size of the tmpfs on `/dev/shm`, in bytes.
+    pub shared_memory: u64,
+    /// Size of the tmpfs on `/tmp`, in bytes.
+    pub temporary: u64,
+}
+
+/// A symbolic link.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Where it is: absolute, and no link on the way.
+    pub path: PathBuf,
+    /// What it says.
+    pub target: PathBuf,
 }
 
 /// Limits for setrlimit(2), both soft and hard; `None` leaves what was inherited.
@@ -138,7 +167,16 @@ mod tests {
                 access: Access::Execute,
             }],
             network: Network::Ports(vec![443]),
-            landlock_abi: 4,
+            namespaces: Some(Namespaces {
+                network: true,
+                links: vec![Link {
+                    path: "/lib".into(),
+                    target: "usr/lib".into(),
+                }],
+                shared_memory: 1 << 20,
+                temporary: 1 << 20,
+            }),
+            landlock_abi: Some(4),
             limits: ResourceLimits {
                 open_files: Some(64),
                 ..Default::default()

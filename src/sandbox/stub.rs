@@ -2,29 +2,33 @@
 //!
 //! It is this very binary, started with a hidden verb and three descriptors: the
 //! sealed spec, the status pipe, and the control pipe from
-//! the parent. It forks once: the parent half becomes the [`super::monitor`],
-//! the child half confines itself and executes the server.
+//! the parent. It forks: the parent half becomes the [`super::monitor`], the child
+//! half confines itself, says so, waits for the word to go on, and executes the
+//! server. In the full tier the child is process 1 of its own namespaces and forks
+//! once more.
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use nix::fcntl::OFlag;
 use nix::sys::signalfd::SignalFd;
-use nix::unistd::{Pid, getpid, setsid};
+use nix::unistd::{Pid, getpid, pipe2, setsid};
 
+use super::namespaces::Identity;
 use super::{
-    SandboxError, SandboxSpec, StepFailure, capabilities, landlock, limits, monitor, seccomp,
-    self_check,
+    SandboxError, SandboxSpec, StepFailure, capabilities, init, landlock, limits, monitor,
+    namespaces, seccomp, self_check,
 };
 use crate::sys::{self, Forked};
 
 /// The hidden verb; `main` looks for it before anything else.
 pub const VERB: &str = "__sandbox-stub";
 
-/// What the stub writes to the status pipe when the box stands. The end of the pipe right after it
-/// means that the server was executed.
+/// What the stub writes to the status pipe when the box stands. It then waits for [`super::GO`]; the
+/// end of the pipe after that means that the server was executed.
 pub const READY: u8 = b'+';
 
 /// What the process list calls the monitor (at most 15 bytes, prctl(2)).
@@ -58,31 +62,72 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
         Ok(Prepared {
             forked: Forked::Parent { child },
             signals,
+            gate,
             ..
         }) => {
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
-            drop(status);
-            sys::exit_without_cleanup(monitor::watch(child, &control, &signals))
+            drop((status, gate.wait));
+            sys::exit_without_cleanup(monitor::watch(child, &control, &gate.open, &signals))
         }
         Ok(Prepared {
             spec,
-            monitor,
+            outside,
             forked: Forked::Child,
             signals,
+            gate,
         }) => {
-            drop((control, signals));
-            let mut status = std::fs::File::from(status);
-            let Err(error) = confine_and_execute(&spec, monitor, &mut status);
-            report(status.into(), &error)
+            drop((control, signals, gate.open));
+            become_the_server(&spec, outside, status, gate.wait)
         }
     }
 }
 
+/// What comes after the fork from the monitor. In the full tier there is one more fork, because the
+/// first process of a pid namespace has duties that no server knows.
+fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate: OwnedFd) -> ! {
+    let mut parent = outside.monitor;
+    if let Some(wanted) = &spec.namespaces {
+        parent = getpid();
+        let forked = namespaces::enter(spec, wanted, outside.identity, &gate)
+            .and_then(|()| sys::fork_single_threaded().map_err(SandboxError::Fork));
+        match forked {
+            Err(error) => report(status, &error),
+            Ok(Forked::Parent { child }) => {
+                drop(gate);
+                // When this process ends, the other one ends with it.
+                if let Err(error) = init::confine(spec) {
+                    report(status, &error);
+                }
+                drop(status);
+                sys::exit_without_cleanup(init::wait(child))
+            }
+            Ok(Forked::Child) => {}
+        }
+    }
+    let mut status = std::fs::File::from(status);
+    let Err(error) = confine_and_execute(spec, parent, &mut status, gate);
+    report(status.into(), &error)
+}
+
 struct Prepared {
     spec: SandboxSpec,
-    monitor: Pid,
+    outside: Outside,
     forked: Forked,
     signals: SignalFd,
+    gate: Gate,
+}
+
+/// What can't be asked any more from inside.
+struct Outside {
+    monitor: Pid,
+    identity: Identity,
+}
+
+/// The pipe through which the monitor lets the server go, once the parent says so. Only the monitor
+/// has the end that opens it, so its end tells that the monitor is gone.
+struct Gate {
+    wait: OwnedFd,
+    open: OwnedFd,
 }
 
 fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepared, SandboxError> {
@@ -99,13 +144,28 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
     nix::sys::prctl::set_child_subreaper(true)
         .map_err(|errno| SandboxError::Subreaper(errno.into()))?;
     let signals = monitor::prepare()?;
-    let monitor = getpid();
-    let forked = sys::fork_single_threaded().map_err(SandboxError::Fork)?;
+    let (wait, open) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| SandboxError::Gate(errno.into()))?;
+    let outside = Outside {
+        monitor: getpid(),
+        identity: Identity::current(),
+    };
+    let forked = match &spec.namespaces {
+        None => sys::fork_single_threaded().map_err(SandboxError::Fork)?,
+        Some(wanted) => {
+            sys::clone_single_threaded(namespaces::flags(wanted)).map_err(|source| {
+                SandboxError::Namespaces {
+                    what: "make them".to_owned(),
+                    source,
+                }
+            })?
+        }
+    };
     Ok(Prepared {
         spec,
-        monitor,
+        outside,
         forked,
         signals,
+        gate: Gate { wait, open },
     })
 }
 
@@ -113,10 +173,11 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
 /// that remain are close-on-exec.
 fn confine_and_execute(
     spec: &SandboxSpec,
-    monitor: Pid,
+    parent: Pid,
     status: &mut std::fs::File,
+    gate: OwnedFd,
 ) -> Result<Infallible, SandboxError> {
-    sys::send_sigkill_when_parent_dies(monitor).map_err(SandboxError::ParentDeath)?;
+    sys::send_sigkill_when_parent_dies(parent).map_err(SandboxError::ParentDeath)?;
     setsid().map_err(|errno| SandboxError::NewSession(errno.into()))?;
     sys::default_signal_dispositions().map_err(SandboxError::Signals)?;
     std::env::set_current_dir(&spec.working_directory).map_err(|source| {
@@ -133,8 +194,13 @@ fn confine_and_execute(
     landlock::restrict(spec)?;
     seccomp::install(&spec.filters)?;
     self_check::run(spec)?;
-    // From here on only execve(2) can fail; an end of the pipe without this byte is a stub that died.
+    // An end of the pipe without this byte is a stub that died.
     status.write_all(&[READY]).map_err(SandboxError::Status)?;
+    // The parent may still be looking at the server's files.
+    let mut word = [0];
+    std::fs::File::from(gate)
+        .read_exact(&mut word)
+        .map_err(SandboxError::Gate)?;
     execution.execute()
 }
 

@@ -62,8 +62,16 @@ pub fn close_all_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     close_range(first, u32::MAX)
 }
 
+/// Closes standard input, output and error of this process.
+///
+/// # Errors
+/// Whatever close_range(2) reports.
+pub fn close_standard_streams() -> io::Result<()> {
+    close_range(0, 2)
+}
+
 fn close_range(first: u32, last: u32) -> io::Result<()> {
-    // SAFETY: the stub calls this before it has opened anything of its own; the descriptors that it owns are excluded by the caller.
+    // SAFETY: only descriptors are closed that nothing of Rust owns: the standard streams, and those that were inherited, before the stub has opened its own.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if result == -1 {
         Err(io::Error::last_os_error())

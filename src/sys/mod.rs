@@ -8,13 +8,17 @@
 
 mod descriptors;
 mod landlock;
+mod mounts;
 mod process;
 mod syscalls;
 
-pub use descriptors::{adopt, close_all_except, keep_across_exec, null_standard_streams, watch};
+pub use descriptors::{
+    adopt, close_all_except, close_standard_streams, keep_across_exec, null_standard_streams, watch,
+};
 pub use landlock::{landlock_abi, landlock_errata};
+pub use mounts::add_mount_attributes;
 pub use process::{
-    Forked, PidFd, default_signal_dispositions, drop_from_bounding_set, exit_without_cleanup,
-    fork_single_threaded, lock_secure_bits, send_sigkill_when_parent_dies,
+    Forked, PidFd, clone_single_threaded, default_signal_dispositions, drop_from_bounding_set,
+    exit_without_cleanup, fork_single_threaded, lock_secure_bits, send_sigkill_when_parent_dies,
 };
 pub use syscalls::{AUDIT_ARCH, NAMES as SYSCALL_NAMES, number as syscall_number};

@@ -1,0 +1,125 @@
+//! From a launch that is in order to a running server: the box is built while the code is looked at,
+//! and the server is executed when both are right.
+
+use super::LaunchError;
+use super::prepare::Launcher;
+use super::spawn::{Running, Standing, spawn};
+use crate::lockfile::{Digest, ServerName};
+use crate::policy::syscall_rules;
+use crate::sandbox::{
+    NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
+};
+use crate::store::{Store, StoreError, Verification};
+
+/// A box that can be built, and what was asked of it.
+#[must_use]
+pub struct Launch {
+    pub spec: SandboxSpec,
+    pub plan: Plan,
+    pub requirements: Requirements,
+}
+
+/// The question whether a server's code is what was locked.
+#[must_use]
+pub struct TreeCheck {
+    store: Store,
+    name: ServerName,
+    tree: Digest,
+}
+
+/// A server that runs, and what is in force around it.
+pub struct Started {
+    pub running: Running,
+    pub plan: Plan,
+}
+
+impl TreeCheck {
+    pub(super) fn new(store: &Store, name: &ServerName, tree: &Digest) -> Self {
+        Self {
+            store: store.clone(),
+            name: name.clone(),
+            tree: *tree,
+        }
+    }
+
+    /// Answers it. The walk over the tree is the longest part of a launch.
+    pub(super) fn answer(self) -> Result<(), LaunchError> {
+        match self.store.verify_tree(&self.tree, Verification::Recorded) {
+            Ok(_) => Ok(()),
+            Err(StoreError::MissingTree { .. }) => Err(LaunchError::NotFetched { name: self.name }),
+            Err(source) => Err(LaunchError::Tree {
+                name: self.name,
+                source,
+            }),
+        }
+    }
+}
+
+impl Launcher<'_> {
+    /// Starts a server whose code is checked first. Nothing of it is executed before the answer.
+    ///
+    /// # Errors
+    /// When the code is not what was locked, or the box could not be built.
+    pub async fn start(&self, launch: Launch, code: TreeCheck) -> Result<Started, LaunchError> {
+        let check = tokio::task::spawn_blocking(|| code.answer());
+        let (built, checked) = tokio::join!(self.build(launch), check);
+        let checked = checked.unwrap_or_else(|panicked| {
+            Err(LaunchError::Io(std::io::Error::other(format!(
+                "the check of the code failed, which is a bug of pinfold: {panicked}"
+            ))))
+        });
+        match (checked, built) {
+            (Ok(()), Ok((standing, plan))) => Ok(Started {
+                running: standing.execute().await?,
+                plan,
+            }),
+            (Err(error), Ok((standing, _))) => {
+                standing.abandon().await?;
+                Err(error)
+            }
+            (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+        }
+    }
+
+    /// Starts what was just put into the store, or a program of this machine.
+    ///
+    /// # Errors
+    /// When the box could not be built.
+    pub async fn start_unchecked(&self, launch: Launch) -> Result<Started, LaunchError> {
+        let (standing, plan) = self.build(launch).await?;
+        Ok(Started {
+            running: standing.execute().await?,
+            plan,
+        })
+    }
+
+    /// Builds the box: in the full tier, or where that is refused and may be, in the base tier.
+    async fn build(&self, launch: Launch) -> Result<(Standing, Plan), LaunchError> {
+        let Launch {
+            mut spec,
+            plan,
+            requirements,
+        } = launch;
+        let with_namespaces = spec.namespaces.is_some();
+        match spawn(&spec).await {
+            Err(LaunchError::Sandbox(StepFailure { step, message }))
+                if with_namespaces && step == NAMESPACES =>
+            {
+                let refused = NamespaceSupport::Refused(message);
+                let _ = self.namespaces.set(refused);
+                // Refuses when they are required.
+                let plan = self.plan_for(&requirements)?;
+                spec.namespaces = None;
+                spec.filters = compile(&syscall_rules(&spec.network, false)?)?;
+                Ok((spawn(&spec).await?, plan))
+            }
+            Err(error) => Err(error),
+            Ok(standing) => {
+                if with_namespaces {
+                    let _ = self.namespaces.set(NamespaceSupport::Works);
+                }
+                Ok((standing, plan))
+            }
+        }
+    }
+}

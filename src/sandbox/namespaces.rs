@@ -1,0 +1,119 @@
+//! The namespaces of the full tier (namespaces(7)): which, and the first steps inside.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CloneFlags;
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, getegid, geteuid, getpid};
+
+use super::{Namespaces, SandboxError, SandboxSpec, own_root};
+
+/// The machine's own name is nobody's business.
+const HOST_NAME: &str = "localhost";
+
+/// Who somebody is outside; to be asked before, for inside nobody is anybody yet.
+#[derive(Clone, Copy)]
+pub(super) struct Identity {
+    user: Uid,
+    group: Gid,
+}
+
+impl Identity {
+    pub(super) fn current() -> Self {
+        Self {
+            user: geteuid(),
+            group: getegid(),
+        }
+    }
+}
+
+pub(super) fn flags(namespaces: &Namespaces) -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWUSER
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP
+        | CloneFlags::CLONE_NEWNS;
+    flags.set(CloneFlags::CLONE_NEWNET, namespaces.network);
+    flags
+}
+
+/// For process 1 of the new namespaces: its life tied to the monitor's, the user that it was
+/// outside, and a root of its own.
+///
+/// `monitor` is a pipe whose other end only the monitor holds.
+pub(super) fn enter(
+    spec: &SandboxSpec,
+    namespaces: &Namespaces,
+    outside: Identity,
+    monitor: &impl AsFd,
+) -> Result<(), SandboxError> {
+    // The maps of a process that is not dumpable belong to root (proc(5)).
+    dumpable(true)?;
+    map_user(outside).map_err(|source| SandboxError::Namespaces {
+        what: "map its user".to_owned(),
+        source,
+    })?;
+    dumpable(false)?;
+    // After the last change of credentials that would clear it (PR_SET_PDEATHSIG(2const)). When this
+    // process ends, the kernel ends all others of its namespace.
+    nix::sys::prctl::set_pdeathsig(Some(Signal::SIGKILL))
+        .map_err(|errno| SandboxError::ParentDeath(errno.into()))?;
+    still_alive(monitor).map_err(SandboxError::ParentDeath)?;
+    nix::unistd::sethostname(HOST_NAME).map_err(|errno| SandboxError::Namespaces {
+        what: "set the host name".to_owned(),
+        source: errno.into(),
+    })?;
+    own_root::enter(spec, namespaces)?;
+    numbered_anew()
+}
+
+/// A user namespace starts without users. It gets one: the same number inside as outside, so that
+/// files belong to whom they belong.
+fn map_user(Identity { user, group }: Identity) -> io::Result<()> {
+    // Else a group could be dropped that a file's mode means to keep out (user_namespaces(7)).
+    set("/proc/self/setgroups", "deny")?;
+    set("/proc/self/uid_map", &format!("{user} {user} 1"))?;
+    set("/proc/self/gid_map", &format!("{group} {group} 1"))
+}
+
+/// These take the whole text in one write.
+fn set(path: &str, text: &str) -> io::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(text.as_bytes())
+}
+
+fn dumpable(yes: bool) -> Result<(), SandboxError> {
+    nix::sys::prctl::set_dumpable(yes).map_err(|errno| SandboxError::NotDumpable(errno.into()))
+}
+
+/// A monitor that ended before the signal was asked for sends none. Its parent's number tells
+/// nothing here: it is 0 from inside.
+fn still_alive(monitor: &impl AsFd) -> io::Result<()> {
+    let mut ends = [PollFd::new(monitor.as_fd(), PollFlags::empty())];
+    poll(&mut ends, PollTimeout::ZERO)?;
+    if ends[0]
+        .revents()
+        .is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    {
+        return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));
+    }
+    Ok(())
+}
+
+/// Both must be true at once only inside: process 1 is us, and the mounted /proc says so.
+fn numbered_anew() -> Result<(), SandboxError> {
+    let named = fs::read_link("/proc/self").ok();
+    if getpid().as_raw() == 1 && named.as_deref() == Some(std::path::Path::new("1")) {
+        Ok(())
+    } else {
+        Err(SandboxError::SelfCheck(
+            "the new /proc shows other processes".to_owned(),
+        ))
+    }
+}
