@@ -14,6 +14,8 @@ pub(super) struct Attack {
     pub(super) effect: Effect,
     pub(super) stopped: Stopped,
     pub(super) needs: Needs,
+    /// An error that would otherwise mean that the attack is wrong.
+    pub(super) other_refusal: Option<&'static str>,
     /// Seconds after which it is ended; `None` for one that runs in the server's first process,
     /// which may read more of /proc than its children.
     pub(super) patience: Option<u32>,
@@ -40,10 +42,10 @@ pub(super) enum Stopped {
     Always,
     /// Only a box with namespaces; THREAT_MODEL.md says so in these words.
     ByNamespaces(&'static str),
-    /// As above, but an ordinary user is stopped by every box.
-    ByNamespacesForRoot(&'static str),
     /// By none; THREAT_MODEL.md says so in these words.
     Never(&'static str),
+    /// As above, but an ordinary user is stopped by every box.
+    NeverForRoot(&'static str),
 }
 
 /// What the attack needs to work at all.
@@ -78,6 +80,7 @@ impl Attack {
             effect,
             stopped: Stopped::Always,
             needs: Needs::Nothing,
+            other_refusal: None,
             patience: Some(10),
         }
     }
@@ -109,6 +112,11 @@ impl Attack {
         self
     }
 
+    pub(super) const fn also_refused_by(mut self, errno: &'static str) -> Self {
+        self.other_refusal = Some(errno);
+        self
+    }
+
     pub(super) const fn in_first_process(mut self) -> Self {
         self.patience = None;
         self
@@ -119,8 +127,8 @@ impl Attack {
         match self.stopped {
             Stopped::Always => None,
             Stopped::ByNamespaces(words) => (!namespaces).then_some(words),
-            Stopped::ByNamespacesForRoot(words) => (!namespaces && is_root()).then_some(words),
             Stopped::Never(words) => Some(words),
+            Stopped::NeverForRoot(words) => is_root().then_some(words),
         }
     }
 

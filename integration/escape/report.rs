@@ -84,7 +84,10 @@ pub(super) fn judge_boxed(attack: &Attack, outcome: &Outcome, traces: &Traces) -
     }
     match outcome {
         Outcome::Returned(value) => Verdict::Stopped(format!("no effect: {value}")),
-        Outcome::Refused(errno) if REFUSALS.contains(&errno.as_str()) => {
+        Outcome::Refused(errno)
+            if REFUSALS.contains(&errno.as_str())
+                || attack.other_refusal == Some(errno.as_str()) =>
+        {
             Verdict::Stopped(errno.clone())
         }
         Outcome::Killed(signal) if KILLS.contains(&signal.as_str()) => {
@@ -99,6 +102,7 @@ pub(super) fn judge_boxed(attack: &Attack, outcome: &Outcome, traces: &Traces) -
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) suite: &'static str,
+    pub(super) boxes: Vec<&'static str>,
     /// Worked without pinfold.
     pub(super) live: usize,
     /// Attempts in a box that were stopped: (box, attack, how).
@@ -193,9 +197,16 @@ impl fmt::Display for Report {
         let user = if is_root() { "root" } else { "user" };
         write!(
             f,
-            "ESCAPE {suite} as {user}: {live} live, {} attempts stopped",
-            self.stopped.len()
+            "ESCAPE {suite} as {user}: {live} live, {} attempts stopped in: {}",
+            self.stopped.len(),
+            self.boxes.join(", ")
         )?;
+        if !self.boxes.contains(&"full") {
+            write!(
+                f,
+                "\nSKIPPED escape {suite} in the full tier: this machine refuses namespaces"
+            )?;
+        }
         let mut note = |what: &str, names: &[(&str, &str)]| {
             if names.is_empty() {
                 return Ok(());

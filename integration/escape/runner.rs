@@ -8,35 +8,33 @@ use super::native;
 use super::report::{Report, Verdict, judge_bare, judge_boxed};
 use super::subject::{Outcome, Subject};
 use super::world::{self, Places, Traces, World};
-use crate::support::{Home, fixture};
+use crate::support::{Home, Tier, fixture};
 
-/// A kind of box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tier {
-    /// Landlock, the system call filter, limits; no namespaces.
-    Base,
+/// The boxes that every attack is tried in.
+const TIERS: &[Tier] = &[Tier::Full, Tier::Base];
+
+/// Those that this machine can build; `doctor` tries it.
+fn tiers(home: &Home) -> Vec<Tier> {
+    let full = home.run(["doctor"]).stdout.contains("own-root");
+    TIERS
+        .iter()
+        .copied()
+        .filter(|tier| full || *tier == Tier::Base)
+        .collect()
 }
 
-impl Tier {
-    const ALL: &'static [Self] = &[Self::Base];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-        }
+const fn name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Full => "full",
+        Tier::Base => "base",
     }
+}
 
-    const fn namespaces(self) -> bool {
-        match self {
-            Self::Base => false,
-        }
-    }
-
-    /// Lines for the server's table in the manifest.
-    const fn manifest(self) -> &'static str {
-        match self {
-            Self::Base => "",
-        }
+/// Lines for the server's table in the manifest.
+const fn manifest(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Full => "layers = { namespaces = \"required\" }",
+        Tier::Base => "layers = { namespaces = \"off\" }",
     }
 }
 
@@ -56,6 +54,7 @@ pub(super) struct Suite {
 pub(super) fn run(suite: &Suite) -> Report {
     let mut report = Report::new(suite.name);
     let (mut bare, mut boxes) = subjects(suite);
+    report.boxes = boxes.iter().map(|(tier, _)| name(*tier)).collect();
     for attack in suite.attacks.iter().copied().flatten() {
         if !attack.for_this_user() {
             report.needs_root.push(attack.name);
@@ -71,7 +70,7 @@ pub(super) fn run(suite: &Suite) -> Report {
         for (tier, subject) in &mut boxes {
             let (outcome, traces) = attempt(subject, attack, suite.prelude);
             let verdict = judge_boxed(attack, &outcome, &traces);
-            report.add_boxed(attack, lives, tier.name(), tier.namespaces(), verdict);
+            report.add_boxed(attack, lives, name(*tier), *tier == Tier::Full, verdict);
         }
     }
     report
@@ -104,43 +103,44 @@ fn lack(bare: &mut Subject, attack: &Attack, prelude: &str) -> Option<&'static s
 /// One subject without pinfold and one in each box, with nothing in common but the user.
 fn subjects(suite: &Suite) -> (Subject, Vec<(Tier, Subject)>) {
     let home = Rc::new(Home::new());
+    let tiers = tiers(&home);
     let bare = home.path().join("bare");
     let native = suite
         .manifest
         .contains("NATIVE")
         .then(|| native::compile(home.path()));
     let bare = World::new(bare.clone(), Places::bare(&bare), world::secrets());
-    let secrets: Vec<_> = Tier::ALL.iter().map(|_| world::secrets()).collect();
-    let mut manifest = String::new();
-    for (tier, secrets) in Tier::ALL.iter().zip(&secrets) {
-        let root = home.path().join(tier.name());
+    let secrets: Vec<_> = tiers.iter().map(|_| world::secrets()).collect();
+    let mut text = String::new();
+    for (tier, secrets) in tiers.iter().zip(&secrets) {
+        let root = home.path().join(name(*tier));
         for granted in ["readable", "writable"] {
             fs::create_dir_all(root.join(granted)).unwrap();
         }
-        manifest += &format!(
+        text += &format!(
             "# {}\n[servers.{}]\nsource = \"path:{}\"\ntools = {{ allow = [\"do\"] }}\n\
              files = {{ read = [\"{root}/readable\"], write = [\"{root}/writable\"] }}\n{}\n{}\n",
             secrets["manifest"],
-            tier.name(),
+            name(*tier),
             fixture("puppet.py").display(),
             suite.manifest,
-            tier.manifest(),
+            manifest(*tier),
             root = root.display(),
         );
     }
     if let Some(program) = native {
-        manifest = manifest.replace("NATIVE", program.to_str().unwrap());
+        text = text.replace("NATIVE", program.to_str().unwrap());
     }
     fs::create_dir_all(home.manifest().parent().unwrap()).unwrap();
-    fs::write(home.manifest(), manifest).unwrap();
+    fs::write(home.manifest(), text).unwrap();
     home.succeed(["lock"]);
-    let boxes = Tier::ALL
+    let boxes = tiers
         .iter()
         .zip(secrets)
         .map(|(tier, secrets)| {
-            let root = home.path().join(tier.name());
-            let world = World::new(root, Places::boxed(&home, tier.name()), secrets);
-            (*tier, Subject::boxed(&home, tier.name(), world))
+            let root = home.path().join(name(*tier));
+            let world = World::new(root, Places::boxed(&home, name(*tier)), secrets);
+            (*tier, Subject::boxed(&home, name(*tier), world))
         })
         .collect();
     (Subject::bare(&home, bare), boxes)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -68,6 +68,7 @@ const WORDS: &[&str] = &[
     "posix-shm",
     "queue",
     "shm",
+    "temporary-name",
     "user-key",
     "victims-environment",
     "xattr",
@@ -236,6 +237,8 @@ impl World {
             self.plant_places();
         }
         self.plant_neighbour();
+        let _ = fs::remove_file(self.in_temporary_folder());
+        private(&self.in_temporary_folder(), "");
         // Not every file system keeps attributes; the attacks on them say so.
         let (decoy, attribute) = (user.join("decoy"), self.secrets["xattr"].clone());
         self.victim().set_attribute(&decoy, &attribute);
@@ -281,6 +284,11 @@ impl World {
     fn stray(&self) -> String {
         let name = self.root.to_string_lossy().replace('/', "-");
         format!("stray{name}")
+    }
+
+    /// Something of another program.
+    fn in_temporary_folder(&self) -> PathBuf {
+        Path::new("/tmp").join(&self.secrets["temporary-name"])
     }
 
     /// What the session that has just started made isn't an attack's doing.
@@ -391,6 +399,10 @@ impl World {
             log.take(FLOOD).read_to_end(&mut text).unwrap();
         }
         let text = String::from_utf8_lossy(&text);
+        let mode = fs::metadata(self.log()).map(|log| log.mode() & 0o7777);
+        if mode.is_ok_and(|mode| mode != 0o600) {
+            damage.push("the client's log has another mode".to_owned());
+        }
         let kept: u64 = ["stderr.log", "stderr.log.1"]
             .iter()
             .filter_map(|name| fs::metadata(self.places.state.join(name)).ok())
@@ -428,6 +440,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let _ = fs::remove_file(self.in_temporary_folder());
         self.remove_strays();
     }
 }

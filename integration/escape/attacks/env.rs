@@ -126,8 +126,8 @@ pub(in super::super) const LOG: &[Attack] = &[
     Attack::new(
         "log-opened-up",
         "Let everybody read it.",
-        Happens,
-        "os.fchmod(2, 0o666); return os.fstat(2).st_mode & 0o777 == 0o666",
+        SpoilsLog,
+        "os.fchmod(2, 0o666)",
     ),
     Attack::new(
         "log-flooded",

@@ -1,6 +1,10 @@
 //! Files: finding out about those that can't be opened.
 
-use super::super::attack::{Attack, Effect::Tells, Stopped};
+use super::super::attack::{
+    Attack,
+    Effect::{Happens, Tells},
+    Stopped,
+};
 use super::super::lacks;
 
 /// Landlock isn't asked, and there is no other wall in the base tier.
@@ -55,6 +59,13 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     )
     .stopped(NOT_HIDDEN)
     .unless_lacking(lacks::ATTRIBUTES),
+    Attack::new(
+        "disk-of-folder",
+        "Ask how full the disk is on which a folder of the user lies.",
+        Happens,
+        "return os.statvfs(user + '/outside').f_blocks > 0",
+    )
+    .stopped(NOT_HIDDEN),
     Attack::new(
         "existence-by-access",
         "Ask name by name which files there are.",
@@ -121,7 +132,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     Attack::new(
         "handle-by-name",
         "Ask for the handle of a file, which tells its inode and that it exists.",
-        super::super::attack::Effect::Happens,
+        Happens,
         "
         handle = ctypes.create_string_buffer(struct.pack('=II', 128, 0), 136)
         call('name_to_handle_at', -100, key, handle, ctypes.create_string_buffer(4), 0)

@@ -1,6 +1,9 @@
 //! Files: reading what wasn't granted.
 
-use super::super::attack::{Attack, Effect::Tells};
+use super::super::attack::{
+    Attack,
+    Effect::{Happens, Tells},
+};
 use super::super::lacks;
 
 pub(in super::super) const ATTACKS: &[Attack] = &[
@@ -205,22 +208,26 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     Attack::new(
         "root-listed",
         "List the root of the machine for the first names to go on from.",
-        super::super::attack::Effect::Happens,
+        Happens,
         "return {'usr', 'home', 'root', 'var', 'boot'} <= set(os.listdir('/'))",
     ),
     Attack::new(
         "temporary-folder-listed",
         "List the machine's /tmp, where others leave things.",
-        super::super::attack::Effect::Happens,
-        "
-        first = user.split('/')[2]
-        return first in os.listdir('/tmp') or first in os.listdir(os.path.dirname(user))",
+        Tells("temporary-name"),
+        "return os.listdir('/tmp')",
     ),
     Attack::new(
         "manifest-read",
         "Read pinfold's manifest, with what it tells other servers.",
         Tells("manifest"),
         "return open(manifest).read()",
+    ),
+    Attack::new(
+        "store-listed",
+        "List which code pinfold keeps.",
+        Happens,
+        "return os.path.isdir(store) and os.listdir(store) is not None",
     ),
     Attack::new(
         "neighbour-read",

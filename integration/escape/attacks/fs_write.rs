@@ -1,6 +1,10 @@
 //! Files: changing what wasn't granted.
 
-use super::super::attack::{Attack, Effect::ChangesFiles};
+use super::super::attack::{
+    Attack,
+    Effect::{ChangesFiles, Happens},
+    Stopped,
+};
 use super::super::lacks;
 
 pub(in super::super) const ATTACKS: &[Attack] = &[
@@ -361,4 +365,61 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ChangesFiles,
         "open('/dev/shm/' + stray, 'w').close()",
     ),
+    Attack::new(
+        "program-for-others-left",
+        "Leave a program that makes whoever runs it the user of the server.",
+        Happens,
+        "
+        path = writable + '/trap'
+        with open(path, 'wb') as file: file.write(open(sys.executable, 'rb').read())
+        os.chmod(path, 0o4755)
+        return os.stat(path).st_mode & 0o6000 != 0",
+    ),
+    Attack::new(
+        "program-for-others-left-by-descriptor",
+        "The same by the open file.",
+        Happens,
+        "
+        handle = os.open(writable + '/trap-open', os.O_CREAT | os.O_RDWR, 0o755)
+        os.write(handle, b'#!/bin/sh'); os.fchmod(handle, 0o4755)
+        return os.fstat(handle).st_mode & 0o6000 != 0",
+    ),
+    Attack::new(
+        "program-for-others-left-by-newest-call",
+        "The same by a call that older filters don't know.",
+        Happens,
+        "
+        with open(writable + '/trap-new', 'wb') as file: file.write(b'#!/bin/sh')
+        call('fchmodat2', -100, writable + '/trap-new', 0o4755, 0)
+        return os.stat(writable + '/trap-new').st_mode & 0o6000 != 0",
+    ),
+    Attack::new(
+        "program-for-the-group-left",
+        "Leave one that gives the group of the server.",
+        Happens,
+        "
+        with open(writable + '/trap-group', 'wb') as file: file.write(b'#!/bin/sh')
+        os.chmod(writable + '/trap-group', 0o2755)
+        return os.stat(writable + '/trap-group').st_mode & 0o6000 != 0",
+    ),
+    Attack::new(
+        "program-for-others-made-so",
+        "Have it so from the start, for which no change of its mode is needed.",
+        Happens,
+        "
+        handle = os.open(writable + '/trap-made', os.O_CREAT | os.O_RDWR, 0o4755)
+        os.write(handle, b'#!/bin/sh')
+        return os.fstat(handle).st_mode & 0o6000 != 0",
+    )
+    .root(),
+    Attack::new(
+        "granted-file-locked",
+        "Lock a file that may be read, so that a program of the user waits for the lock.",
+        Happens,
+        "
+        import fcntl
+        fcntl.flock(os.open(readable + '/file', os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True",
+    )
+    .stopped(Stopped::Never("A file that may be read can also be locked")),
 ];

@@ -416,6 +416,12 @@ pub(in super::super) const INTERFACES: &[Attack] = &[
     )
     .unless_lacking(lacks::TYPING),
     Attack::new(
+        "devices-listed",
+        "List the machine's devices.",
+        Happens,
+        "return {'null', 'tty', 'ptmx'} <= set(os.listdir('/dev'))",
+    ),
+    Attack::new(
         "written-to-terminal",
         "Write to the user's terminal.",
         super::super::attack::Effect::ReachesVictim,

@@ -187,6 +187,12 @@ pub(in super::super) const LOOKING_IN: &[Attack] = &[
         "return 'PATH=' in open('/proc/%d/environ' % STARTER, errors='replace').read()",
     ),
     Attack::new(
+        "starters-memory",
+        "Read the memory of the process that started the server.",
+        Happens,
+        "return os.open('/proc/%d/mem' % STARTER, os.O_RDONLY) > 0",
+    ),
+    Attack::new(
         "addresses-read",
         "Read where things lie in another process's memory.",
         Happens,
@@ -417,6 +423,8 @@ pub(in super::super) const LEARNING: &[Attack] = &[
         Happens,
         "return time.clock_gettime_ns((~pid << 3) | 2) > 0",
     )
+    // There is no clock of a process that isn't there.
+    .also_refused_by("EINVAL")
     .stopped(NOT_HIDDEN),
     Attack::new(
         "limit-read",
@@ -436,6 +444,8 @@ pub(in super::super) const PRIVILEGES: &[Attack] = &[
         Happens,
         "os.setuid(12345); return os.getuid() == 12345",
     )
+    // A user namespace has one user only.
+    .also_refused_by("EINVAL")
     .root(),
     Attack::new(
         "other-groups",
@@ -452,6 +462,7 @@ pub(in super::super) const PRIVILEGES: &[Attack] = &[
         open(own + '/given', 'w').close(); os.chown(own + '/given', 12345, 12345)
         return os.stat(own + '/given').st_uid == 12345",
     )
+    .also_refused_by("EINVAL")
     .root(),
     Attack::new(
         "before-everybody",

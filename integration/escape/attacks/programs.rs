@@ -43,12 +43,12 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     ),
     Attack::new(
         "program-by-descriptor-alone",
-        "The same without any path (fexecve(3)).",
+        "Run an open file without any path, which could also be memory (fexecve(3)).",
         Happens,
         "
-        program = os.open('/bin/true', os.O_PATH)
+        program = os.open(sys.executable, os.O_RDONLY)
         def replace():
-            words = (ctypes.c_char_p * 2)(b'true', None)
+            words = (ctypes.c_char_p * 4)(b'python3', b'-c', b'', None)
             call('execveat', program, '', words, None, 0x1000)  # AT_EMPTY_PATH
         return checked(in_child(replace)) == 0",
     ),

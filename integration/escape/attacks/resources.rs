@@ -9,7 +9,7 @@ pub(in super::super) const MANIFEST: &str =
 
 /// The kernel doesn't apply the limit of processes to root, and limits of memory are each process's.
 const ROOT_IS_NOT_COUNTED: Stopped =
-    Stopped::ByNamespacesForRoot("The kernel doesn't apply the limit on processes to root");
+    Stopped::NeverForRoot("The kernel doesn't apply the limit on processes to root");
 const NOT_IN_SUM: Stopped = Stopped::Never("Memory and process limits are per process");
 const NOT_COUNTED: Stopped =
     Stopped::Never("Memory that is shared, or mapped as a stack, is not counted");
