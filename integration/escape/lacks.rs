@@ -145,3 +145,8 @@ pub(super) const CORE_FILES: Lack = lack(
     import resource
     return resource.getrlimit(resource.RLIMIT_CORE)[1] != 0",
 );
+
+pub(super) const FEW_WATCHERS: Lack = lack(
+    "a limit of at most 240 watchers of files",
+    "return int(open('/proc/sys/fs/inotify/max_user_instances').read()) <= 240",
+);

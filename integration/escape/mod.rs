@@ -5,6 +5,7 @@
 //! changed, a victim that was reached (`world.rs`). One that doesn't work without pinfold says
 //! nothing about the box, so it fails the suite as dead.
 
+mod about;
 mod attack;
 mod attacks;
 mod lacks;
@@ -113,6 +114,11 @@ const RESOURCES: Suite = Suite {
         attacks::resources::FILES,
     ],
 };
+
+/// All suites. Each is one test, so that they run side by side.
+const ALL: &[Suite] = &[
+    FS, PROCESS, KERNEL, NATIVE, NETWORK, WEB, IPC, ENV, RESOURCES,
+];
 
 fn holds(suite: &Suite) {
     if suite.manifest.contains("NATIVE") && !native::compiler() {

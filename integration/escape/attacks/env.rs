@@ -190,9 +190,7 @@ pub(in super::super) const MACHINE: &[Attack] = &[
         Happens,
         "return os.uname().nodename == machine",
     )
-    .stopped(Stopped::Never(
-        "The machine's name and the kernel's version",
-    )),
+    .stopped(Stopped::ByNamespaces("The machine's name and the kernel's version")),
     Attack::new(
         "mounts-of-machine",
         "Read what is mounted where, with the names of servers and users in it.",

@@ -295,6 +295,26 @@ pub(in super::super) const FILES: &[Attack] = &[
         return True",
     ),
     Attack::new(
+        "watchers-used-up",
+        "Take all watchers of files that the programs of a user may have together.",
+        Happens,
+        "
+        def take():
+            try:
+                for _ in range(50): call('inotify_init1', 0)
+            except OSError: pass
+        reader, writer = os.pipe()
+        for _ in range(5):
+            if os.fork() == 0:
+                take(); os.write(writer, b'x'); time.sleep(60)
+        for _ in range(5): os.read(reader, 1)
+        try: os.close(call('inotify_init1', 0))
+        except OSError as error: return error.errno == errno.EMFILE
+        return False",
+    )
+    .unless_lacking(lacks::FEW_WATCHERS)
+    .stopped(Stopped::Never("share the number of watchers of files")),
+    Attack::new(
         "limit-raised",
         "Ask for the limit back that was taken away.",
         Happens,
