@@ -27,7 +27,7 @@ fn names_are_unique_and_ideas_are_sentences() {
     for Attack { name, idea, .. } in every_attack() {
         assert!(names.insert(name), "{name} twice");
         assert!(
-            idea.ends_with('.') && idea.len() > 10 && !idea.contains('\n'),
+            idea.ends_with('.') && idea.len() > 18 && !idea.contains('\n'),
             "{name}: {idea}"
         );
     }

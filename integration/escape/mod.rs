@@ -8,8 +8,10 @@
 mod about;
 mod attack;
 mod attacks;
+mod decoys;
 mod lacks;
 mod native;
+mod places;
 mod report;
 mod runner;
 mod snapshot;
@@ -28,6 +30,7 @@ const FS: Suite = Suite {
     attacks: &[
         attacks::fs_read::ATTACKS,
         attacks::fs_write::ATTACKS,
+        attacks::fs_granted::ATTACKS,
         attacks::fs_metadata::ATTACKS,
     ],
 };
@@ -37,11 +40,11 @@ const PROCESS: Suite = Suite {
     manifest: "",
     prelude: "",
     attacks: &[
-        attacks::process::SIGNALS,
-        attacks::process::LOOKING_IN,
-        attacks::process::STEERING,
-        attacks::process::LEARNING,
-        attacks::process::PRIVILEGES,
+        attacks::process_signals::ATTACKS,
+        attacks::process_memory::ATTACKS,
+        attacks::process_steering::STEERING,
+        attacks::process_steering::LEARNING,
+        attacks::process_privileges::ATTACKS,
         attacks::programs::ATTACKS,
     ],
 };
@@ -51,9 +54,9 @@ const KERNEL: Suite = Suite {
     manifest: "",
     prelude: "",
     attacks: &[
-        attacks::kernel::NAMESPACES,
-        attacks::kernel::SURFACE,
-        attacks::kernel::INTERFACES,
+        attacks::kernel_namespaces::ATTACKS,
+        attacks::kernel_calls::ATTACKS,
+        attacks::kernel_files::ATTACKS,
     ],
 };
 
@@ -67,11 +70,11 @@ const NATIVE: Suite = Suite {
 const NETWORK: Suite = Suite {
     name: "network",
     manifest: "",
-    prelude: attacks::network::PRELUDE,
+    prelude: attacks::network_learning::PRELUDE,
     attacks: &[
-        attacks::network::SOCKETS,
-        attacks::network::LOCAL,
-        attacks::network::LEARNING,
+        attacks::network_sockets::ATTACKS,
+        attacks::network_local::ATTACKS,
+        attacks::network_learning::ATTACKS,
     ],
 };
 
@@ -79,7 +82,7 @@ const WEB: Suite = Suite {
     name: "web",
     manifest: "profile = \"web\"\nexec = [\"NATIVE\"]",
     prelude: attacks::native::PRELUDE,
-    attacks: &[attacks::network::WEB, attacks::native::WEB],
+    attacks: &[attacks::network_web::ATTACKS, attacks::native::WEB],
 };
 
 const IPC: Suite = Suite {

@@ -4,10 +4,12 @@ use std::fs;
 use std::rc::Rc;
 
 use super::attack::Attack;
+use super::decoys;
 use super::native;
+use super::places::Places;
 use super::report::{Report, Verdict, judge_bare, judge_boxed};
 use super::subject::{Outcome, Subject};
-use super::world::{self, Places, Traces, World};
+use super::world::{Traces, World};
 use crate::support::{Home, Tier, fixture};
 
 /// The boxes that every attack is tried in.
@@ -109,8 +111,8 @@ fn subjects(suite: &Suite) -> (Subject, Vec<(Tier, Subject)>) {
         .manifest
         .contains("NATIVE")
         .then(|| native::compile(home.path()));
-    let bare = World::new(bare.clone(), Places::bare(&bare), world::secrets());
-    let secrets: Vec<_> = tiers.iter().map(|_| world::secrets()).collect();
+    let bare = World::new(bare.clone(), Places::bare(&bare), decoys::secrets());
+    let secrets: Vec<_> = tiers.iter().map(|_| decoys::secrets()).collect();
     let mut text = String::new();
     for (tier, secrets) in tiers.iter().zip(&secrets) {
         let root = home.path().join(name(*tier));

@@ -1,6 +1,5 @@
 //! The process that is attacked, and what was done to it (fixtures/victim.py).
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -10,10 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::decoys::Secrets;
 use crate::support::fixture;
 
 /// A victim that doesn't answer for so long was stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is only counted, and leaves it as it was.
+const COUNTED: &[&str] = &["heard", "signals", "typed"];
 
 pub(super) struct Victim {
     process: Child,
@@ -21,15 +24,13 @@ pub(super) struct Victim {
     answers: Receiver<String>,
     /// Where its things are: `pid`, `address`, `segment`, `ports` …
     pub(super) things: Map<String, Value>,
-    at_first: Value,
+    at_last: Value,
+    /// Whether it can serve for another attack.
+    pub(super) unharmed: bool,
 }
 
 impl Victim {
-    pub(super) fn start(
-        folder: &Path,
-        name: &str,
-        secrets: &BTreeMap<&'static str, String>,
-    ) -> Self {
+    pub(super) fn start(folder: &Path, name: &str, secrets: &Secrets) -> Self {
         let mut process = Command::new(fixture("victim.py"))
             .arg(&secrets["argument"])
             .env("DECOY_SECRET", &secrets["victims-environment"])
@@ -53,14 +54,15 @@ impl Victim {
             process,
             answers,
             things: Map::new(),
-            at_first: Value::Null,
+            at_last: Value::Null,
+            unharmed: true,
         };
         let told = json!({"folder": folder, "name": name, "secrets": secrets});
         let things = victim
             .ask(&told.to_string())
             .expect("the victim did not start");
         victim.things = things.as_object().unwrap().clone();
-        victim.at_first = victim.ask("state").expect("the victim has ended");
+        victim.at_last = victim.ask("state").expect("the victim has ended");
         victim
     }
 
@@ -76,17 +78,30 @@ impl Victim {
             .expect("the victim has ended");
     }
 
-    /// What was done to it since it started; empty when nothing was.
+    /// What was done to it since the last time; empty when nothing was.
     pub(super) fn harm(&mut self) -> Vec<String> {
         let Some(now) = self.ask("state") else {
+            self.unharmed = false;
             return vec!["the victim was ended or stopped".to_owned()];
         };
-        let before = self.at_first.as_object().unwrap();
-        before
+        let before = self.at_last.as_object().unwrap();
+        let changed: Vec<&String> = before
+            .keys()
+            .filter(|key| now[key.as_str()] != before[key.as_str()])
+            .collect();
+        self.unharmed &= changed.iter().all(|key| COUNTED.contains(&key.as_str()));
+        let harm = changed
             .iter()
-            .filter(|(key, value)| now[key.as_str()] != **value)
-            .map(|(key, value)| format!("victim: {key} was {value}, is {}", now[key.as_str()]))
-            .collect()
+            .map(|key| {
+                format!(
+                    "victim: {key} was {}, is {}",
+                    before[*key],
+                    now[key.as_str()]
+                )
+            })
+            .collect();
+        self.at_last = now;
+        harm
     }
 }
 

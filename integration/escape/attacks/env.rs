@@ -125,7 +125,7 @@ pub(in super::super) const LOG: &[Attack] = &[
     .in_first_process(),
     Attack::new(
         "log-opened-up",
-        "Let everybody read it.",
+        "Let everybody read the client's log.",
         SpoilsLog,
         "os.fchmod(2, 0o666)",
     ),
@@ -190,7 +190,9 @@ pub(in super::super) const MACHINE: &[Attack] = &[
         Happens,
         "return os.uname().nodename == machine",
     )
-    .stopped(Stopped::ByNamespaces("The machine's name and the kernel's version")),
+    .stopped(Stopped::ByNamespaces(
+        "The machine's name and the kernel's version",
+    )),
     Attack::new(
         "mounts-of-machine",
         "Read what is mounted where, with the names of servers and users in it.",

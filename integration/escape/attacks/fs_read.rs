@@ -193,7 +193,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     .in_first_process(),
     Attack::new(
         "hidden-name-by-working-directory",
-        "List where one is.",
+        "Go into the folder of the keys and list where one is.",
         Tells("hidden-name"),
         "os.chdir(user + '/.ssh'); return os.listdir('.')",
     ),

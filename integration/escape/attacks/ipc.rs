@@ -26,7 +26,7 @@ pub(in super::super) const SYSTEM_V: &[Attack] = &[
     ),
     Attack::new(
         "segment-written",
-        "Write it.",
+        "Write memory that programs of the user share.",
         ReachesVictim,
         "ctypes.memmove(attach(segment), b'overwritten', 12)",
     ),
@@ -57,7 +57,7 @@ pub(in super::super) const SYSTEM_V: &[Attack] = &[
     ),
     Attack::new(
         "segments-listed-in-proc",
-        "Read the list in /proc.",
+        "Read the list of shared memory in /proc.",
         Happens,
         "return ' %d ' % segment in open('/proc/sysvipc/shm').read()",
     ),
@@ -69,7 +69,7 @@ pub(in super::super) const SYSTEM_V: &[Attack] = &[
     ),
     Attack::new(
         "semaphore-set",
-        "Set it.",
+        "Set a semaphore of the user's programs.",
         ReachesVictim,
         "call('semctl', semaphore, 0, 16, 99)  # SETVAL",
     ),
@@ -90,7 +90,7 @@ pub(in super::super) const SYSTEM_V: &[Attack] = &[
     ),
     Attack::new(
         "queue-removed",
-        "Remove the queue.",
+        "Remove a queue of messages.",
         ReachesVictim,
         "call('msgctl', queue, 0, None)",
     ),
@@ -109,13 +109,13 @@ pub(in super::super) const POSIX: &[Attack] = &[
     ),
     Attack::new(
         "posix-message-forged",
-        "Send one.",
+        "Send a message in another program's name to a queue with a name.",
         ReachesVictim,
         "call('mq_timedsend', call('mq_open', name, os.O_WRONLY, 0, None), 'forged', 6, 1, None)",
     ),
     Attack::new(
         "posix-queue-removed",
-        "Remove the queue.",
+        "Remove a queue with a name.",
         ReachesVictim,
         "call('mq_unlink', name)",
     ),
@@ -135,7 +135,7 @@ pub(in super::super) const POSIX: &[Attack] = &[
     ),
     Attack::new(
         "posix-segment-written",
-        "Write it.",
+        "Write memory with a name.",
         ReachesVictim,
         "
         with open('/dev/shm/' + name, 'r+b') as file, mmap.mmap(file.fileno(), 0) as memory:
@@ -143,13 +143,13 @@ pub(in super::super) const POSIX: &[Attack] = &[
     ),
     Attack::new(
         "posix-segment-removed",
-        "Remove it.",
+        "Remove memory with a name.",
         ReachesVictim,
         "os.remove('/dev/shm/' + name)",
     ),
     Attack::new(
         "posix-segments-listed",
-        "List them all.",
+        "List all shared memory that has a name.",
         Happens,
         "return name in os.listdir('/dev/shm')",
     ),
@@ -210,7 +210,7 @@ pub(in super::super) const KEYS: &[Attack] = &[
     .unless_lacking(lacks::KEYRINGS),
     Attack::new(
         "keys-listed",
-        "List the user's keys.",
+        "List the keys in the user's keyring.",
         Happens,
         "
         numbers = ctypes.create_string_buffer(4096)
@@ -220,7 +220,7 @@ pub(in super::super) const KEYS: &[Attack] = &[
     .unless_lacking(lacks::KEYRINGS),
     Attack::new(
         "keys-listed-in-proc",
-        "Read the list in /proc.",
+        "Read the list of keys in /proc.",
         Happens,
         "return '%08x' % user_key in open('/proc/keys').read()",
     )
@@ -234,7 +234,7 @@ pub(in super::super) const KEYS: &[Attack] = &[
     .unless_lacking(lacks::KEYRINGS),
     Attack::new(
         "key-revoked",
-        "Make a key useless.",
+        "Make a key of the user useless.",
         ReachesVictim,
         "
         call('keyctl', 8, -4, -2, 0, 0)

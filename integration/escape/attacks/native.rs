@@ -40,7 +40,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     .unless_lacking(lacks::OLD_INTERFACE),
     Attack::new(
         "connection-by-32-bit-calls",
-        "Connect by it.",
+        "Connect by the interrupt and numbers of the 32-bit interface.",
         ReachesVictim,
         "run('old-connect', ports['tcp'])",
     )

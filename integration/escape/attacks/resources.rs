@@ -76,7 +76,7 @@ pub(in super::super) const PROCESSES: &[Attack] = &[
     .patience(60),
     Attack::new(
         "thread-bomb",
-        "Start 300 threads.",
+        "Start 300 threads of one process.",
         Happens,
         "
         import threading
@@ -94,14 +94,14 @@ pub(in super::super) const PROCESSES: &[Attack] = &[
 pub(in super::super) const MEMORY: &[Attack] = &[
     Attack::new(
         "memory-hog",
-        "Take memory for oneself.",
+        "Take memory, one large piece of it.",
         Happens,
         "touch(mmap.mmap(-1, MUCH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)); return True",
     )
     .patience(60),
     Attack::new(
         "memory-hog-by-heap",
-        "Take it from the heap.",
+        "Take memory from the heap.",
         Happens,
         "touch(bytearray(MUCH)); return True",
     )
@@ -274,7 +274,7 @@ pub(in super::super) const FILES: &[Attack] = &[
     .patience(60),
     Attack::new(
         "descriptors",
-        "Open 500 files.",
+        "Open 500 files at the same time.",
         Happens,
         "handles = [os.open('/dev/null', os.O_RDONLY) for _ in range(500)]; return True",
     ),
@@ -324,7 +324,7 @@ pub(in super::super) const FILES: &[Attack] = &[
     ),
     Attack::new(
         "limit-of-child-raised",
-        "Ask for it for a child.",
+        "Ask for the limit back for a child.",
         Happens,
         "
         child = os.fork()
