@@ -204,7 +204,7 @@ impl Monitor {
         let _ = (&self.control)
             .take(MAX_RECORD_BYTES)
             .read_to_end(&mut record);
-        let report = serde_json::from_slice(&record).unwrap_or(Report {
+        let report = serde_json::from_slice(&record).unwrap_or_else(|_| Report {
             code,
             ..Report::default()
         });
