@@ -13,6 +13,7 @@
 
 mod confinement;
 mod either_side_ends;
+mod explain;
 mod fails_closed;
 mod hostile_tarballs;
 mod install_scripts;
