@@ -12,6 +12,9 @@
 )]
 
 mod confinement;
+#[path = "confinement/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
+mod confinement_in_the_base_tier;
 mod either_side_ends;
 mod explain;
 mod fails_closed;
@@ -34,6 +37,9 @@ mod registry_tokens;
 mod release_age;
 mod server_rights;
 mod session_ends;
+#[path = "session_ends.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
+mod session_ends_in_the_base_tier;
 mod slow_reader;
 mod smoke;
 mod stray_output;

@@ -170,10 +170,7 @@ fn filesystem_is_held_by_the_kernel_and_not_by_itself() {
             "do not tell"
         );
         let refusal = penned.call_text("read_text_file", arguments);
-        assert!(
-            refusal.contains("EACCES: permission denied, open"),
-            "{refusal}"
-        );
+        assert!(is_refusal(&refusal), "{refusal}");
     }
     let arguments = json!({"path": text(&granted.file)});
     assert_eq!(
@@ -183,10 +180,17 @@ fn filesystem_is_held_by_the_kernel_and_not_by_itself() {
     // Granted to be read only.
     let arguments = json!({"path": text(&granted.file), "content": "changed"});
     let refusal = penned.call_text("write_file", arguments.clone());
-    assert!(refusal.contains("EACCES"), "{refusal}");
+    assert!(is_refusal(&refusal), "{refusal}");
     assert_eq!(fs::read_to_string(&granted.file).unwrap(), "for everybody");
     bare.call_text("write_file", arguments);
     assert_eq!(fs::read_to_string(&granted.file).unwrap(), "changed");
+}
+
+/// What isn't granted isn't there in a root of its own, and what is there is mounted read-only.
+fn is_refusal(answer: &str) -> bool {
+    ["EACCES", "ENOENT", "EROFS"]
+        .iter()
+        .any(|errno| answer.contains(errno))
 }
 
 /// The same grants for a server that checks nothing.
@@ -211,7 +215,10 @@ fn a_hostile_server_is_held_to_the_same_grants() {
     for path in [&granted.secret, &granted.link, &way_out] {
         assert_eq!(bare.call_text("read", paths(path)), r#"ok: "do not tell""#);
         let refusal = penned.call_text("read", paths(path));
-        assert!(refusal.starts_with("refused: EACCES"), "{refusal}");
+        assert!(
+            refusal.starts_with("refused: ") && is_refusal(&refusal),
+            "{refusal}"
+        );
     }
     assert_eq!(
         penned.call_text("read", paths(&granted.file)),
@@ -219,7 +226,10 @@ fn a_hostile_server_is_held_to_the_same_grants() {
     );
     for path in [&granted.file, &way_out] {
         let refusal = penned.call_text("write", paths(path));
-        assert!(refusal.starts_with("refused: EACCES"), "{refusal}");
+        assert!(
+            refusal.starts_with("refused: ") && is_refusal(&refusal),
+            "{refusal}"
+        );
     }
     assert_eq!(fs::read_to_string(&granted.secret).unwrap(), "do not tell");
     let inside = writable.join("new");

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::support::{Client, Home, fixture};
+use crate::support::{Client, Home, Tier, fixture};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,6 +57,13 @@ fn marked(marker: &str) -> Vec<Pid> {
     found
 }
 
+/// The first child of a process that has one thread.
+fn child_of(parent: Pid) -> Pid {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let children = fs::read_to_string(path).unwrap();
+    Pid::from_raw(children.split_whitespace().next().unwrap().parse().unwrap())
+}
+
 /// Waits until no process has the marker.
 fn all_gone(marker: &str) {
     let deadline = Instant::now() + PATIENCE;
@@ -84,6 +91,7 @@ impl Ending {
     fn new(test: &str) -> Self {
         let home = Home::new();
         home.add_path("puppet", &fixture("puppet.py"), &[]);
+        home.set_tier("puppet", Tier::of_module(module_path!()));
         let marker = format!("marker-{test}-{}", std::process::id());
         Self { home, marker }
     }
@@ -112,9 +120,8 @@ impl Ending {
     fn session(&self) -> (Client, Pid) {
         let mut client = self.home.client("puppet");
         self.leave_orphan(&mut client);
-        let parent = client.call_text("do", json!({"code": "return os.getppid()"}));
-        let monitor = parent.strip_prefix("ok: ").unwrap().parse().unwrap();
-        (client, Pid::from_raw(monitor))
+        let monitor = child_of(pid_of(&client));
+        (client, monitor)
     }
 
     /// Everything of the session is gone: the orphan, the server, the monitor, pinfold.

@@ -22,11 +22,8 @@ fn a_local_server_runs_and_cannot_read_the_home() {
     home.add_path("attacker", &fixture("attacker.py"), &[]);
     let mut client = home.client("attacker");
     client.initialize();
-    assert!(
-        client
-            .call_text("read", wanted)
-            .starts_with("refused: EACCES")
-    );
+    let refusal = client.call_text("read", wanted);
+    assert!(refusal.starts_with("refused: "), "{refusal}");
     let (status, stderr) = client.close();
     assert_eq!(status.code(), Some(0), "{stderr}");
 }

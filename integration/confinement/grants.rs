@@ -97,7 +97,7 @@ fn a_granted_link_that_is_turned_elsewhere_grants_nothing_there() {
     let [first, second, link] = ["first", "second", "link"].map(|name| home.user().join(name));
     for folder in [&first, &second] {
         fs::create_dir(folder).unwrap();
-        fs::write(folder.join("file"), "content").unwrap();
+        fs::write(folder.join("file"), folder.to_str().unwrap()).unwrap();
     }
     symlink(&first, &link).unwrap();
     let mut ground = Ground::in_home(home, &["--read", link.to_str().unwrap()]);
@@ -105,7 +105,12 @@ fn a_granted_link_that_is_turned_elsewhere_grants_nothing_there() {
     ground.allowed(code, json!({"link": link}));
     fs::remove_file(&link).unwrap();
     symlink(&second, &link).unwrap();
-    ground.refused(code, json!({"link": link}));
+    let link = json!({"link": link});
+    let second = second.to_str().unwrap();
+    assert!(ground.bare(code, &link).contains(second));
+    // Refused, or in a root of its own still the link that it was.
+    let outcome = ground.boxed(code, &link);
+    assert!(!outcome.contains(second), "{outcome}");
 }
 
 /// Grants are resolved at each start, so a link that one session leaves must not widen the next.

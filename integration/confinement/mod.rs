@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, fixture, skip};
+use crate::support::{Client, Home, Tier, fixture, skip};
 
 /// The same hostile server twice: bare, and in the box.
 struct Ground {
@@ -23,8 +23,10 @@ struct Ground {
     boxed: Client,
 }
 
-/// Errors by which the box refuses; ENOSYS is the filter's answer to calls that nobody needs.
-const REFUSALS: &[&str] = &["EACCES", "EPERM", "ENOSYS", "EXDEV"];
+/// This module is compiled once for each tier.
+fn tier() -> Tier {
+    Tier::of_module(module_path!())
+}
 
 impl Ground {
     /// `more` goes to `pinfold add`.
@@ -34,6 +36,7 @@ impl Ground {
 
     fn in_home(home: Home, more: &[&str]) -> Self {
         home.add_path("puppet", &fixture("puppet.py"), more);
+        home.set_tier("puppet", tier());
         let mut command = Command::new(fixture("puppet.py"));
         home.environment(&mut command);
         let mut bare = Client::start(command.current_dir(home.path()));
@@ -76,7 +79,8 @@ impl Ground {
 
     fn refused_inside(&mut self, code: &str, arguments: &Value) {
         let outcome = self.boxed(code, arguments);
-        let refused = REFUSALS
+        let refused = tier()
+            .refusals()
             .iter()
             .any(|errno| outcome.starts_with(&format!("refused: {errno} ")));
         assert!(refused, "{outcome}\n{code}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Ground;
+use super::{Ground, tier};
 
 /// Says hello to whoever connects.
 fn greet(listener: TcpListener) -> u16 {
@@ -113,7 +113,7 @@ fn sockets_with_a_name_cannot_be_reached() {
     let mut ground = Ground::new(&[]);
     let path = ground.home.user().join("agent.sock");
     let listener = UnixListener::bind(&path).unwrap();
-    let abstract_name = format!("pinfold-test-{}", std::process::id());
+    let abstract_name = format!("pinfold-test-{:?}-{}", tier(), std::process::id());
     let abstract_listener =
         UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name).unwrap()).unwrap();
     for listener in [listener, abstract_listener] {

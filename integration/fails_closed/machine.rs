@@ -150,6 +150,72 @@ fn a_launch_is_refused_and_names_the_step() {
     launch.works();
 }
 
+/// Calls that make the full tier. Where one fails, the machine is one that refuses namespaces.
+const NAMESPACES: &[&str] = &[
+    "clone,0,0x7e020011,EPERM",
+    "clone,0,0x7e020011,ENOSPC",
+    "sethostname,EPERM",
+    "mount,EPERM",
+    "fsopen,ENOSYS",
+    "fsopen,EPERM",
+    "fsconfig,EPERM",
+    "fsmount,EPERM",
+    "open_tree,EPERM",
+    "mount_setattr,EPERM",
+    "move_mount,EPERM",
+    "pivot_root,EINVAL",
+    "umount2,EPERM",
+];
+
+#[test]
+fn without_namespaces_it_falls_back_and_says_so() {
+    let launch = Launch::new();
+    let in_force = || {
+        let log = std::fs::read_to_string(launch.home.state("puppet").join("stderr.log")).unwrap();
+        log.lines()
+            .rfind(|line| line.contains("in force"))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(in_force().contains("own-root"), "{}", in_force());
+    for wish in NAMESPACES {
+        launch.works_with(&mut launch.on_kernel(&[wish], &["run", "puppet"]));
+        let line = in_force();
+        assert!(
+            line.contains("landlock") && line.contains("seccomp"),
+            "{wish}: {line}"
+        );
+        assert!(
+            !line.contains("own-root") && !line.contains("namespaces"),
+            "{wish}: {line}"
+        );
+        let output = launch.on_kernel(&[wish], &["doctor"]).output().unwrap();
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            report.contains("no namespaces on this machine"),
+            "{wish}: {report}"
+        );
+    }
+}
+
+#[test]
+fn without_namespaces_it_is_refused_where_they_are_required() {
+    let launch = Launch::new();
+    let manifest = launch.home.manifest();
+    let mut text = std::fs::read_to_string(&manifest).unwrap();
+    text.push_str("\n[servers.puppet.layers]\nnamespaces = \"required\"\n");
+    std::fs::write(&manifest, text).unwrap();
+    launch.home.succeed(["lock", "puppet"]);
+    launch.works();
+    for wish in NAMESPACES {
+        launch.refused_with(
+            &mut launch.on_kernel(&[wish], &["run", "puppet"]),
+            &["namespaces are required", "packaging/apparmor/pinfold"],
+        );
+    }
+    launch.works();
+}
+
 #[test]
 fn doctor_says_what_is_missing() {
     let launch = Launch::new();

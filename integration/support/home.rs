@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::Client;
+use super::{Client, Tier};
 
 /// Variables that say how this machine reaches its registries; they pass to pinfold.
 const NETWORK: &[&str] = &[
@@ -40,10 +40,11 @@ pub(crate) struct Ran {
 
 impl Home {
     pub(crate) fn new() -> Self {
+        // Not in /tmp: in a root of its own a server has another one.
         // Not below a folder that others can write to by group: pinfold refuses such manifests.
         let folder = tempfile::Builder::new()
             .prefix("pinfold-test-")
-            .tempdir()
+            .tempdir_in("/var/tmp")
             .unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let home = Self { folder };
@@ -146,6 +147,19 @@ impl Home {
         let mut arguments = vec!["add", name, source.as_str(), "--allow-all"];
         arguments.extend(more);
         self.succeed(arguments)
+    }
+
+    /// Puts a server that was added into a tier, and locks it again.
+    pub(crate) fn set_tier(&self, name: &str, tier: Tier) {
+        if tier == Tier::Full {
+            return;
+        }
+        let mut text = fs::read_to_string(self.manifest()).unwrap();
+        text.push_str(&format!(
+            "\n[servers.{name}.layers]\nnamespaces = \"off\"\n"
+        ));
+        fs::write(self.manifest(), text).unwrap();
+        self.succeed(["lock", name]);
     }
 
     /// Starts `pinfold run NAME` with a raw client at its pipes.

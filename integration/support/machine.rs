@@ -14,6 +14,40 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Which of the two boxes a test is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// With namespaces.
+    Full,
+    /// Without, as on machines that refuse them.
+    Base,
+}
+
+impl Tier {
+    /// The tier that a test's module stands for: those of the box are compiled twice.
+    pub(crate) fn of_module(path: &str) -> Self {
+        if path.contains("_in_the_base_tier") {
+            Self::Base
+        } else {
+            Self::Full
+        }
+    }
+
+    /// The errors by which a box of this tier refuses. ENOSYS is the filter's answer to calls that
+    /// nobody needs.
+    pub(crate) fn refusals(self) -> &'static [&'static str] {
+        match self {
+            Self::Base => &["EACCES", "EPERM", "ENOSYS", "EXDEV"],
+            // What isn't there can't be opened, and what is there is mounted read-only.
+            Self::Full => &[
+                "EACCES", "EPERM", "ENOSYS", "EXDEV", "ENOENT", "EROFS", "ESRCH", "ENXIO", "EBUSY",
+                // no user of another number exists in its user namespace
+                "EINVAL",
+            ],
+        }
+    }
+}
+
 /// A file of `integration/fixtures`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -106,7 +106,12 @@ fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {
 async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<Check> {
     let staging = context.store.staging()?;
     let policy = EffectivePolicy::ungranted(Runtime::Native)?;
-    Ok(match try_box(launcher, &staging, &policy).await {
+    let judged = launcher.plan(&policy, &policy.confinement());
+    let tried = match judged {
+        Ok(_) => try_box(launcher, &staging, &policy).await,
+        Err(error) => Err(error),
+    };
+    Ok(match tried {
         Ok(plan) => {
             let mut layers: Vec<String> = plan.layers.iter().map(ToString::to_string).collect();
             layers.extend(

@@ -149,11 +149,11 @@ impl<'a> Launcher<'a> {
         policy: EffectivePolicy,
     ) -> Result<Prepared, LaunchError> {
         let tree = self.store.tree(&locked.tree);
-        if !tree.exists() {
-            return Err(LaunchError::NotFetched { name: name.clone() });
-        }
+        let code = TreeCheck::new(self.store, name, &locked.tree);
         let entry = tree.join(&locked.entry_point);
         if !entry.is_file() {
+            // Most likely the tree is not what was locked, which says more.
+            code.answer()?;
             return Err(LaunchError::EntryPoint {
                 name: name.clone(),
                 path: entry,
@@ -197,7 +197,7 @@ impl<'a> Launcher<'a> {
         })?;
         Ok(Prepared {
             launch,
-            code: TreeCheck::new(self.store, name, &locked.tree),
+            code,
             policy,
             withheld,
         })

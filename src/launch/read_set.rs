@@ -216,7 +216,7 @@ impl<'p> Rules<'p> {
     fn resolve(&mut self, path: &Path) -> Option<PathBuf> {
         let mut left: Vec<PathBuf> = parts(path);
         let mut here = PathBuf::from("/");
-        let mut met = 0;
+        let mut met = Vec::new();
         while let Some(part) = left.pop() {
             if part == Path::new("..") {
                 here.pop();
@@ -229,15 +229,14 @@ impl<'p> Rules<'p> {
             }
             match fs::read_link(&next) {
                 Ok(target) => {
-                    met += 1;
-                    if met > MAX_LINKS {
+                    if met.len() == MAX_LINKS {
                         return None;
                     }
                     if target.is_absolute() {
                         here = PathBuf::from("/");
                     }
                     left.extend(parts(&target));
-                    self.links.insert(next, target);
+                    met.push((next, target));
                 }
                 // It is there, and no link (readlink(2)).
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -247,6 +246,7 @@ impl<'p> Rules<'p> {
                 Err(_) => return None,
             }
         }
+        self.links.extend(met);
         Some(here)
     }
 }
@@ -272,7 +272,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| fs::canonicalize(folder.path()).unwrap().join(name);
         fs::create_dir_all(at("real/inner")).unwrap();
-        fs::write(at("real/inner/file.1"), "").unwrap();
+        fs::File::create(at("real/inner/file.1")).unwrap();
         symlink("file.1", at("real/inner/file")).unwrap();
         symlink("real/../real", at("relative")).unwrap();
         symlink(at("relative"), at("absolute")).unwrap();

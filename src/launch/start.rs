@@ -43,7 +43,7 @@ impl TreeCheck {
     }
 
     /// Answers it. The walk over the tree is the longest part of a launch.
-    fn answer(self) -> Result<(), LaunchError> {
+    pub(super) fn answer(self) -> Result<(), LaunchError> {
         match self.store.verify_tree(&self.tree, Verification::Recorded) {
             Ok(_) => Ok(()),
             Err(StoreError::MissingTree { .. }) => Err(LaunchError::NotFetched { name: self.name }),

@@ -34,10 +34,7 @@ pub enum SandboxError {
     #[error("could not fork")]
     Fork(#[source] io::Error),
     #[error("the namespaces are not granted here: could not {what}")]
-    Namespaces {
-        what: &'static str,
-        source: io::Error,
-    },
+    Namespaces { what: String, source: io::Error },
     #[error("could not put {} into the server's own root", path.display())]
     OwnRoot { path: PathBuf, source: io::Error },
     #[error("was not told to go on")]

@@ -10,25 +10,23 @@ use nix::unistd::Pid;
 use super::{SandboxError, SandboxSpec, capabilities, seccomp, stub};
 use crate::sys;
 
-/// Waits for the server; returns the code to end with, at which the kernel ends whatever is left.
-pub(super) fn run(server: Pid, spec: &SandboxSpec) -> i32 {
-    match confine(spec) {
-        Ok(()) => wait(server),
-        // Ending is the refusal: the server ends with this process.
-        Err(_) => stub::REFUSED,
-    }
-}
+/// What the process list calls it (at most 15 bytes, prctl(2)).
+const NAME: &std::ffi::CStr = c"mcp-init";
 
-fn confine(spec: &SandboxSpec) -> Result<(), SandboxError> {
+/// Takes from this process what only the server needs, and every right.
+pub(super) fn confine(spec: &SandboxSpec) -> Result<(), SandboxError> {
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::close_standard_streams().map_err(SandboxError::CloseDescriptors)?;
     capabilities::drop_all()?;
     nix::sys::prctl::set_no_new_privs()
         .map_err(|errno| SandboxError::NoNewPrivileges(errno.into()))?;
+    // The process list tells it from the monitor.
+    let _ = nix::sys::prctl::set_name(NAME);
     seccomp::install(&spec.filters)
 }
 
-fn wait(server: Pid) -> i32 {
+/// Waits for the server; returns the code to end with, at which the kernel ends whatever is left.
+pub(super) fn wait(server: Pid) -> i32 {
     loop {
         match waitpid(None, None) {
             Ok(WaitStatus::Exited(pid, code)) if pid == server => return code,

@@ -1,7 +1,7 @@
 //! The namespaces of the full tier (namespaces(7)): which, and the first steps inside.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -54,7 +54,7 @@ pub(super) fn enter(
     // The maps of a process that is not dumpable belong to root (proc(5)).
     dumpable(true)?;
     map_user(outside).map_err(|source| SandboxError::Namespaces {
-        what: "map its user",
+        what: "map its user".to_owned(),
         source,
     })?;
     dumpable(false)?;
@@ -64,7 +64,7 @@ pub(super) fn enter(
         .map_err(|errno| SandboxError::ParentDeath(errno.into()))?;
     still_alive(monitor).map_err(SandboxError::ParentDeath)?;
     nix::unistd::sethostname(HOST_NAME).map_err(|errno| SandboxError::Namespaces {
-        what: "set the host name",
+        what: "set the host name".to_owned(),
         source: errno.into(),
     })?;
     own_root::enter(spec, namespaces)?;
@@ -75,9 +75,17 @@ pub(super) fn enter(
 /// files belong to whom they belong.
 fn map_user(Identity { user, group }: Identity) -> io::Result<()> {
     // Else a group could be dropped that a file's mode means to keep out (user_namespaces(7)).
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+    set("/proc/self/setgroups", "deny")?;
+    set("/proc/self/uid_map", &format!("{user} {user} 1"))?;
+    set("/proc/self/gid_map", &format!("{group} {group} 1"))
+}
+
+/// These take the whole text in one write.
+fn set(path: &str, text: &str) -> io::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(text.as_bytes())
 }
 
 fn dumpable(yes: bool) -> Result<(), SandboxError> {

@@ -145,10 +145,12 @@ fn clone_all(planned: &BTreeMap<PathBuf, Rights>) -> Result<Vec<Detached>, Sandb
 
 /// `None` when the path is gone, which grants nothing.
 fn clone(path: &Path, rights: Rights) -> Result<Option<Detached>, SandboxError> {
-    let fail = |source: io::Error| SandboxError::OwnRoot {
+    // A file that is not what it was is refused; a mount that the kernel doesn't make is done without.
+    let fail = |errno: Errno| SandboxError::OwnRoot {
         path: path.to_owned(),
-        source,
+        source: errno.into(),
     };
+    let not_granted = |source: io::Error| refused(&format!("mount {}", path.display()), source);
     // The parent resolved every link; one that is met now was put there since.
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
@@ -156,13 +158,9 @@ fn clone(path: &Path, rights: Rights) -> Result<Option<Detached>, SandboxError> 
     let original = match openat2(AT_FDCWD, path, how) {
         Ok(original) => original,
         Err(Errno::ENOENT) => return Ok(None),
-        Err(errno) => return Err(fail(errno.into())),
+        Err(errno) => return Err(fail(errno)),
     };
-    let kind = SFlag::from_bits_truncate(
-        fstat(&original)
-            .map_err(|errno| fail(errno.into()))?
-            .st_mode,
-    ) & SFlag::S_IFMT;
+    let kind = SFlag::from_bits_truncate(fstat(&original).map_err(fail)?.st_mode) & SFlag::S_IFMT;
     let is_folder = kind == SFlag::S_IFDIR;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -171,13 +169,13 @@ fn clone(path: &Path, rights: Rights) -> Result<Option<Detached>, SandboxError> 
         // With what is mounted below: a folder is granted with everything in it.
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let mount = open_tree(&original, c"", flags).map_err(|errno| fail(errno.into()))?;
+    let mount = open_tree(&original, c"", flags).map_err(|errno| not_granted(errno.into()))?;
     sys::add_mount_attributes(
         mount.as_fd(),
         u64::from(rights.attributes().bits()),
         is_folder,
     )
-    .map_err(fail)?;
+    .map_err(not_granted)?;
     Ok(Some(Detached {
         path: path.to_owned(),
         mount,
@@ -213,10 +211,7 @@ impl Root {
 
     /// Puts a granted path where it always is.
     fn attach(&self, grant: &Detached) -> Result<(), SandboxError> {
-        let fail = |source: io::Error| SandboxError::OwnRoot {
-            path: grant.path.clone(),
-            source,
-        };
+        let fail = |source| refused(&format!("mount {}", grant.path.display()), source);
         let inner = below_root(&grant.path);
         let place = || {
             move_mount(
@@ -277,10 +272,7 @@ impl Root {
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
                 Ok(move_mount(mount, c"", &self.0, inner, flags)?)
             })
-            .map_err(|source| SandboxError::OwnRoot {
-                path: path.to_owned(),
-                source,
-            })
+            .map_err(|source| refused(&format!("mount {}", path.display()), source))
     }
 
     fn link(&self, path: &Path, target: &Path) -> Result<(), SandboxError> {
@@ -290,10 +282,7 @@ impl Root {
             .and_then(|()| symlinkat(target, &self.0, inner));
         match made {
             Ok(()) | Err(Errno::EEXIST) => Ok(()),
-            Err(errno) => Err(SandboxError::OwnRoot {
-                path: path.to_owned(),
-                source: errno.into(),
-            }),
+            Err(errno) => Err(refused("make a link in the new root", errno.into())),
         }
     }
 
@@ -320,10 +309,9 @@ impl Root {
 
     /// The old root leaves this namespace for good (pivot_root(2), NOTES).
     fn become_the_root(self) -> Result<(), SandboxError> {
-        let step = |what: &'static str| move |source: io::Error| refused(what, source);
         let read_only = u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits());
         sys::add_mount_attributes(self.0.as_fd(), read_only, false)
-            .map_err(step("make the root read-only"))?;
+            .map_err(|source| refused("make the root read-only", source))?;
         nix::unistd::fchdir(&self.0).map_err(|errno| refused("enter the root", errno.into()))?;
         nix::unistd::pivot_root(".", ".")
             .map_err(|errno| refused("change the root", errno.into()))?;
@@ -356,8 +344,11 @@ fn below_root(path: &Path) -> &Path {
 }
 
 /// The kernel doesn't grant this here.
-fn refused(what: &'static str, source: io::Error) -> SandboxError {
-    SandboxError::Namespaces { what, source }
+fn refused(what: &str, source: io::Error) -> SandboxError {
+    SandboxError::Namespaces {
+        what: what.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]

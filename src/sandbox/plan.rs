@@ -212,10 +212,10 @@ mod tests {
                 } else {
                     "base"
                 };
-                let abi = plan
-                    .landlock_abi
-                    .map_or("none".to_owned(), |abi| abi.to_string());
-                format!("{tier} {abi}")
+                match plan.landlock_abi {
+                    Some(abi) => format!("{tier} {abi}"),
+                    None => format!("{tier} none"),
+                }
             }
             Err(Refusal::NoLandlock { .. }) => "no landlock".to_owned(),
             Err(Refusal::OldLandlock { .. }) => "old landlock".to_owned(),

@@ -93,8 +93,13 @@ fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate
         match forked {
             Err(error) => report(status, &error),
             Ok(Forked::Parent { child }) => {
-                drop((status, gate));
-                sys::exit_without_cleanup(init::run(child, spec))
+                drop(gate);
+                // When this process ends, the other one ends with it.
+                if let Err(error) = init::confine(spec) {
+                    report(status, &error);
+                }
+                drop(status);
+                sys::exit_without_cleanup(init::wait(child))
             }
             Ok(Forked::Child) => {}
         }
@@ -149,7 +154,7 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
         Some(wanted) => {
             sys::clone_single_threaded(namespaces::flags(wanted)).map_err(|source| {
                 SandboxError::Namespaces {
-                    what: "make them",
+                    what: "make them".to_owned(),
                     source,
                 }
             })?

@@ -13,7 +13,6 @@ use super::bounds::Bounds;
 use super::copy;
 use super::directory::{self, Beneath, READ_ONLY_FOLDER};
 use super::error::{Rule, StoreError};
-use super::index::Draft;
 use super::intake::{Intake, Unpacked};
 use super::layout::sync_folder_of;
 use super::links::Origin;
@@ -21,7 +20,6 @@ use super::names::{self, CaseFold};
 use super::plan::Plan;
 use super::record;
 use super::staging::Staging;
-use super::stamp;
 use crate::lockfile::Digest;
 
 /// A tree in the making. Dropped unfinished, it leaves nothing behind.
@@ -107,14 +105,6 @@ impl TreeBuilder {
         let tree = record::tree_digest(&records);
         nix::unistd::syncfs(beneath.root()).map_err(|e| failed(e.into()))?;
 
-        // The index must be younger than the files, or it could not tell a change right after it.
-        let newest = records
-            .iter()
-            .map(|r| r.stamp.changed.max(r.stamp.modified))
-            .max();
-        stamp::after(newest.unwrap_or(0), self.staging.folder()).map_err(failed)?;
-        let draft = Draft::begin(self.staging.new_path("index")).map_err(failed)?;
-
         let store = self.staging.store();
         let place = store.tree(&tree);
         match std::fs::rename(folder, &place) {
@@ -124,8 +114,8 @@ impl TreeBuilder {
         }
         // Only now: a folder that can't be written can't be moved by an ordinary user.
         fchmod(beneath.root(), READ_ONLY_FOLDER).map_err(|e| failed(e.into()))?;
-        // A tree without an index is hashed again at its first launch.
-        let _ = draft.commit(&tree, &records, &store.index_path(&tree));
+        // After the last change of a folder, or its stamp would be worth nothing.
+        store.index_new_tree(&tree, &records);
         sync_folder_of(&place)?;
         Ok(tree)
     }

@@ -149,7 +149,7 @@ fn to_path(path: &[u8]) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stamp::FileStamp;
+    use super::super::stamp::Stamp;
     use super::*;
     use crate::lockfile::Digest;
 
@@ -171,7 +171,7 @@ mod tests {
         let record = |(path, content): &(&str, Content)| Record {
             path: path.as_bytes().to_vec(),
             content: content.clone(),
-            stamp: FileStamp::default(),
+            stamp: Stamp::default(),
         };
         entries.iter().map(record).collect()
     }

@@ -39,6 +39,16 @@ pub(super) fn open_folder_at(folder: impl AsFd, name: &CStr) -> nix::Result<Owne
     openat(folder, name, folder_flags(), Mode::empty())
 }
 
+/// Opens a folder to look things up in it: its names can't be read by way of this.
+pub(super) fn hold_folder(path: &Path) -> nix::Result<OwnedFd> {
+    open(path, folder_flags() | OFlag::O_PATH, Mode::empty())
+}
+
+/// As [`hold_folder`], by its name in another one.
+pub(super) fn hold_folder_at(folder: impl AsFd, name: &CStr) -> nix::Result<OwnedFd> {
+    openat(folder, name, folder_flags() | OFlag::O_PATH, Mode::empty())
+}
+
 /// Opens a file by its name in a folder, without following links and without
 /// waiting for a pipe's other end. The caller checks that it is a regular file.
 pub(super) fn open_file_at(folder: impl AsFd, name: &CStr) -> nix::Result<File> {

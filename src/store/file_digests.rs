@@ -22,7 +22,7 @@ use nix::sys::stat::{FileStat, fstat};
 use super::directory::is_file;
 use super::error::StoreError;
 use super::record::hash_stable;
-use super::stamp::{FileStamp, system_clock};
+use super::stamp::{Stamp, system_clock};
 use crate::lockfile::{Digest, replace_atomically};
 
 const HEADING: &str = "pinfold-file-digests-v1\n";
@@ -48,7 +48,7 @@ pub struct FileDigests {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Known {
     device: u64,
-    stamp: FileStamp,
+    stamp: Stamp,
     sha256: Digest,
 }
 
@@ -69,7 +69,7 @@ impl FileDigests {
         let known = name.and_then(|name| self.known.get(name));
         if let Some(known) = known
             && known.device == stat.st_dev
-            && known.stamp == FileStamp::from(&stat)
+            && known.stamp == Stamp::from(&stat)
         {
             return Ok(known.sha256);
         }
@@ -136,7 +136,7 @@ fn open_regular(path: &Path) -> Result<(File, FileStat), StoreError> {
 
 /// Hashes a file from its beginning. A new link to it, or its being read while it is backed up,
 /// changes its stamp for a moment, so it gets a second chance.
-fn hash_at_rest(mut file: &File, path: &Path) -> Result<(Digest, FileStamp), StoreError> {
+fn hash_at_rest(mut file: &File, path: &Path) -> Result<(Digest, Stamp), StoreError> {
     let failed = |e| StoreError::io("read", path, e);
     for _ in 0..ATTEMPTS {
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
@@ -160,7 +160,7 @@ fn encode(known: &BTreeMap<String, Known>) -> String {
         },
     ) in known
     {
-        let FileStamp {
+        let Stamp {
             inode,
             size,
             modified,
@@ -194,7 +194,7 @@ fn parse_line(line: &str) -> Option<(String, Known)> {
     let mut fields = line.splitn(7, ' ');
     let mut next = || fields.next();
     let device = next()?.parse().ok()?;
-    let stamp = FileStamp {
+    let stamp = Stamp {
         inode: next()?.parse().ok()?,
         size: next()?.parse().ok()?,
         modified: next()?.parse().ok()?,
@@ -234,7 +234,7 @@ mod tests {
     fn insert(cache: &mut FileDigests, file: &Path, sha256: Digest) {
         let opened = File::open(file).unwrap();
         let device = fstat(&opened).unwrap().st_dev;
-        let stamp = FileStamp::of(&opened).unwrap();
+        let stamp = Stamp::of(&opened).unwrap();
         cache.remember(
             file.to_str().unwrap(),
             Known {

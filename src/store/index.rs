@@ -1,44 +1,64 @@
-//! The index of a tree: what was last hashed in it, so that it needn't be hashed again.
+//! The index of a tree: what was found in it when it was last hashed, so that it needn't be hashed
+//! again.
 //!
 //! A cache, in a compact binary form; anything odd about it and it is as if it
 //! weren't there. Why it may be relied on is in `verify`.
 //!
 //! ```text
-//! "pinfold-index-v1\n"  tree digest [32]  clock i64  number of records u32
-//! per record: kind u8 ('f' file, 'x' executable, 'l' link, 'd' empty folder)
-//!   path: length u16, bytes
-//!   file: size u64, sha256 [32], inode u64, modified i64, changed i64
+//! "pinfold-index-v2\n"
+//! per entry: kind u8 ('d' folder, 'e' empty folder, 'f' file, 'x' executable, 'l' link)
+//!   number of folders it is in u8, name: length u8, bytes, NUL
+//!   stamp: inode u64, modified i64, changed i64; zeros when it was racy
+//!   file: size u64, sha256 [32]
 //!   link: target: length u16, bytes
 //! ```
 //!
-//! Integers are little-endian, times nanoseconds since 1970, records sorted by path.
+//! Integers are little-endian, times nanoseconds since 1970. The first entry is
+//! the tree itself, a folder without a name. Each folder is followed by all that
+//! is in it; without the folders that are not empty, the entries are in the
+//! order of their paths' bytes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::record::{Content, Record};
-use super::stamp::FileStamp;
+use super::entry::{self, Entries, Entry, Kind, Paths};
+use super::record::{Folder, Record, TreeDigest};
+use super::stamp::Stamp;
 use crate::lockfile::Digest;
 
-const HEADING: &[u8] = b"pinfold-index-v1\n";
+const HEADING: &[u8] = b"pinfold-index-v2\n";
 
 /// Longest index that is read; a tree at its bounds needs less.
 const MAX_LENGTH: u64 = 1 << 30;
 
-/// What was recorded of a tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Entries in a part. Looking up so many takes half a millisecond, some times what a thread costs.
+const PART_LENGTH: usize = 512;
+
+/// What was recorded of a tree. Nothing is proved by it but its form: see [`Index::digest`].
+#[derive(Debug)]
 pub(super) struct Index {
-    /// The file system's time, in nanoseconds since 1970, before the first file was hashed.
-    pub(super) clock: i64,
-    /// Sorted by path.
-    pub(super) records: Vec<Record>,
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+    /// Files.
+    pub(super) files: usize,
+    /// Bytes of all files.
+    pub(super) size: u64,
+}
+
+/// Entries that one thread looks up.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Where the entries of the folders are that the first one is in, outermost first.
+    folders: Vec<usize>,
+    range: Range<usize>,
 }
 
 impl Index {
-    /// Reads the index of `tree`; `None` when it is missing, damaged or another tree's.
-    pub(super) fn load(path: &Path, tree: &Digest) -> Option<Self> {
+    /// Reads an index; `None` when it is missing or damaged.
+    pub(super) fn load(path: &Path) -> Option<Self> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
@@ -50,7 +70,126 @@ impl Index {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(found.len()).ok()?);
         file.take(MAX_LENGTH).read_to_end(&mut bytes).ok()?;
-        parse(&bytes, tree)
+        Self::parse(bytes)
+    }
+
+    /// Takes only what has the form: every entry is in a folder that was recorded
+    /// before it, every folder but the tree itself has something in it.
+    pub(super) fn parse(bytes: Vec<u8>) -> Option<Self> {
+        let mut entries = Entries {
+            rest: bytes.strip_prefix(HEADING)?,
+        };
+        let mut parts = vec![Part {
+            folders: Vec::new(),
+            range: HEADING.len()..bytes.len(),
+        }];
+        let root = entries.read()?;
+        if root.depth > 0 || root.kind != Kind::Folder || !root.name.is_empty() {
+            return None;
+        }
+        let (mut files, mut size) = (0, 0_u64);
+        let mut folders = vec![HEADING.len()];
+        let mut of_part = 1;
+        let mut in_new_folder = false;
+        while !entries.rest.is_empty() {
+            let at = bytes.len() - entries.rest.len();
+            let Entry { depth, kind, .. } = entries.read()?;
+            if depth == 0 || depth > folders.len() || (in_new_folder && depth < folders.len()) {
+                return None;
+            }
+            folders.truncate(depth);
+            if of_part == PART_LENGTH {
+                if let Some(part) = parts.last_mut() {
+                    part.range.end = at;
+                }
+                parts.push(Part {
+                    folders: folders.clone(),
+                    range: at..bytes.len(),
+                });
+                of_part = 0;
+            }
+            of_part += 1;
+            in_new_folder = kind == Kind::Folder;
+            match kind {
+                Kind::Folder => folders.push(at),
+                Kind::File { size: bytes, .. } => {
+                    files += 1;
+                    size = size.saturating_add(bytes);
+                }
+                Kind::Symlink { .. } | Kind::EmptyFolder => {}
+            }
+        }
+        (!in_new_folder).then_some(Self {
+            bytes,
+            parts,
+            files,
+            size,
+        })
+    }
+
+    /// The digest of the tree that was recorded; never that of another, whatever was done to the index.
+    ///
+    /// So an index that has the digest of a tree is a true list of its paths, contents, targets and
+    /// executable bits, and of no more. Only the stamps are nobody's word but its own.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        let mut digest = TreeDigest::default();
+        self.for_each(|path, entry| match entry.kind {
+            Kind::File {
+                executable,
+                size,
+                sha256,
+            } => digest.file(path, executable, size, &sha256),
+            Kind::Symlink { target } => digest.link(path, target),
+            Kind::EmptyFolder => digest.empty_folder(path),
+            Kind::Folder => {}
+        })?;
+        Some(digest.finish())
+    }
+
+    /// All that is digested, sorted by path.
+    pub(super) fn records(&self) -> Option<Vec<Record>> {
+        let mut records = Vec::new();
+        self.for_each(|path, entry| {
+            records.extend(entry.kind.to_content().map(|content| Record {
+                path: path.to_vec(),
+                content,
+                stamp: entry.stamp,
+            }));
+        })?;
+        Some(records)
+    }
+
+    fn for_each(&self, mut act: impl FnMut(&[u8], &Entry<'_>)) -> Option<()> {
+        let mut paths = Paths::default();
+        let mut entries = self.entries(HEADING.len()..self.bytes.len())?;
+        while !entries.rest.is_empty() {
+            let entry = entries.read()?;
+            act(paths.of(&entry), &entry);
+        }
+        Some(())
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The folders that the first entry of a part is in, outermost first.
+    pub(super) fn folders_around(&self, part: &Part) -> Option<Vec<Entry<'_>>> {
+        let folder = |at: &usize| self.entries(*at..self.bytes.len())?.read();
+        part.folders.iter().map(folder).collect()
+    }
+
+    pub(super) fn entries_of(&self, part: &Part) -> Option<Entries<'_>> {
+        self.entries(part.range.clone())
+    }
+
+    fn entries(&self, range: Range<usize>) -> Option<Entries<'_>> {
+        let rest = self.bytes.get(range)?;
+        Some(Entries { rest })
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -58,14 +197,15 @@ impl Index {
 pub(super) struct Draft {
     file: File,
     path: PathBuf,
+    /// The file system's time, in nanoseconds since 1970.
     clock: i64,
 }
 
 impl Draft {
     /// Creates the file at `path`, in the file system of the tree.
     ///
-    /// To be called before hashing: only files that are older than this can be
-    /// recognised by what the index says of them.
+    /// To be called before the first folder is listed and the first file is
+    /// hashed: only what is older than this can be recognised later.
     pub(super) fn begin(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new()
             .write(true)
@@ -77,19 +217,18 @@ impl Draft {
             path,
             clock: 0,
         };
-        draft.clock = FileStamp::of(&draft.file)?.changed;
+        draft.clock = Stamp::of(&draft.file)?.changed;
         Ok(draft)
     }
 
-    /// Writes the records, sorted by path, and gives the index its place.
-    pub(super) fn commit(
-        mut self,
-        tree: &Digest,
-        records: &[Record],
-        place: &Path,
-    ) -> io::Result<()> {
-        let bytes = encode(tree, self.clock, records).ok_or(io::ErrorKind::InvalidData)?;
-        self.file.write_all(&bytes)?;
+    /// The bytes of an index of these; `None` when they don't fit its form.
+    pub(super) fn encode(&self, records: &[Record], folders: &[Folder]) -> Option<Vec<u8>> {
+        encode(self.clock, records, folders)
+    }
+
+    /// Writes the index and gives it its place.
+    pub(super) fn commit(mut self, bytes: &[u8], place: &Path) -> io::Result<()> {
+        self.file.write_all(bytes)?;
         std::fs::rename(&self.path, place)
     }
 }
@@ -101,186 +240,10 @@ impl Drop for Draft {
     }
 }
 
-fn encode(tree: &Digest, clock: i64, records: &[Record]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(64 + records.len() * 160);
+/// As [`Draft::encode`], at any time.
+pub(super) fn encode(clock: i64, records: &[Record], folders: &[Folder]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(64 + records.len() * 100 + folders.len() * 50);
     bytes.extend_from_slice(HEADING);
-    bytes.extend_from_slice(tree.as_bytes());
-    bytes.extend_from_slice(&clock.to_le_bytes());
-    bytes.extend_from_slice(&u32::try_from(records.len()).ok()?.to_le_bytes());
-    let text = |bytes: &mut Vec<u8>, text: &[u8]| {
-        bytes.extend_from_slice(&u16::try_from(text.len()).ok()?.to_le_bytes());
-        bytes.extend_from_slice(text);
-        Some(())
-    };
-    for record in records {
-        bytes.push(match &record.content {
-            Content::File {
-                executable: false, ..
-            } => b'f',
-            Content::File {
-                executable: true, ..
-            } => b'x',
-            Content::Symlink { .. } => b'l',
-            Content::EmptyFolder => b'd',
-        });
-        text(&mut bytes, &record.path)?;
-        match &record.content {
-            Content::File { size, sha256, .. } => {
-                bytes.extend_from_slice(&size.to_le_bytes());
-                bytes.extend_from_slice(sha256.as_bytes());
-                bytes.extend_from_slice(&record.stamp.inode.to_le_bytes());
-                bytes.extend_from_slice(&record.stamp.modified.to_le_bytes());
-                bytes.extend_from_slice(&record.stamp.changed.to_le_bytes());
-            }
-            Content::Symlink { target } => text(&mut bytes, target)?,
-            Content::EmptyFolder => {}
-        }
-    }
+    entry::write(&mut bytes, clock, records, folders)?;
     Some(bytes)
-}
-
-fn parse(bytes: &[u8], tree: &Digest) -> Option<Index> {
-    let mut rest = Cursor {
-        rest: bytes.strip_prefix(HEADING)?,
-    };
-    if rest.array::<32>()? != *tree.as_bytes() {
-        return None;
-    }
-    let clock = i64::from_le_bytes(rest.array()?);
-    let count = u32::from_le_bytes(rest.array()?);
-    let mut records: Vec<Record> = Vec::new();
-    for _ in 0..count {
-        let [kind] = rest.array()?;
-        let path = rest.text()?;
-        let mut stamp = FileStamp::default();
-        let content = match kind {
-            b'f' | b'x' => {
-                let size = u64::from_le_bytes(rest.array()?);
-                let sha256 = Digest::from_bytes(rest.array()?);
-                stamp = FileStamp {
-                    inode: u64::from_le_bytes(rest.array()?),
-                    size,
-                    modified: i64::from_le_bytes(rest.array()?),
-                    changed: i64::from_le_bytes(rest.array()?),
-                };
-                Content::File {
-                    executable: kind == b'x',
-                    size,
-                    sha256,
-                }
-            }
-            b'l' => Content::Symlink {
-                target: rest.text()?,
-            },
-            b'd' => Content::EmptyFolder,
-            _ => return None,
-        };
-        if records.last().is_some_and(|last| last.path >= path) {
-            return None;
-        }
-        records.push(Record {
-            path,
-            content,
-            stamp,
-        });
-    }
-    rest.rest.is_empty().then_some(Index { clock, records })
-}
-
-struct Cursor<'a> {
-    rest: &'a [u8],
-}
-
-impl Cursor<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.rest.split_first_chunk()?;
-        self.rest = rest;
-        Some(*head)
-    }
-
-    fn text(&mut self) -> Option<Vec<u8>> {
-        let length = usize::from(u16::from_le_bytes(self.array()?));
-        let (head, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
-        Some(head.to_vec())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records() -> Vec<Record> {
-        let stamp = FileStamp {
-            inode: 7,
-            size: 3,
-            modified: -1,
-            changed: i64::MAX,
-        };
-        let sha256 = Digest::of(b"abc");
-        vec![
-            Record {
-                path: b"a".to_vec(),
-                content: Content::EmptyFolder,
-                stamp: FileStamp::default(),
-            },
-            Record {
-                path: b"b\xff".to_vec(),
-                content: Content::File {
-                    executable: true,
-                    size: 3,
-                    sha256,
-                },
-                stamp,
-            },
-            Record {
-                path: b"c".to_vec(),
-                content: Content::Symlink {
-                    target: b"b".to_vec(),
-                },
-                stamp: FileStamp::default(),
-            },
-        ]
-    }
-
-    #[test]
-    fn reads_back_what_was_written() {
-        let tree = Digest::of(b"tree");
-        let bytes = encode(&tree, 42, &records()).unwrap();
-        assert_eq!(
-            parse(&bytes, &tree).unwrap(),
-            Index {
-                clock: 42,
-                records: records()
-            }
-        );
-    }
-
-    #[test]
-    fn no_damage_is_read_as_an_index() {
-        let tree = Digest::of(b"tree");
-        let bytes = encode(&tree, 42, &records()).unwrap();
-        assert!(parse(&bytes, &Digest::of(b"another")).is_none());
-        for length in 0..bytes.len() {
-            assert!(parse(&bytes[..length], &tree).is_none(), "{length}");
-        }
-        let longer = [bytes.as_slice(), b"x"].concat();
-        assert!(parse(&longer, &tree).is_none());
-        let mut unsorted = records();
-        unsorted.swap(0, 1);
-        assert!(parse(&encode(&tree, 42, &unsorted).unwrap(), &tree).is_none());
-    }
-
-    #[test]
-    fn a_draft_that_is_dropped_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("index");
-        drop(Draft::begin(folder.path().join("draft")).unwrap());
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
-        let tree = Digest::of(b"tree");
-        let draft = Draft::begin(folder.path().join("draft")).unwrap();
-        draft.commit(&tree, &records(), &place).unwrap();
-        assert_eq!(Index::load(&place, &tree).unwrap().records, records());
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
-    }
 }

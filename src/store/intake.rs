@@ -18,7 +18,7 @@ use super::links::{self, Origin};
 use super::names::{self, CaseFold};
 use super::plan::Plan;
 use super::record::Content;
-use super::stamp::FileStamp;
+use super::stamp::Stamp;
 use crate::lockfile::Digest;
 
 /// What has been unpacked so far, shared by all intakes of a tree.
@@ -110,7 +110,7 @@ impl<'a> Intake<'a> {
         }
         let stamp = nix::sys::stat::fchmod(&file, if executable { EXECUTABLE } else { READ_ONLY })
             .map_err(io::Error::from)
-            .and_then(|()| FileStamp::of(&file))
+            .and_then(|()| Stamp::of(&file))
             .map_err(|e| self.failed("finish", e))?;
         let content = Content::File {
             executable,
@@ -138,7 +138,7 @@ impl<'a> Intake<'a> {
         };
         self.into
             .plan
-            .enter(full.clone(), content, FileStamp::default());
+            .enter(full.clone(), content, Stamp::default());
         self.links.push((full, target));
         Ok(())
     }

@@ -105,7 +105,7 @@ pub(super) fn parse_target(bytes: Vec<u8>, bounds: &Bounds) -> Result<String, Ru
 
 #[cfg(test)]
 mod tests {
-    use super::super::stamp::FileStamp;
+    use super::super::stamp::Stamp;
     use super::*;
     use crate::lockfile::Digest;
 
@@ -128,7 +128,7 @@ mod tests {
             ("p/to-link", link("to-lib")),
         ] {
             plan.make_room(path).unwrap();
-            plan.enter(path.to_owned(), content, FileStamp::default());
+            plan.enter(path.to_owned(), content, Stamp::default());
         }
         plan
     }

@@ -8,7 +8,7 @@
 //! ```text
 //! ROOT/artifacts/HEX       one downloaded file; HEX is the sha256 of its bytes
 //! ROOT/trees/HEX/          one unpacked tree; HEX is its tree digest
-//! ROOT/trees/HEX.index     what was last hashed in it; a cache, see `verify`
+//! ROOT/trees/HEX.index     what was last found in it; a cache, see `verify`
 //! ROOT/staging/…           work in progress, each piece under its own lock
 //! ```
 //!
@@ -23,6 +23,7 @@ mod builder;
 mod compare;
 mod copy;
 mod directory;
+mod entry;
 mod error;
 mod file_digests;
 mod index;
@@ -33,6 +34,7 @@ mod links;
 mod names;
 mod pax;
 mod plan;
+mod recognise;
 mod record;
 mod scan;
 mod staging;
@@ -41,6 +43,10 @@ mod verify;
 
 #[cfg(test)]
 mod copy_tests;
+#[cfg(test)]
+mod index_tests;
+#[cfg(test)]
+mod recognise_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

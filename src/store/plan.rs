@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use super::error::Rule;
 use super::names;
 use super::record::{Content, Record};
-use super::stamp::FileStamp;
+use super::stamp::Stamp;
 
 #[derive(Debug)]
 pub(super) enum Node {
     Folder { occupied: bool },
-    Leaf { content: Content, stamp: FileStamp },
+    Leaf { content: Content, stamp: Stamp },
 }
 
 /// All nodes of a tree by path. The root is not among them.
@@ -69,7 +69,7 @@ impl Plan {
     }
 
     /// Enters what [`Plan::make_room`] made room for.
-    pub(super) fn enter(&mut self, path: String, content: Content, stamp: FileStamp) {
+    pub(super) fn enter(&mut self, path: String, content: Content, stamp: Stamp) {
         self.nodes.insert(path, Node::Leaf { content, stamp });
     }
 
@@ -88,9 +88,7 @@ impl Plan {
             .filter_map(|(path, node)| {
                 let (content, stamp) = match node {
                     Node::Folder { occupied: true } => return None,
-                    Node::Folder { occupied: false } => {
-                        (Content::EmptyFolder, FileStamp::default())
-                    }
+                    Node::Folder { occupied: false } => (Content::EmptyFolder, Stamp::default()),
                     Node::Leaf { content, stamp } => (content.clone(), *stamp),
                 };
                 Some(Record {
@@ -121,7 +119,7 @@ mod tests {
         assert!(plan.place_folder("").unwrap().is_empty());
         assert_eq!(plan.place_folder("a/b/c").unwrap(), ["a/b/c"]);
         assert_eq!(plan.make_room("d/file").unwrap(), ["d"]);
-        plan.enter("d/file".to_owned(), link(), FileStamp::default());
+        plan.enter("d/file".to_owned(), link(), Stamp::default());
         let paths: Vec<Vec<u8>> = plan.records().into_iter().map(|r| r.path).collect();
         assert_eq!(paths, [b"a/b/c".to_vec(), b"d/file".to_vec()]);
         assert_eq!(
@@ -135,7 +133,7 @@ mod tests {
     fn nothing_is_placed_twice_or_below_a_leaf() {
         let mut plan = Plan::default();
         plan.make_room("a").unwrap();
-        plan.enter("a".to_owned(), link(), FileStamp::default());
+        plan.enter("a".to_owned(), link(), Stamp::default());
         assert_eq!(plan.make_room("a").unwrap_err(), Rule::Duplicate);
         assert_eq!(
             plan.make_room("a/b").unwrap_err(),

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write as _};
 
 use sha2::Digest as _;
 
-use super::stamp::FileStamp;
+use super::stamp::Stamp;
 use crate::lockfile::Digest;
 
 /// First line of what is digested; the number is the version of the form.
@@ -20,8 +20,17 @@ pub(super) struct Record {
     /// Relative to the tree, components separated by one slash.
     pub(super) path: Vec<u8>,
     pub(super) content: Content,
-    /// As it was when the content was hashed; all zeros unless it is a file. Not digested.
-    pub(super) stamp: FileStamp,
+    /// As it was when the content was hashed; all zeros when it is not known. Not digested.
+    pub(super) stamp: Stamp,
+}
+
+/// A folder with something in it, or the tree itself. Not digested: the paths of what it holds name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Folder {
+    /// Relative to the tree; empty for the tree itself.
+    pub(super) path: Vec<u8>,
+    /// As it was before its names were read.
+    pub(super) stamp: Stamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,33 +55,77 @@ pub(super) enum Content {
 /// SIZE is decimal, HEX 64 lower-case digits. Neither path nor target can hold
 /// a NUL, so no two trees have the same form. `records` must be sorted.
 pub(super) fn tree_digest<'a>(records: impl IntoIterator<Item = &'a Record>) -> Digest {
-    let mut hasher = sha2::Sha256::new();
-    hasher.update(HEADING);
-    let mut line = Vec::with_capacity(512);
-    for record in records {
-        line.clear();
-        match &record.content {
+    let mut digest = TreeDigest::default();
+    for Record { path, content, .. } in records {
+        match content {
             Content::File {
                 executable,
                 size,
                 sha256,
-            } => {
-                line.extend_from_slice(if *executable { b"f x " } else { b"f - " });
-                // Writing to a vector can't fail.
-                let _ = write!(line, "{size} {} ", sha256.hex());
-            }
-            Content::Symlink { target } => {
-                line.extend_from_slice(b"l ");
-                line.extend_from_slice(target);
-                line.push(0);
-            }
-            Content::EmptyFolder => line.extend_from_slice(b"d "),
+            } => digest.file(path, *executable, *size, sha256),
+            Content::Symlink { target } => digest.link(path, target),
+            Content::EmptyFolder => digest.empty_folder(path),
         }
-        line.extend_from_slice(&record.path);
-        line.push(0);
-        hasher.update(&line);
     }
-    Digest::from_bytes(hasher.finalize().into())
+    digest.finish()
+}
+
+/// [`tree_digest`], one entry after the other.
+pub(super) struct TreeDigest {
+    hasher: sha2::Sha256,
+    /// Not hashed yet: many short lines are hashed faster together.
+    pending: Vec<u8>,
+}
+
+const HASHED_TOGETHER: usize = 1 << 13;
+
+impl Default for TreeDigest {
+    fn default() -> Self {
+        let mut pending = Vec::with_capacity(2 * HASHED_TOGETHER);
+        pending.extend_from_slice(HEADING);
+        Self {
+            hasher: sha2::Sha256::new(),
+            pending,
+        }
+    }
+}
+
+impl TreeDigest {
+    pub(super) fn file(&mut self, path: &[u8], executable: bool, size: u64, sha256: &Digest) {
+        let start = if executable { b"f x " } else { b"f - " };
+        self.pending.extend_from_slice(start);
+        // Writing to a vector can't fail.
+        let _ = write!(self.pending, "{size} ");
+        self.pending.extend_from_slice(&sha256.hex_digits());
+        self.pending.push(b' ');
+        self.end(path);
+    }
+
+    pub(super) fn link(&mut self, path: &[u8], target: &[u8]) {
+        self.pending.extend_from_slice(b"l ");
+        self.pending.extend_from_slice(target);
+        self.pending.push(0);
+        self.end(path);
+    }
+
+    pub(super) fn empty_folder(&mut self, path: &[u8]) {
+        self.pending.extend_from_slice(b"d ");
+        self.end(path);
+    }
+
+    fn end(&mut self, path: &[u8]) {
+        self.pending.extend_from_slice(path);
+        self.pending.push(0);
+        if self.pending.len() >= HASHED_TOGETHER {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Digest {
+        self.hasher.update(&self.pending);
+        Digest::from_bytes(self.hasher.finalize().into())
+    }
 }
 
 /// The digest and length of everything that `reader` yields.
@@ -94,10 +147,10 @@ pub(super) fn hash(reader: &mut impl Read) -> io::Result<(Digest, u64)> {
 }
 
 /// Hashes a file; `None` when it was changed while it was read.
-pub(super) fn hash_stable(mut file: &File) -> io::Result<Option<(Digest, FileStamp)>> {
-    let before = FileStamp::of(file)?;
+pub(super) fn hash_stable(mut file: &File) -> io::Result<Option<(Digest, Stamp)>> {
+    let before = Stamp::of(file)?;
     let (digest, size) = hash(&mut file)?;
-    let after = FileStamp::of(file)?;
+    let after = Stamp::of(file)?;
     Ok((before == after && size == after.size).then_some((digest, after)))
 }
 
@@ -109,7 +162,7 @@ mod tests {
         Record {
             path: path.into(),
             content,
-            stamp: FileStamp::default(),
+            stamp: Stamp::default(),
         }
     }
 

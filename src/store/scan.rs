@@ -1,7 +1,7 @@
 //! Walking a stored tree: what is there now.
 //!
-//! Finds and hashes, decides nothing. Files whose stamp is as recorded keep the
-//! recorded hash; special files are named and never opened.
+//! Lists every folder. Finds and hashes, decides nothing. Files whose stamp is as
+//! recorded keep the recorded hash; special files are named and never opened.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -16,9 +16,8 @@ use nix::sys::stat::{FileStat, fstat, fstatat};
 
 use super::directory::{self, Beneath, MAX_DEPTH, is_file, is_folder, is_link};
 use super::error::StoreError;
-use super::index::Index;
-use super::record::{Content, Record, hash_stable};
-use super::stamp::FileStamp;
+use super::record::{Content, Folder, Record, hash_stable};
+use super::stamp::Stamp;
 use crate::lockfile::Digest;
 
 /// Most entries that are looked at; no tree of ours has as many.
@@ -37,6 +36,8 @@ const MAX_THREADS: usize = 8;
 pub(super) struct Scan {
     /// Sorted by path.
     pub(super) records: Vec<Record>,
+    /// In no order; those without anything in them are records.
+    pub(super) folders: Vec<Folder>,
     /// Devices, pipes and sockets.
     pub(super) special: Vec<Vec<u8>>,
     /// Files and folders with other permissions than the store gives.
@@ -45,11 +46,13 @@ pub(super) struct Scan {
     pub(super) files: usize,
     /// Bytes of all files.
     pub(super) bytes: u64,
+    /// Folders, the tree itself included.
+    pub(super) listed: usize,
     /// Files that were hashed, not recognised.
     pub(super) hashed: usize,
 }
 
-/// Walks `tree`. `before_hashing` is called before a thread hashes its first file.
+/// Walks `tree`. `known`, sorted by path, has the hashes of files whose stamps it has.
 ///
 /// Nearly all of the time is the kernel's, looking up names. So the folders at
 /// the second level (the packages in `node_modules`, mostly) are shared out to
@@ -57,23 +60,13 @@ pub(super) struct Scan {
 ///
 /// # Errors
 /// `None` in place of a scan when there is nothing at `tree`.
-pub(super) fn scan(
-    tree: &Path,
-    known: Option<&Index>,
-    before_hashing: &(dyn Fn() + Sync),
-) -> Result<Option<Scan>, StoreError> {
+pub(super) fn scan(tree: &Path, known: &[Record]) -> Result<Option<Scan>, StoreError> {
     let root = match Beneath::open(tree) {
         Ok(root) => root,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(StoreError::io("open the tree", tree, e)),
     };
-    let task = Task {
-        tree,
-        root,
-        known: known.map_or(&[], |index| &index.records),
-        clock: known.map_or(0, |index| index.clock),
-        before_hashing,
-    };
+    let task = Task { tree, root, known };
     let mut top = Walk {
         postponed: Some(Vec::new()),
         ..Walk::new(&task)
@@ -129,10 +122,12 @@ fn walk_all(task: &Task<'_>, folders: Vec<Vec<u8>>) -> Vec<Result<Scan, StoreErr
 impl Scan {
     fn add(&mut self, mut part: Self) {
         self.records.append(&mut part.records);
+        self.folders.append(&mut part.folders);
         self.special.append(&mut part.special);
         self.loose.append(&mut part.loose);
         self.files += part.files;
         self.bytes = self.bytes.saturating_add(part.bytes);
+        self.listed += part.listed;
         self.hashed += part.hashed;
     }
 }
@@ -142,18 +137,16 @@ struct Task<'a> {
     tree: &'a Path,
     root: Beneath,
     known: &'a [Record],
-    clock: i64,
-    before_hashing: &'a (dyn Fn() + Sync),
 }
 
-/// Looks up what the index has of a file. Made for a walk in the order of the index.
+/// Looks up what is known of a file. Made for a walk in the order of the records.
 struct Recorded<'a> {
     records: &'a [Record],
     next: usize,
 }
 
 impl Recorded<'_> {
-    fn find(&mut self, path: &[u8]) -> Option<(FileStamp, Digest)> {
+    fn find(&mut self, path: &[u8]) -> Option<(Stamp, Digest)> {
         let at = match self.records.get(self.next) {
             Some(record) if record.path == path => self.next,
             _ => self
@@ -221,12 +214,18 @@ impl<'a> Walk<'a> {
         if depth > MAX_DEPTH {
             return Err(self.unbounded("folders are nested too deep"));
         }
+        // Asked first: a name that is added or removed later leaves another stamp.
+        let stamp = Stamp::from(&fstat(&folder).map_err(|e| self.failed(e))?);
         let names = directory::names_in(&mut folder, MAX_ENTRIES - self.seen)
             .map_err(|e| self.failed(e))?
             .ok_or_else(|| self.unbounded("there are more than a million files"))?;
         self.seen += names.len();
+        self.scan.listed += 1;
         if names.is_empty() && !self.path.is_empty() {
-            self.record(Content::EmptyFolder, FileStamp::default());
+            self.record(Content::EmptyFolder, stamp);
+        } else {
+            let path = self.path.clone();
+            self.scan.folders.push(Folder { path, stamp });
         }
         let mut entries = Vec::with_capacity(names.len());
         for name in names {
@@ -274,7 +273,7 @@ impl<'a> Walk<'a> {
         } else if is_link(stat.st_mode) {
             let target = readlinkat(folder, name).map_err(|e| self.failed(e))?;
             let target = target.as_bytes().to_vec();
-            self.record(Content::Symlink { target }, FileStamp::default());
+            self.record(Content::Symlink { target }, Stamp::from(stat));
         } else if is_file(stat.st_mode) {
             if mode != directory::READ_ONLY.bits() && mode != directory::EXECUTABLE.bits() {
                 self.scan.loose.push(self.path.clone());
@@ -287,11 +286,11 @@ impl<'a> Walk<'a> {
     }
 
     fn file(&mut self, folder: &Dir, name: &CStr, stat: &FileStat) -> Result<(), StoreError> {
-        let stamp = FileStamp::from(stat);
+        let stamp = Stamp::from(stat);
         let recorded = self
             .recorded
             .find(&self.path)
-            .filter(|(recorded, _)| *recorded == stamp && !stamp.is_racy(self.task.clock));
+            .filter(|(recorded, _)| recorded.vouches_for(&stamp));
         let (sha256, stamp) = match recorded {
             Some((_, sha256)) => (sha256, stamp),
             None => self.hash(folder, name)?,
@@ -310,10 +309,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn hash(&mut self, folder: &Dir, name: &CStr) -> Result<(Digest, FileStamp), StoreError> {
-        if self.scan.hashed == 0 {
-            (self.task.before_hashing)();
-        }
+    fn hash(&mut self, folder: &Dir, name: &CStr) -> Result<(Digest, Stamp), StoreError> {
         self.scan.hashed += 1;
         let file = directory::open_file_at(folder, name).map_err(|e| self.failed(e))?;
         let stat = fstat(&file).map_err(|e| self.failed(e))?;
@@ -325,7 +321,7 @@ impl<'a> Walk<'a> {
             .ok_or_else(|| StoreError::Unstable { path: self.here() })
     }
 
-    fn record(&mut self, content: Content, stamp: FileStamp) {
+    fn record(&mut self, content: Content, stamp: Stamp) {
         self.scan.records.push(Record {
             path: self.path.clone(),
             content,

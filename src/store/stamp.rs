@@ -1,4 +1,5 @@
-//! What the kernel says of a file besides its content: enough to tell that it was not touched.
+//! What the kernel says of a file, folder or link besides its content: enough to tell that it was
+//! not touched.
 //!
 //! The reasoning for trusting it is in `verify`.
 
@@ -9,18 +10,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::stat::{FileStat, fstat};
 
-/// Inode, size and times of a regular file. Times are nanoseconds since 1970.
+use super::directory::{self, is_file};
+
+/// Inode, size and times of one file, folder or link. Times are nanoseconds since 1970.
+///
+/// All zeros say nothing: no file has inode 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FileStamp {
+pub(super) struct Stamp {
     pub(super) inode: u64,
+    /// In bytes; 0 unless it is a regular file, as elsewhere it means something else on each file system.
     pub(super) size: u64,
     pub(super) modified: i64,
     pub(super) changed: i64,
 }
 
-impl FileStamp {
+impl Stamp {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from(&fstat(file)?))
+    }
+
+    /// Whether a file with the stamp `now` is the one that had this stamp, untouched since.
+    pub(super) fn vouches_for(&self, now: &Self) -> bool {
+        self.inode != 0 && self == now
     }
 
     /// Whether the file was touched so late that a change after `clock` could carry the same times.
@@ -32,11 +43,16 @@ impl FileStamp {
     }
 }
 
-impl From<&FileStat> for FileStamp {
+impl From<&FileStat> for Stamp {
     fn from(stat: &FileStat) -> Self {
+        let size = if is_file(stat.st_mode) {
+            stat.st_size
+        } else {
+            0
+        };
         Self {
             inode: stat.st_ino,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
+            size: u64::try_from(size).unwrap_or(0),
             modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
             changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         }
@@ -49,12 +65,18 @@ fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
         .saturating_add(nanoseconds)
 }
 
+/// When what is at `path`, a folder, was last changed, in nanoseconds since 1970.
+pub(super) fn change_of(path: &Path) -> io::Result<i64> {
+    let folder = directory::hold_folder(path)?;
+    Ok(Stamp::from(&fstat(folder)?).changed)
+}
+
 /// Now, in the clock that the file system stamps files with.
 ///
 /// That clock ticks every few milliseconds and lags behind the system's, so it
 /// is read where it counts: from a file made for the purpose.
 pub(super) fn file_system_clock(folder: &Path) -> io::Result<i64> {
-    Ok(FileStamp::of(&tempfile_in(folder)?)?.changed)
+    Ok(Stamp::of(&tempfile_in(folder)?)?.changed)
 }
 
 /// Waits until the file system's clock has left `moment` behind; returns the time then.
@@ -103,7 +125,7 @@ mod tests {
 
     #[test]
     fn racy_is_not_older_than_the_clock() {
-        let stamp = FileStamp {
+        let stamp = Stamp {
             inode: 1,
             size: 1,
             modified: 10,
@@ -112,12 +134,38 @@ mod tests {
         assert!(!stamp.is_racy(21));
         assert!(stamp.is_racy(20));
         assert!(
-            FileStamp {
+            Stamp {
                 modified: 30,
                 ..stamp
             }
             .is_racy(21)
         );
+    }
+
+    #[test]
+    fn only_the_same_stamp_is_vouched_for_and_zeros_never() {
+        let stamp = Stamp {
+            inode: 1,
+            size: 2,
+            modified: 3,
+            changed: 4,
+        };
+        assert!(stamp.vouches_for(&stamp));
+        for other in [
+            Stamp { inode: 2, ..stamp },
+            Stamp { size: 1, ..stamp },
+            Stamp {
+                modified: 4,
+                ..stamp
+            },
+            Stamp {
+                changed: 5,
+                ..stamp
+            },
+        ] {
+            assert!(!stamp.vouches_for(&other));
+        }
+        assert!(!Stamp::default().vouches_for(&Stamp::default()));
     }
 
     #[test]

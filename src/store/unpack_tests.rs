@@ -77,6 +77,7 @@ fn a_good_archive_becomes_a_read_only_tree() {
         TreeReport {
             files: 6,
             bytes: 24,
+            listed: 0,
             hashed: 0
         }
     );

@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use super::index::Index;
 use super::testing::{Home, Tar, write};
-use super::{Bounds, Difference, StoreError, Verification, What};
+use super::{Bounds, Difference, StoreError, TreeReport, Verification, What};
 use crate::lockfile::Digest;
 
 use Verification::{Recorded, Rehash};
 
 /// A store with one tree: `p/index.js`, `p/run` (executable), `p/link` → `index.js`, `p/lib/a.js`.
-fn home() -> (Home, Digest) {
+pub(super) fn home() -> (Home, Digest) {
     let home = Home::new();
     let tar = Tar::default()
         .file("package/index.js", "original")
@@ -25,14 +25,14 @@ fn home() -> (Home, Digest) {
 }
 
 /// Does something in a read-only folder, as an ordinary user could, and makes it read-only again.
-fn within(folder: &Path, act: impl FnOnce(&Path)) {
+pub(super) fn within(folder: &Path, act: impl FnOnce(&Path)) {
     std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
     act(folder);
     std::fs::set_permissions(folder, Permissions::from_mode(0o555)).unwrap();
 }
 
 /// Writes into a file of the tree without replacing it, and puts its mode and times back.
-fn overwrite(path: &Path, content: &str) {
+pub(super) fn overwrite(path: &Path, content: &str) {
     let before = path.metadata().unwrap();
     std::fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
     write(path, content).unwrap();
@@ -63,7 +63,7 @@ fn differences(home: &Home, tree: &Digest, how: Verification) -> (Vec<Difference
 }
 
 /// Both ways of verifying must name exactly these, twice: a failed verification changes nothing.
-fn assert_drift(home: &Home, tree: &Digest, expected: &[(&str, What)]) {
+pub(super) fn assert_drift(home: &Home, tree: &Digest, expected: &[(&str, What)]) {
     let expected: Vec<Difference> = expected
         .iter()
         .map(|(path, what)| Difference {
@@ -83,10 +83,26 @@ fn assert_drift(home: &Home, tree: &Digest, expected: &[(&str, What)]) {
 #[test]
 fn an_intact_tree_is_recognised_without_hashing() {
     let (home, tree) = home();
-    let report = home.store.verify_tree(&tree, Recorded).unwrap();
-    assert_eq!((report.files, report.bytes, report.hashed), (3, 19, 0));
-    let report = home.store.verify_tree(&tree, Rehash).unwrap();
-    assert_eq!((report.files, report.hashed), (3, 3));
+    let report = |how| home.store.verify_tree(&tree, how).unwrap();
+    let [files, bytes] = [3, 19];
+    let recognised = TreeReport {
+        files,
+        bytes: bytes as u64,
+        listed: 0,
+        hashed: 0,
+    };
+    // The very first time, too: an install leaves nothing racy.
+    assert_eq!(report(Recorded), recognised);
+    let (listed, hashed) = (3, files);
+    assert_eq!(
+        report(Rehash),
+        TreeReport {
+            listed,
+            hashed,
+            ..recognised
+        }
+    );
+    assert_eq!(report(Recorded), recognised);
     let missing = Digest::of(b"missing");
     for how in [Recorded, Rehash] {
         let refusal = home.store.verify_tree(&missing, how).unwrap_err();
@@ -117,14 +133,9 @@ fn a_change_right_after_the_install_is_found() {
 #[test]
 fn a_file_as_young_as_its_index_is_hashed_again_until_it_is_older() {
     let (home, tree) = home();
-    let path = home.store.index_path(&tree);
-    let index = Index::load(&path, &tree).unwrap();
-    assert!(
-        index
-            .records
-            .iter()
-            .all(|record| !record.stamp.is_racy(index.clock))
-    );
+    let index = Index::load(&home.store.index_path(&tree)).unwrap();
+    let records = index.records().unwrap();
+    assert!(records.iter().all(|record| record.stamp.inode != 0));
     // A file whose modification time lies ahead can't be told from one that is written later.
     let file = home.store.tree(&tree).join("p/index.js");
     let ahead = SystemTime::now() + Duration::from_secs(3600);
@@ -289,6 +300,10 @@ fn a_damaged_or_foreign_index_costs_time_and_nothing_else() {
         write(&path, bytes).unwrap();
         assert_eq!(home.store.verify_tree(&tree, Recorded).unwrap().hashed, 3);
     }
+    let older = [b"pinfold-index-v1\n", &good[17..]].concat();
+    write(&path, older).unwrap();
+    assert_eq!(home.store.verify_tree(&tree, Recorded).unwrap().hashed, 3);
+    assert!(std::fs::read(&path).unwrap().starts_with(&good[..17]));
     std::fs::remove_file(&path).unwrap();
     symlink("/dev/zero", &path).unwrap();
     assert_eq!(home.store.verify_tree(&tree, Recorded).unwrap().hashed, 3);
@@ -301,13 +316,17 @@ fn an_index_that_lies_about_a_changed_file_does_not_help_it() {
     overwrite(&root.join("p/index.js"), "Original");
     // The index of the changed tree, with its own hashes, under the name of the locked one.
     let copy = Home::new();
-    let changed = Tar::default().file("package/index.js", "Original");
+    let changed = Tar::default()
+        .file("package/index.js", "Original")
+        .program("package/run", "#!/bin/sh\n")
+        .link("package/link", "index.js")
+        .file("package/lib/a.js", "a");
     let another = copy.unpack(&changed.gz(), "p", &Bounds::default()).unwrap();
-    let index = Index::load(&copy.store.index_path(&another), &another).unwrap();
-    let draft = super::index::Draft::begin(home.folder.path().join("draft")).unwrap();
-    draft
-        .commit(&tree, &index.records, &home.store.index_path(&tree))
-        .unwrap();
+    let (from, to) = (
+        copy.store.index_path(&another),
+        home.store.index_path(&tree),
+    );
+    std::fs::copy(from, to).unwrap();
     assert_eq!(differences(&home, &tree, Recorded), (vec![], false));
 }
 
@@ -414,17 +433,30 @@ fn five_thousand_files_are_recognised() {
     let report = home.store.verify_tree(&tree, Recorded).unwrap();
     println!("5,000 files recognised in {:?}", start.elapsed());
     assert_eq!((report.files, report.hashed), (5_000, 0));
+    assert_eq!(report.listed, 0);
 
     std::fs::remove_file(home.store.index_path(&tree)).unwrap();
     assert_eq!(
         home.store.verify_tree(&tree, Recorded).unwrap().hashed,
         5_000
     );
-    assert_eq!(home.store.verify_tree(&tree, Recorded).unwrap().hashed, 0);
+    let report = home.store.verify_tree(&tree, Recorded).unwrap();
+    assert_eq!((report.listed, report.hashed), (0, 0));
     let changed = [
         "node_modules/p0/lib/0/module-7.js",
         "node_modules/p99/lib/499/module-4999.js",
     ];
+    // One at a time, too: each is in another part of the index.
+    for path in changed {
+        let file = home.store.tree(&tree).join(path);
+        overwrite(&file, "module.exports = 2\n");
+        assert_drift(&home, &tree, &[(path, What::Changed)]);
+        overwrite(&file, "module.exports = 1\n");
+        std::thread::sleep(Duration::from_millis(30));
+        home.store.verify_tree(&tree, Recorded).unwrap();
+        let report = home.store.verify_tree(&tree, Recorded).unwrap();
+        assert_eq!((report.listed, report.hashed), (0, 0));
+    }
     for path in changed {
         overwrite(&home.store.tree(&tree).join(path), "module.exports = 2\n");
     }
