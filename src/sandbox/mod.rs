@@ -29,6 +29,7 @@ pub use descendants::end_orphans;
 pub use error::{NAMESPACES, SandboxError, StepFailure};
 pub use layer::Layer;
 pub use monitor::{GO, KILL, TERMINATE};
+pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
 pub use probe::{NamespaceSupport, Probe};
 pub use report::{Exceeded, Report, Resource};
