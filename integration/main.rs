@@ -17,6 +17,7 @@ mod confinement;
 mod confinement_in_the_base_tier;
 mod either_side_ends;
 mod escape;
+mod explain;
 mod fails_closed;
 mod hostile_tarballs;
 mod install_scripts;
@@ -35,6 +36,7 @@ mod published_digest;
 mod reference_servers;
 mod registry_tokens;
 mod release_age;
+mod resource_limits;
 mod server_rights;
 mod session_ends;
 #[path = "session_ends.rs"]

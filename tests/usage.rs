@@ -72,7 +72,7 @@ fn of_what_add_is_given() {
 #[test]
 fn of_a_name_that_is_not_there() {
     let place = Place::example();
-    for verb in ["verify", "fetch", "lock", "tools"] {
+    for verb in ["verify", "fetch", "lock", "tools", "explain"] {
         let ran = place.run([verb, "nobody"]);
         assert_eq!(ran.code, Some(2), "{verb}: {ran:#?}");
         assert!(
@@ -92,7 +92,13 @@ fn of_a_name_that_is_not_there() {
 #[test]
 fn without_a_manifest_the_command_that_makes_one_is_named() {
     let place = Place::new();
-    for arguments in [&["verify"][..], &["tools", "a"], &["lock"], &["fetch"]] {
+    for arguments in [
+        &["verify"][..],
+        &["tools", "a"],
+        &["explain", "a"],
+        &["lock"],
+        &["fetch"],
+    ] {
         let ran = place.run(arguments.iter().copied());
         assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:#?}");
         assert!(

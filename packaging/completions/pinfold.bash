@@ -22,6 +22,9 @@ _pinfold() {
             pinfold,doctor)
                 cmd="pinfold__subcmd__doctor"
                 ;;
+            pinfold,explain)
+                cmd="pinfold__subcmd__explain"
+                ;;
             pinfold,fetch)
                 cmd="pinfold__subcmd__fetch"
                 ;;
@@ -73,6 +76,9 @@ _pinfold() {
             pinfold__subcmd__help,doctor)
                 cmd="pinfold__subcmd__help__subcmd__doctor"
                 ;;
+            pinfold__subcmd__help,explain)
+                cmd="pinfold__subcmd__help__subcmd__explain"
+                ;;
             pinfold__subcmd__help,fetch)
                 cmd="pinfold__subcmd__help__subcmd__fetch"
                 ;;
@@ -113,7 +119,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock fetch run verify tools trust doctor generate help"
+            opts="-h -V --manifest --help --version try add lock fetch run verify tools explain trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -173,6 +179,24 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__doctor)
+            opts="-h -V --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__explain)
             opts="-h -V --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -319,7 +343,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock fetch run verify tools trust doctor generate help"
+            opts="try add lock fetch run verify tools explain trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -347,6 +371,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

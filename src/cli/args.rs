@@ -39,6 +39,8 @@ pub(super) enum Command {
     Verify(Verify),
     /// List a server's tools and which of them are allowed
     Tools(Tools),
+    /// Show what a server may do, where each right comes from, and which layers hold it
+    Explain(Explain),
     /// Trust a manifest that is not your own, in its present content
     Trust(Trust),
     /// Show what this kernel can enforce and what to do about what is missing
@@ -129,6 +131,15 @@ pub(super) struct Verify {
 
 #[derive(Debug, Args)]
 pub(super) struct Tools {
+    /// The server's name in the manifest
+    pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,
     /// Print JSON

@@ -6,6 +6,8 @@ mod argv;
 mod context;
 mod doctor;
 mod exit;
+mod explain;
+mod explain_text;
 mod fetch;
 mod generate;
 mod lock;
@@ -79,6 +81,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Run(arguments) => run::run(manifest, arguments).await,
         Command::Verify(arguments) => verify::run(manifest, &arguments).await,
         Command::Tools(arguments) => tools::run(manifest, &arguments),
+        Command::Explain(arguments) => explain::run(manifest, &arguments).await,
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
         Command::Generate(arguments) => generate::run(&arguments.what),

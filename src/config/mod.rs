@@ -9,6 +9,7 @@ pub mod env_names;
 mod environment;
 mod error;
 mod layers;
+mod lines;
 mod manifest;
 mod paths;
 mod raw;
@@ -22,6 +23,7 @@ pub use edit::{NewServer, add_server, remove_server};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use layers::Layers;
+pub use lines::Lines;
 pub use manifest::{
     EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, Server, Settings, Tools,
 };

@@ -3,6 +3,7 @@
 
 mod elf;
 mod error;
+mod explain;
 mod npm_runner;
 mod prepare;
 mod programs;
@@ -16,6 +17,7 @@ mod tool;
 
 pub use elf::{Libraries, libraries_of};
 pub use error::LaunchError;
+pub use explain::{Explanation, LayerState, Right, RightSource};
 pub use npm_runner::SandboxedNpm;
 pub use prepare::{Launcher, Prepared, here};
 pub use programs::{find_interpreter, try_box};

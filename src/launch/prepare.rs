@@ -159,10 +159,7 @@ impl<'a> Launcher<'a> {
                 path: entry,
             });
         }
-        let interpreter = locked
-            .interpreter
-            .as_ref()
-            .map(|program| PathBuf::from(&program.path));
+        let interpreter = interpreter_path(locked);
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         if let Program::Script { arguments: own, .. } = shebang(&entry)? {
@@ -175,8 +172,7 @@ impl<'a> Launcher<'a> {
             arguments.push(entry.to_string_lossy().into_owned());
         }
         arguments.extend(policy.arguments.iter().cloned());
-        let mut programs = vec![program.clone()];
-        programs.extend(find_executables(&policy.execute, PROGRAMS.as_ref())?);
+        let programs = programs(&program, &policy)?;
         refuse_writable_programs(&policy, &programs)?;
         let places = Places {
             home: state.home(),
@@ -238,7 +234,7 @@ impl<'a> Launcher<'a> {
             temporary: input.state.temporary(),
             interpreter: input.interpreter,
         };
-        let ReadSet { rules, links } = read_set(policy, &expansion, &input.programs);
+        let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
         let namespaces = plan.has_namespaces().then_some(Namespaces {
             network: !requirements.network,
             links,
@@ -251,16 +247,19 @@ impl<'a> Launcher<'a> {
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
-            filesystem: rules,
+            filesystem: rules.into_keys().collect(),
             network: policy.network.clone(),
             namespaces,
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,
+                processor: policy.limits.processor_time,
+                disk: policy.limits.disk,
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
             },
+            own_folders: vec![input.state.home(), input.state.temporary()],
             filters,
         };
         Ok(Launch {
@@ -294,6 +293,21 @@ impl<'a> Launcher<'a> {
             interpreter.sha256
         )))
     }
+}
+
+pub(super) fn interpreter_path(locked: &LockedServer) -> Option<PathBuf> {
+    let interpreter = locked.interpreter.as_ref()?;
+    Some(PathBuf::from(&interpreter.path))
+}
+
+/// Everything that may be executed, `program` first.
+pub(super) fn programs(
+    program: &Path,
+    policy: &EffectivePolicy,
+) -> Result<Vec<PathBuf>, LaunchError> {
+    let mut programs = vec![program.to_owned()];
+    programs.extend(find_executables(&policy.execute, PROGRAMS.as_ref())?);
+    Ok(programs)
 }
 
 /// Manifest and lock must say the same.

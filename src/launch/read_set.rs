@@ -1,13 +1,13 @@
 //! From the policy's templates to the files of this machine: the Landlock rules of one launch.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::LaunchError;
 use super::elf::{libraries_of, library_named};
-use crate::policy::{EffectivePolicy, Origin, OwnFolders, check_grant};
+use crate::policy::{EffectivePolicy, Grant, Origin, OwnFolders, check_grant};
 use crate::sandbox::{Access, Link, PathRule};
 
 /// What the templates stand for.
@@ -22,7 +22,7 @@ pub(super) struct Expansion {
 
 impl Expansion {
     /// `None` when a template asks for something that this server doesn't have.
-    fn expand(&self, template: &str) -> Option<PathBuf> {
+    pub(super) fn expand(&self, template: &str) -> Option<PathBuf> {
         if !template.contains('{') {
             return Some(PathBuf::from(template));
         }
@@ -72,10 +72,24 @@ pub(super) fn resolve_grants(
 }
 
 /// What a launch may reach.
-pub(super) struct ReadSet {
-    pub rules: Vec<PathRule>,
+pub(super) struct ReadSet<'p> {
+    pub rules: BTreeMap<PathRule, Reason<'p>>,
     /// The links on the way to what was resolved: a root of its own needs them, too.
     pub links: Vec<Link>,
+    /// What is granted but not on this machine.
+    pub absent: Vec<&'p Grant>,
+}
+
+/// Why there is a rule; the first reason, when there are several.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reason<'p> {
+    Granted(&'p Grant),
+    /// One of the programs, by its place among them.
+    Program(usize),
+    /// The program that loads programs.
+    Linker,
+    /// A shared library of the programs.
+    Library,
 }
 
 /// Links of the root folder that programs take for granted, `#!/bin/sh` for example (hier(7)).
@@ -84,29 +98,31 @@ const ROOT_LINKS: [&str; 6] = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/li
 /// Computes the rules: the policy's grants, the programs that may be executed, and the libraries
 /// of those. Paths that don't exist are left out; links are resolved, because Landlock judges the
 /// file and not the name.
-pub(super) fn read_set(
-    policy: &EffectivePolicy,
+pub(super) fn read_set<'p>(
+    policy: &'p EffectivePolicy,
     expansion: &Expansion,
     programs: &[PathBuf],
-) -> ReadSet {
+) -> ReadSet<'p> {
     let mut rules = Rules::default();
+    let mut absent = Vec::new();
     for link in ROOT_LINKS {
         let _ = rules.resolve(Path::new(link));
     }
     for grant in &policy.grants {
         if let Some(resolved) = &grant.resolved {
             let _ = rules.resolve(Path::new(&grant.path));
-            rules.add(resolved.clone(), grant.access);
+            rules.add(resolved.clone(), grant.access, Reason::Granted(grant));
             continue;
         }
-        let Some(path) = expansion.expand(&grant.path) else {
-            continue;
-        };
-        if path.starts_with("/proc/self") {
+        let there = match expansion.expand(&grant.path) {
             // It means another process here: the stub resolves it.
-            rules.add(path, grant.access);
-        } else {
-            rules.add_resolved(&path, grant.access);
+            Some(path) if path.starts_with("/proc/self") => Some(path),
+            Some(path) => rules.resolve(&path),
+            None => None,
+        };
+        match there {
+            Some(path) => rules.add(path, grant.access, Reason::Granted(grant)),
+            None => absent.push(grant),
         }
     }
     let plugins = policy
@@ -122,14 +138,18 @@ pub(super) fn read_set(
         .collect();
     let needing = programs.iter().chain(&loaded).cloned().chain(plugins);
     let found = libraries_of(needing);
-    for program in programs.iter().chain(&found.linkers) {
-        rules.add_resolved(program, Access::Execute);
+    for (place, program) in programs.iter().enumerate() {
+        rules.add_resolved(program, Access::Execute, Reason::Program(place));
+    }
+    for linker in &found.linkers {
+        rules.add_resolved(linker, Access::Execute, Reason::Linker);
     }
     for library in found.libraries.iter().chain(&loaded) {
-        rules.add_resolved(library, Access::Read);
+        rules.add_resolved(library, Access::Read, Reason::Library);
     }
     ReadSet {
-        rules: rules.paths.into_iter().collect(),
+        rules: rules.paths,
+        absent,
         links: rules
             .links
             .into_iter()
@@ -172,21 +192,22 @@ const MAX_LINKS: usize = 40;
 
 /// Several rules for one path are several rules: Landlock joins their rights.
 #[derive(Default)]
-struct Rules {
-    paths: BTreeSet<PathRule>,
+struct Rules<'p> {
+    paths: BTreeMap<PathRule, Reason<'p>>,
     links: BTreeMap<PathBuf, PathBuf>,
     /// Paths that are no links, nor is anything on the way to them.
     plain: HashSet<PathBuf>,
 }
 
-impl Rules {
-    fn add(&mut self, path: PathBuf, access: Access) {
-        self.paths.insert(PathRule { path, access });
+impl<'p> Rules<'p> {
+    fn add(&mut self, path: PathBuf, access: Access, reason: Reason<'p>) {
+        let rule = PathRule { path, access };
+        self.paths.entry(rule).or_insert(reason);
     }
 
-    fn add_resolved(&mut self, path: &Path, access: Access) {
+    fn add_resolved(&mut self, path: &Path, access: Access, reason: Reason<'p>) {
         if let Some(resolved) = self.resolve(path) {
-            self.add(resolved, access);
+            self.add(resolved, access, reason);
         }
     }
 
@@ -257,9 +278,9 @@ mod tests {
         symlink(at("relative"), at("absolute")).unwrap();
         symlink("loop", at("loop")).unwrap();
         let mut rules = Rules::default();
-        rules.add_resolved(&at("absolute/inner/file"), Access::Read);
-        rules.add_resolved(&at("loop"), Access::Read);
-        rules.add_resolved(&at("missing"), Access::Read);
+        rules.add_resolved(&at("absolute/inner/file"), Access::Read, Reason::Library);
+        rules.add_resolved(&at("loop"), Access::Read, Reason::Library);
+        rules.add_resolved(&at("missing"), Access::Read, Reason::Library);
         let links: Vec<(PathBuf, PathBuf)> = rules.links.into_iter().collect();
         assert_eq!(
             links,
@@ -269,7 +290,7 @@ mod tests {
                 (at("relative"), "real/../real".into()),
             ]
         );
-        let paths: Vec<PathBuf> = rules.paths.into_iter().map(|rule| rule.path).collect();
+        let paths: Vec<PathBuf> = rules.paths.into_keys().map(|rule| rule.path).collect();
         assert_eq!(paths, [at("real/inner/file.1")]);
     }
 }

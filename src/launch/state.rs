@@ -28,6 +28,11 @@ impl StateFolder {
         Ok(folder)
     }
 
+    /// The folders as they would be, whether they are there or not.
+    pub fn planned(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     pub fn home(&self) -> PathBuf {
         self.root.join("home")
     }

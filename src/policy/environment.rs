@@ -20,6 +20,19 @@ pub struct Places {
     pub programs: String,
 }
 
+/// Where the value of a variable comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VariableSource {
+    /// The client's variable of this name passes to every server.
+    Passed,
+    /// The manifest says the value.
+    Manifest(String),
+    /// The manifest lets the client's variable `name` pass.
+    Client { name: String },
+    /// pinfold says the value; nothing can change it.
+    Pinfold,
+}
+
 /// The environment that was decided.
 #[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +43,25 @@ pub struct EnvironmentDecision {
     pub withheld: Vec<String>,
 }
 
+/// Every variable that a server with this `env` can get, and where its value comes from.
+pub fn variable_sources(manifest: &BTreeMap<String, EnvValue>) -> BTreeMap<String, VariableSource> {
+    let passed = PASSED
+        .iter()
+        .map(|name| ((*name).to_owned(), VariableSource::Passed));
+    let named = manifest.iter().map(|(name, value)| {
+        let source = match value {
+            EnvValue::Literal(text) => VariableSource::Manifest(text.clone()),
+            EnvValue::FromClient { name } => VariableSource::Client { name: name.clone() },
+        };
+        (name.clone(), source)
+    });
+    // Last, so that nothing above can change them.
+    let ours = OURS
+        .iter()
+        .map(|name| ((*name).to_owned(), VariableSource::Pinfold));
+    passed.chain(named).chain(ours).collect()
+}
+
 /// Decides from the client's environment and the manifest's `env`.
 ///
 /// Variables whose value is not UTF-8 are withheld.
@@ -38,38 +70,24 @@ pub fn decide_environment(
     manifest: &BTreeMap<String, EnvValue>,
     places: &Places,
 ) -> EnvironmentDecision {
-    let mut variables = BTreeMap::new();
     let from_client = |name: &str| {
         client
             .get(name)
             .and_then(|value| value.to_str())
             .map(str::to_owned)
     };
-    for name in PASSED {
-        if let Some(value) = from_client(name) {
-            variables.insert((*name).to_owned(), value);
-        }
-    }
-    for (name, value) in manifest {
-        let value = match value {
-            EnvValue::Literal(text) => Some(below_home(text, places)),
-            EnvValue::FromClient { name } => from_client(name),
-        };
-        if let Some(value) = value {
-            variables.insert(name.clone(), value);
-        }
-    }
-    // Last, so that nothing above can change them.
-    variables.insert("HOME".into(), places.home.to_string_lossy().into_owned());
-    variables.insert(
-        "TMPDIR".into(),
-        places.temporary.to_string_lossy().into_owned(),
-    );
-    variables.insert("PATH".into(), places.programs.clone());
-    // Else a server that was taken over once could leave a usercustomize.py in its HOME, which
-    // runs before the pinned code at every later start.
-    variables.insert("PYTHONNOUSERSITE".into(), "1".into());
-
+    let variables: BTreeMap<String, String> = variable_sources(manifest)
+        .into_iter()
+        .filter_map(|(name, source)| {
+            let value = match source {
+                VariableSource::Passed => from_client(&name),
+                VariableSource::Manifest(text) => Some(below_home(&text, places)),
+                VariableSource::Client { name } => from_client(&name),
+                VariableSource::Pinfold => Some(own_value(&name, places)),
+            };
+            Some((name, value?))
+        })
+        .collect();
     let asked_for = |name: &str| {
         manifest
             .values()
@@ -85,6 +103,18 @@ pub fn decide_environment(
     EnvironmentDecision {
         variables,
         withheld,
+    }
+}
+
+/// The value of one of [`OURS`].
+fn own_value(name: &str, places: &Places) -> String {
+    match name {
+        "HOME" => places.home.to_string_lossy().into_owned(),
+        "TMPDIR" => places.temporary.to_string_lossy().into_owned(),
+        "PATH" => places.programs.clone(),
+        // PYTHONNOUSERSITE: else a server that was taken over once could leave a usercustomize.py in
+        // its HOME, which runs before the pinned code at every later start.
+        _ => "1".to_owned(),
     }
 }
 

@@ -13,7 +13,9 @@ mod settings;
 mod syscalls;
 
 pub use effective::{EffectivePolicy, Limits, OwnRoot};
-pub use environment::{EnvironmentDecision, Places, decide_environment};
+pub use environment::{
+    EnvironmentDecision, Places, VariableSource, decide_environment, variable_sources,
+};
 pub use error::PolicyError;
 pub use grants::{Grant, Origin, OwnFolders, check_grant};
 pub use profile::{PROFILES, Profile, Runtime};

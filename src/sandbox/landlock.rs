@@ -39,7 +39,7 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
     let scratch = spec
         .namespaces
         .iter()
-        .flat_map(|_| [own_root::TEMPORARY, own_root::SHARED_MEMORY])
+        .flat_map(|_| own_root::SCRATCH)
         .map(|path| PathRule {
             path: path.into(),
             access: Access::Write,

@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod descendants;
+mod disk;
 mod error;
 mod init;
 mod landlock;
@@ -16,16 +17,21 @@ mod namespaces;
 mod own_root;
 mod plan;
 mod probe;
+mod report;
 mod seccomp;
 mod self_check;
 mod spec;
 pub mod stub;
+mod usage;
+mod watch;
 
 pub use descendants::end_orphans;
 pub use error::{NAMESPACES, SandboxError, StepFailure};
 pub use layer::Layer;
 pub use monitor::{GO, KILL, TERMINATE};
+pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
 pub use probe::{NamespaceSupport, Probe};
+pub use report::{Exceeded, Report, Resource};
 pub use seccomp::{CallRule, Condition, SyscallRules, Test, compile};
 pub use spec::{Access, Link, Namespaces, Network, PathRule, ResourceLimits, SandboxSpec};

@@ -27,6 +27,9 @@ use crate::sys;
 pub(super) const TEMPORARY: &str = "/tmp";
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
+/// The folders of a root of its own that may be written whatever is granted.
+pub const SCRATCH: [&str; 2] = [TEMPORARY, SHARED_MEMORY];
+
 /// The root holds only mount points and links.
 const ROOT_BYTES: &str = "4m";
 const ROOT_FILES: &str = "8192";

@@ -1,0 +1,270 @@
+//! `pinfold explain`: what a server may do, where each right comes from, and what holds it there.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::args::Explain;
+use super::context::Context;
+use super::exit::Exit;
+use super::{explain_text, output};
+use crate::config::{Lines, Manifest, Server};
+use crate::launch::{Explanation, Launcher, Right, RightSource};
+use crate::lockfile::{LockedServer, ServerName};
+use crate::policy::{Grant, Origin, VariableSource, variable_sources};
+use crate::sandbox::{Access, CallRule, Network, Requirement};
+
+/// An explanation with everything that it speaks of.
+pub(super) struct Explained<'a> {
+    pub manifest: &'a Path,
+    pub lines: Lines,
+    pub name: &'a ServerName,
+    pub server: &'a Server,
+    pub locked: &'a LockedServer,
+    pub found: Explanation,
+    /// Why it would not be started now, in words for a person.
+    pub refusal: Option<String>,
+}
+
+/// A variable that the server can get.
+pub(super) struct Variable {
+    pub name: String,
+    pub source: VariableSource,
+    /// Whether it would get it now.
+    pub present: bool,
+}
+
+pub(super) async fn run(manifest: Option<&Path>, arguments: &Explain) -> anyhow::Result<Exit> {
+    let context = Context::open(manifest)?;
+    let text = Manifest::load_text(&context.paths)?;
+    let manifest = context.manifest()?;
+    let lock = context.lock()?;
+    let (name, server, locked) = context.server(&arguments.name, &manifest, &lock)?;
+    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let staging = context.store.staging()?;
+    let found = launcher.explain(&staging, &name, server, locked).await?;
+    // Whoever doesn't trust a manifest yet wants to know what is in it all the more.
+    let refusal = match (context.trusted().err(), &found.refusal) {
+        (Some(error), _) => Some(error.to_string()),
+        (None, refusal) => refusal.as_ref().map(ToString::to_string),
+    };
+    let explained = Explained {
+        manifest: &context.paths.manifest,
+        lines: Lines::of(&text, &name),
+        name: &name,
+        server,
+        locked,
+        found,
+        refusal,
+    };
+    if arguments.json {
+        output::data(&document(&explained).to_string());
+    } else {
+        for line in explain_text::lines(&explained) {
+            output::data(&line);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+impl Explained<'_> {
+    /// The line of the manifest that grants this, when it is one that does.
+    pub(super) fn line_of(&self, right: &Right) -> Option<usize> {
+        match &right.source {
+            RightSource::Exec(place) => self.lines.get(&format!("exec.{place}")),
+            RightSource::Grant(grant) => self.line_of_grant(grant),
+            _ => None,
+        }
+    }
+
+    fn line_of_grant(&self, grant: &Grant) -> Option<usize> {
+        if grant.origin != Origin::Manifest {
+            return None;
+        }
+        let files = &self.server.files;
+        let (key, paths) = match grant.access {
+            Access::Write => ("files.write", &files.write),
+            _ => ("files.read", &files.read),
+        };
+        let place = paths
+            .iter()
+            .position(|path| path.as_path() == Path::new(&grant.path))?;
+        self.lines.get(&format!("{key}.{place}"))
+    }
+
+    /// The name, its value in bytes or as a count, and where it comes from.
+    pub(super) fn numbers(&self) -> Vec<(&'static str, Option<u64>)> {
+        let limits = &self.found.policy.limits;
+        let own_root = &self.found.policy.own_root;
+        vec![
+            ("memory", limits.memory),
+            ("processes", limits.processes),
+            ("open_files", limits.open_files),
+            ("file_size", limits.file_size),
+            ("shared_memory", Some(own_root.shared_memory)),
+            ("temporary", Some(own_root.temporary)),
+        ]
+    }
+
+    pub(super) fn origin_of_number(&self, name: &str) -> Option<&Origin> {
+        self.found.policy.origins.get(name)
+    }
+
+    pub(super) fn variables(&self) -> Vec<Variable> {
+        variable_sources(&self.server.env)
+            .into_iter()
+            .map(|(name, source)| Variable {
+                present: self.found.variables.contains(&name),
+                name,
+                source,
+            })
+            .collect()
+    }
+
+    pub(super) fn profile_is_chosen(&self) -> bool {
+        self.lines.get("profile").is_some()
+    }
+
+    pub(super) fn policy_is_as_locked(&self) -> bool {
+        self.found.policy.digest() == self.locked.confinement.policy
+    }
+}
+
+/// Calls that are always allowed, that are allowed with some arguments only, and that are refused.
+pub(super) fn calls(allow: &[CallRule], deny: &[CallRule]) -> [Vec<String>; 3] {
+    let names = |rules: &[CallRule], conditional: Option<bool>| {
+        let mut names: Vec<String> = rules
+            .iter()
+            .filter(|rule| conditional.is_none_or(|wanted| wanted != rule.when.is_empty()))
+            .flat_map(|rule| rule.calls.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let always = names(allow, Some(false));
+    let mut sometimes = names(allow, Some(true));
+    sometimes.retain(|name| !always.contains(name));
+    let mut never = names(deny, Some(false));
+    never.retain(|name| !sometimes.contains(name));
+    [always, sometimes, never]
+}
+
+fn document(explained: &Explained<'_>) -> Value {
+    let found = &explained.found;
+    let policy = &found.policy;
+    let number = |(name, value): (&str, Option<u64>)| {
+        let origin = explained.origin_of_number(name);
+        let line = explained.lines.get(&format!("limits.{name}"));
+        json!({ "name": name, "value": value, "from": origin.map(|origin| from(origin, line)) })
+    };
+    let variables: Vec<Value> = explained
+        .variables()
+        .into_iter()
+        .map(|variable| variable_document(explained, &variable))
+        .collect();
+    let [allowed, allowed_with, refused] = calls(&found.calls.allow, &found.calls.deny);
+    let tools: Vec<&str> = policy.tools.iter().map(|tool| tool.as_str()).collect();
+    json!({
+        "server": explained.name.as_str(),
+        "manifest": { "path": explained.manifest, "line": explained.lines.get("") },
+        "would_start": explained.refusal.is_none(),
+        "refusal": explained.refusal,
+        "policy": {
+            "digest": policy.digest().to_string(),
+            "locked": explained.locked.confinement.policy.to_string(),
+            "as_locked": explained.policy_is_as_locked(),
+        },
+        "profile": {
+            "name": policy.profile,
+            "line": explained.lines.get("profile"),
+        },
+        "runtime": policy.runtime.name(),
+        "interpreter": explained.locked.interpreter.as_ref().map(|program| json!({
+            "kind": program.kind,
+            "path": program.path,
+            "version": program.version,
+            "sha256": program.sha256.to_string(),
+        })),
+        "network": {
+            "ports": match &policy.network {
+                Network::Off => Vec::new(),
+                Network::Ports(ports) => ports.clone(),
+            },
+            "from": from(&Origin::Profile(policy.profile.clone()), None),
+        },
+        "files": found.rights.iter().map(|right| json!({
+            "path": right.path,
+            "access": right.access,
+            "why": right.why(),
+            "from": right.origin().map(|origin| from(origin, explained.line_of(right))),
+        })).collect::<Vec<_>>(),
+        "absent": found.absent.iter().map(|grant| json!({
+            "path": grant.path,
+            "access": grant.access,
+            "why": grant.why,
+            "from": from(&grant.origin, explained.line_of_grant(grant)),
+        })).collect::<Vec<_>>(),
+        "environment": variables,
+        "withheld": found.withheld,
+        "arguments": policy.arguments,
+        "tools": tools,
+        "numbers": explained.numbers().into_iter().map(number).collect::<Vec<_>>(),
+        "system_calls": { "allowed": allowed, "allowed_with": allowed_with, "refused": refused },
+        "layers": found.layers.iter().map(|state| json!({
+            "name": state.layer.name(),
+            "in_force": state.in_force,
+            "note": state.note,
+        })).collect::<Vec<_>>(),
+        "asked": {
+            "namespaces": word(policy.layers.namespaces),
+            "landlock": word(policy.layers.landlock),
+        },
+        "limitations": limitations(found),
+    })
+}
+
+fn variable_document(explained: &Explained<'_>, variable: &Variable) -> Value {
+    let (kind, client) = match &variable.source {
+        VariableSource::Passed => ("client", Some(&variable.name)),
+        VariableSource::Client { name } => ("client", Some(name)),
+        VariableSource::Manifest(_) => ("manifest", None),
+        VariableSource::Pinfold => ("pinfold", None),
+    };
+    json!({
+        "name": variable.name,
+        "value_from": kind,
+        "client_name": client,
+        "line": explained.lines.get(&format!("env.{}", variable.name)),
+        "present": variable.present,
+    })
+}
+
+/// What can't be limited: of the profile, and of this machine.
+pub(super) fn limitations(found: &Explanation) -> Vec<String> {
+    let machine = found.plan.iter().flat_map(|plan| plan.limitations.clone());
+    found
+        .policy
+        .limitations
+        .iter()
+        .cloned()
+        .chain(machine)
+        .collect()
+}
+
+pub(super) fn word(requirement: Requirement) -> &'static str {
+    match requirement {
+        Requirement::Off => "off",
+        Requirement::Preferred => "preferred",
+        Requirement::Required => "required",
+    }
+}
+
+fn from(origin: &Origin, line: Option<usize>) -> Value {
+    match origin {
+        Origin::Base => json!({ "part": "base" }),
+        Origin::Profile(name) => json!({ "part": "profile", "name": name }),
+        Origin::Runtime(name) => json!({ "part": "runtime", "name": name }),
+        Origin::Manifest => json!({ "part": "manifest", "line": line }),
+    }
+}

@@ -1,0 +1,277 @@
+//! `pinfold explain` for a person: sections of lines in columns.
+
+use super::explain::{Explained, Variable, calls, limitations, word};
+use super::output;
+use crate::launch::Right;
+use crate::policy::{Origin, VariableSource};
+use crate::sandbox::{Access, Network};
+
+/// A first column gets no wider than this; what is longer pushes the rest of its line.
+const MAX_COLUMN: usize = 64;
+/// Longest text of the manifest or the machine that is shown, in characters.
+const MAX_TEXT: usize = 400;
+
+type Row = (String, String);
+
+pub(super) fn lines(explained: &Explained<'_>) -> Vec<String> {
+    let found = &explained.found;
+    let mut lines = Vec::new();
+    section(&mut lines, "server", head(explained));
+    section(&mut lines, "network", network(explained));
+    for (title, access) in [
+        ("may execute", Access::Execute),
+        ("may read and write", Access::Write),
+        ("may read", Access::Read),
+        ("may list", Access::List),
+        ("devices", Access::Device),
+    ] {
+        let rows = found
+            .rights
+            .iter()
+            .filter(|right| right.access == access)
+            .map(|right| (shown(&right.path.display()), reason(explained, right)));
+        section(&mut lines, title, rows.collect());
+    }
+    let absent = found.absent.iter().map(|grant| {
+        let origin = from(&grant.origin, None);
+        (shown(&grant.path), format!("{}: {}", origin, grant.why))
+    });
+    section(
+        &mut lines,
+        "granted, but not on this machine",
+        absent.collect(),
+    );
+    section(&mut lines, "environment", environment(explained));
+    section(&mut lines, "limits", numbers(explained));
+    section(&mut lines, "system calls", system_calls(explained));
+    section(&mut lines, "layers on this machine", layers(explained));
+    let unlimited = limitations(found)
+        .into_iter()
+        .map(|text| (shown(&text), String::new()));
+    section(&mut lines, "not limited", unlimited.collect());
+    lines
+}
+
+fn section(lines: &mut Vec<String>, title: &str, rows: Vec<Row>) {
+    if rows.is_empty() {
+        return;
+    }
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(title.to_owned());
+    let widths = rows.iter().map(|(first, _)| first.chars().count());
+    let width = widths.max().unwrap_or(0).min(MAX_COLUMN);
+    for (first, second) in rows {
+        let line = format!("  {first:width$}  {second}");
+        lines.push(line.trim_end().to_owned());
+    }
+}
+
+fn head(explained: &Explained<'_>) -> Vec<Row> {
+    let locked = explained.locked;
+    let policy = &explained.found.policy;
+    let row = |name: &str, text: String| (name.to_owned(), text);
+    let mut rows = vec![row("name", explained.name.to_string())];
+    let place = explained.lines.get("").unwrap_or(1);
+    let manifest = explained.manifest.display();
+    rows.push(row("manifest", shown(&format!("{manifest}, line {place}"))));
+    let version = locked.version.as_deref().unwrap_or("(no version)");
+    rows.push(row(
+        "source",
+        shown(&format!("{} → {version}", locked.source)),
+    ));
+    let chosen = if explained.profile_is_chosen() {
+        manifest_line(explained.lines.get("profile"))
+    } else {
+        "by default".to_owned()
+    };
+    rows.push(row("profile", format!("{} ({chosen})", policy.profile)));
+    rows.push(row(
+        "runs on",
+        match &locked.interpreter {
+            Some(program) => format!(
+                "{} {} ({})",
+                program.kind,
+                program.version.as_deref().unwrap_or("of no known version"),
+                shown(&program.path)
+            ),
+            None => "nothing: it is a program itself".to_owned(),
+        },
+    ));
+    let pinned = if explained.policy_is_as_locked() {
+        format!("{}, as locked", policy.digest())
+    } else {
+        format!(
+            "{}, and {} is locked: the settings in the manifest, the profiles of this pinfold or what a granted path leads to have changed since",
+            policy.digest(),
+            locked.confinement.policy
+        )
+    };
+    rows.push(row("policy", pinned));
+    let start = match &explained.refusal {
+        None => "nothing is in the way".to_owned(),
+        Some(refusal) => format!("would be refused: {}", shown(refusal)),
+    };
+    rows.push(row("a start", start));
+    let tools: Vec<&str> = policy.tools.iter().map(|tool| tool.as_str()).collect();
+    let tools = if tools.is_empty() {
+        "none".to_owned()
+    } else {
+        tools.join(" ")
+    };
+    rows.push(row(
+        "tools",
+        format!(
+            "{tools} ({})",
+            manifest_line(explained.lines.get("tools.allow"))
+        ),
+    ));
+    if !policy.arguments.is_empty() {
+        let arguments = shown(&policy.arguments.join(" "));
+        let line = manifest_line(explained.lines.get("args"));
+        rows.push(row("arguments", format!("{arguments} ({line})")));
+    }
+    rows
+}
+
+fn network(explained: &Explained<'_>) -> Vec<Row> {
+    let policy = &explained.found.policy;
+    let what = match &policy.network {
+        Network::Off => "none".to_owned(),
+        Network::Ports(ports) => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            format!("outgoing TCP to ports {}; UDP", ports.join(", "))
+        }
+    };
+    vec![(what, format!("profile {}", policy.profile))]
+}
+
+fn reason(explained: &Explained<'_>, right: &Right) -> String {
+    match right.origin() {
+        Some(Origin::Manifest) => manifest_line(explained.line_of(right)),
+        Some(origin) => format!("{}: {}", from(origin, None), right.why()),
+        None => right.why().to_owned(),
+    }
+}
+
+fn environment(explained: &Explained<'_>) -> Vec<Row> {
+    let mut rows: Vec<Row> = explained
+        .variables()
+        .into_iter()
+        .map(|variable| variable_row(explained, &variable))
+        .collect();
+    let withheld = &explained.found.withheld;
+    if !withheld.is_empty() {
+        rows.push(("withheld now".to_owned(), shown(&withheld.join(" "))));
+    }
+    rows
+}
+
+fn variable_row(explained: &Explained<'_>, variable: &Variable) -> Row {
+    let line = manifest_line(explained.lines.get(&format!("env.{}", variable.name)));
+    let mut text = match &variable.source {
+        VariableSource::Passed => "from the client, to every server".to_owned(),
+        VariableSource::Client { name } => format!("from the client's {name} ({line})"),
+        VariableSource::Manifest(_) => line,
+        VariableSource::Pinfold => "from pinfold".to_owned(),
+    };
+    if !variable.present {
+        text.push_str("; there is none now");
+    }
+    (variable.name.clone(), text)
+}
+
+fn numbers(explained: &Explained<'_>) -> Vec<Row> {
+    explained
+        .numbers()
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let value = value?;
+            let count = ["processes", "open_files"].contains(&name);
+            let value = if count {
+                value.to_string()
+            } else {
+                output::size(value)
+            };
+            let line = explained.lines.get(&format!("limits.{name}"));
+            let origin = explained.origin_of_number(name)?;
+            let what = match name {
+                "memory" => "memory of each process",
+                "file_size" => "size of a file that it writes",
+                "open_files" => "open files of each process",
+                "shared_memory" => "/dev/shm, in a root of its own",
+                "temporary" => "/tmp, in a root of its own",
+                other => other,
+            };
+            Some((format!("{what}: {value}"), from(origin, line)))
+        })
+        .collect()
+}
+
+fn system_calls(explained: &Explained<'_>) -> Vec<Row> {
+    let rules = &explained.found.calls;
+    let [always, sometimes, never] = calls(&rules.allow, &rules.deny);
+    let row = |count: usize, what: &str, names: String| (format!("{count} {what}"), names);
+    vec![
+        row(always.len(), "allowed", String::new()),
+        row(
+            sometimes.len(),
+            "allowed with some arguments only",
+            sometimes.join(" "),
+        ),
+        row(never.len(), "refused as dangerous (EPERM)", String::new()),
+        (
+            "all others unknown (ENOSYS)".to_owned(),
+            "--json lists them by name".to_owned(),
+        ),
+    ]
+}
+
+fn layers(explained: &Explained<'_>) -> Vec<Row> {
+    let found = &explained.found;
+    let mut rows: Vec<Row> = found
+        .layers
+        .iter()
+        .map(|state| {
+            let word = if state.in_force { "in force" } else { "not" };
+            let note = state.note.as_deref().map(shown);
+            let text = match note {
+                Some(note) if state.in_force => format!("{word} ({note})"),
+                Some(note) => format!("{word}: {note}"),
+                None => word.to_owned(),
+            };
+            (state.layer.name().to_owned(), text)
+        })
+        .collect();
+    for (name, requirement) in [
+        ("namespaces", found.policy.layers.namespaces),
+        ("landlock", found.policy.layers.landlock),
+    ] {
+        if let Some(line) = explained.lines.get(&format!("layers.{name}")) {
+            let text = format!("{} ({})", word(requirement), manifest_line(Some(line)));
+            rows.push((format!("asked of {name}"), text));
+        }
+    }
+    rows
+}
+
+fn from(origin: &Origin, line: Option<usize>) -> String {
+    match origin {
+        Origin::Base => "every server".to_owned(),
+        Origin::Profile(name) => format!("profile {name}"),
+        Origin::Runtime(name) => format!("runtime {name}"),
+        Origin::Manifest => manifest_line(line),
+    }
+}
+
+fn manifest_line(line: Option<usize>) -> String {
+    match line {
+        Some(line) => format!("manifest, line {line}"),
+        None => "manifest".to_owned(),
+    }
+}
+
+fn shown(text: &(impl std::fmt::Display + ?Sized)) -> String {
+    output::foreign(&text.to_string(), MAX_TEXT)
+}

@@ -1,0 +1,249 @@
+//! What a launch would allow now, with the reason of each right. Nothing of the server is executed.
+
+use std::path::PathBuf;
+
+use super::prepare::{Launcher, interpreter_path, programs};
+use super::programs::try_box;
+use super::read_set::{Expansion, ReadSet, Reason, read_set};
+use super::{LaunchError, StateFolder};
+use crate::config::Server;
+use crate::lockfile::{LockedServer, ServerName};
+use crate::policy::{
+    EffectivePolicy, Grant, Origin, Places, Runtime, decide_environment, syscall_rules,
+};
+use crate::sandbox::{
+    Access, Layer, NamespaceSupport, Network, PathRule, Plan, Requirement, SCRATCH, SyscallRules,
+};
+use crate::store::Staging;
+
+/// Everything that decides about a launch.
+pub struct Explanation {
+    pub policy: EffectivePolicy,
+    /// Sorted by path; links are resolved.
+    pub rights: Vec<Right>,
+    /// What is granted but not on this machine.
+    pub absent: Vec<Grant>,
+    /// Names of variables that the server would get now.
+    pub variables: Vec<String>,
+    /// Names of variables that are there now and that it would not get.
+    pub withheld: Vec<String>,
+    pub calls: SyscallRules,
+    /// What would be enforced; `None` when this machine can't enforce what is asked.
+    pub plan: Option<Plan>,
+    pub layers: Vec<LayerState>,
+    /// Why it would not be started now.
+    pub refusal: Option<LaunchError>,
+}
+
+/// A right to a file, or to a folder with everything in it.
+pub struct Right {
+    pub path: PathBuf,
+    pub access: Access,
+    pub source: RightSource,
+}
+
+/// Where a right to files comes from.
+pub enum RightSource {
+    Grant(Grant),
+    /// The interpreter that is locked, or the server's own program.
+    Server,
+    /// The manifest's `exec`, by the place in the list.
+    Exec(usize),
+    /// The program that loads programs (ld.so(8)).
+    Linker,
+    /// A shared library of the programs.
+    Library,
+    /// A memory file system of the root of its own.
+    Scratch,
+}
+
+/// A layer of the box on this machine.
+pub struct LayerState {
+    pub layer: Layer,
+    pub in_force: bool,
+    /// Why it is not, or what of it is.
+    pub note: Option<String>,
+}
+
+impl Launcher<'_> {
+    /// Explains `server` as manifest, lock and machine are now.
+    ///
+    /// # Errors
+    /// When there is no policy to explain: an unknown profile, a granted path that is missing or
+    /// can't be granted, a program that isn't there.
+    pub async fn explain(
+        &self,
+        staging: &Staging,
+        name: &ServerName,
+        server: &Server,
+        locked: &LockedServer,
+    ) -> Result<Explanation, LaunchError> {
+        let policy = self.policy(server, locked.interpreter.as_ref())?;
+        self.learn_about_namespaces(staging, &policy).await?;
+        let state = StateFolder::planned(self.paths.server_state(name));
+        let plan = self.plan(&policy, &locked.confinement);
+        let own_root = plan.as_ref().is_ok_and(Plan::has_namespaces);
+        let calls = syscall_rules(&policy.network, own_root)?;
+        let (mut rights, absent) = self.rights(locked, &policy, &state)?;
+        if own_root {
+            rights.extend(SCRATCH.map(|path| Right {
+                path: path.into(),
+                access: Access::Write,
+                source: RightSource::Scratch,
+            }));
+        }
+        rights.sort_by(|a, b| (&a.path, a.access).cmp(&(&b.path, b.access)));
+        let places = Places {
+            home: state.home(),
+            temporary: state.temporary(),
+            programs: String::new(),
+        };
+        let decided = decide_environment(self.environment, &policy.environment, &places);
+        let refusal = self.prepare(name, server, locked, &state).err();
+        let layers = self.layer_states(&policy, plan.as_ref().ok());
+        Ok(Explanation {
+            rights,
+            absent,
+            variables: decided.variables.into_keys().collect(),
+            withheld: decided.withheld,
+            calls,
+            plan: plan.ok(),
+            layers,
+            refusal,
+            policy,
+        })
+    }
+
+    /// Whether this machine grants namespaces is only known by doing.
+    async fn learn_about_namespaces(
+        &self,
+        staging: &Staging,
+        policy: &EffectivePolicy,
+    ) -> Result<(), LaunchError> {
+        if policy.layers.namespaces == Requirement::Off {
+            return Ok(());
+        }
+        let nothing = EffectivePolicy::ungranted(Runtime::Native)?;
+        match try_box(self, staging, &nothing).await {
+            // A box that can't be built at all is what the plan reports.
+            Ok(_) | Err(LaunchError::Machine(_) | LaunchError::Sandbox(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rights(
+        &self,
+        locked: &LockedServer,
+        policy: &EffectivePolicy,
+        state: &StateFolder,
+    ) -> Result<(Vec<Right>, Vec<Grant>), LaunchError> {
+        let tree = self.store.tree(&locked.tree);
+        let interpreter = interpreter_path(locked);
+        let program = interpreter
+            .clone()
+            .unwrap_or_else(|| tree.join(&locked.entry_point));
+        let programs = programs(&program, policy)?;
+        let expansion = Expansion {
+            tree,
+            home: state.home(),
+            temporary: state.temporary(),
+            interpreter,
+        };
+        let ReadSet { rules, absent, .. } = read_set(policy, &expansion, &programs);
+        let mut rights: Vec<Right> = rules
+            .into_iter()
+            .map(|(PathRule { path, access }, reason)| Right {
+                path,
+                access,
+                source: source_of(reason),
+            })
+            .collect();
+        // Its own folders are made at its first start.
+        let (own, absent): (Vec<&Grant>, Vec<&Grant>) = absent
+            .into_iter()
+            .partition(|grant| ["{home}", "{temporary}"].contains(&grant.path.as_str()));
+        rights.extend(own.into_iter().filter_map(|grant| {
+            Some(Right {
+                path: expansion.expand(&grant.path)?,
+                access: grant.access,
+                source: RightSource::Grant(grant.clone()),
+            })
+        }));
+        Ok((rights, absent.into_iter().cloned().collect()))
+    }
+
+    fn layer_states(&self, policy: &EffectivePolicy, plan: Option<&Plan>) -> Vec<LayerState> {
+        Layer::ALL
+            .into_iter()
+            .map(|layer| {
+                let in_force = plan.is_some_and(|plan| plan.layers.contains(&layer));
+                let abi = plan.and_then(|plan| plan.landlock_abi);
+                let note = match (in_force, layer) {
+                    (true, Layer::Landlock) => abi.map(|abi| format!("ABI {abi}")),
+                    (true, _) => None,
+                    (false, layer) => Some(self.why_not(layer, policy)),
+                };
+                LayerState {
+                    layer,
+                    in_force,
+                    note,
+                }
+            })
+            .collect()
+    }
+
+    fn why_not(&self, layer: Layer, policy: &EffectivePolicy) -> String {
+        let off = || "off in the manifest".to_owned();
+        if layer == Layer::OwnNetwork && policy.network != Network::Off {
+            return format!("the profile `{}` has a network", policy.profile);
+        }
+        if layer.is_namespace() {
+            if policy.layers.namespaces == Requirement::Off {
+                return off();
+            }
+            if let Some(NamespaceSupport::Refused(reason)) = self.namespaces.get() {
+                return reason.clone();
+            }
+        }
+        if layer == Layer::Landlock && policy.layers.landlock == Requirement::Off {
+            return off();
+        }
+        "this machine can't enforce what is asked".to_owned()
+    }
+}
+
+fn source_of(reason: Reason<'_>) -> RightSource {
+    match reason {
+        Reason::Granted(grant) => RightSource::Grant(grant.clone()),
+        Reason::Program(0) => RightSource::Server,
+        Reason::Program(place) => RightSource::Exec(place - 1),
+        Reason::Linker => RightSource::Linker,
+        Reason::Library => RightSource::Library,
+    }
+}
+
+impl Right {
+    /// Who needs it, in words for a person.
+    pub fn why(&self) -> &str {
+        match &self.source {
+            RightSource::Grant(grant) => &grant.why,
+            RightSource::Server => "the server itself, or what it runs on",
+            RightSource::Exec(_) => "a program that the manifest lets it run",
+            RightSource::Linker => "what loads those programs",
+            RightSource::Library => "a library of those programs",
+            RightSource::Scratch => "in memory, its own, gone when it ends",
+        }
+    }
+
+    /// The part of the policy that it comes from.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.source {
+            RightSource::Grant(grant) => Some(&grant.origin),
+            RightSource::Exec(_) => Some(&Origin::Manifest),
+            RightSource::Server
+            | RightSource::Linker
+            | RightSource::Library
+            | RightSource::Scratch => None,
+        }
+    }
+}
