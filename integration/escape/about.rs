@@ -199,7 +199,7 @@ fn any_trace_counts_in_the_box_but_only_the_wanted_one_without() {
         (Outcome::Refused("EFAULT".to_owned()), false),
         (Outcome::Killed("SIGSYS".to_owned()), true),
         (Outcome::Killed("SIGSEGV".to_owned()), false),
-        (Outcome::SessionEnded, true),
+        (Outcome::SessionEnded("why".to_owned()), true),
         (Outcome::Broken("late".to_owned()), false),
     ] {
         let verdict = judge_boxed(&attack, &outcome, &Traces::default());

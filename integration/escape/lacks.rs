@@ -150,3 +150,10 @@ pub(super) const FEW_WATCHERS: Lack = lack(
     "a limit of at most 240 watchers of files",
     "return int(open('/proc/sys/fs/inotify/max_user_instances').read()) <= 240",
 );
+
+pub(super) const LOCKED_MEMORY: Lack = lack(
+    "leave to lock 4 MiB of memory",
+    "
+    import resource
+    return resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] % (1 << 64) >= 5 << 20",
+);
