@@ -39,7 +39,9 @@ fn what_is_let_through_is_in_the_threat_model() {
     for Attack { name, stopped, .. } in every_attack() {
         match stopped {
             Stopped::Always => {}
-            Stopped::ByNamespaces(words) | Stopped::Never(words) | Stopped::NeverForRoot(words) => {
+            Stopped::ByNamespaces(words)
+            | Stopped::ByNamespacesForRoot(words)
+            | Stopped::Never(words) => {
                 assert!(
                     page.contains(words),
                     "{name}: THREAT_MODEL.md lacks: {words}"

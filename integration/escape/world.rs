@@ -33,7 +33,7 @@ pub(super) struct Traces {
 const FLOOD: u64 = 1 << 20;
 
 /// Seconds within which the monitor looks at what a session uses.
-const NOTICED_WITHIN: f64 = 2.5;
+const NOTICED_WITHIN: f64 = 2.0;
 
 /// What an attack writes into the client's log.
 const FORGED: &str = "forged by the server";

@@ -161,10 +161,10 @@ pub(in super::super) const MACHINE: &[Attack] = &[
         "return len(open('/proc/cmdline').read()) > 1",
     ),
     Attack::new(
-        "log-of-logins",
-        "See who uses the machine.",
+        "logs-of-machine",
+        "Look for what the machine's programs have written down.",
         Happens,
-        "return os.listdir('/var/log') != [] and os.listdir('/run') != []",
+        "return 'log' in os.listdir('/var')",
     ),
     Attack::new(
         "programs-installed",

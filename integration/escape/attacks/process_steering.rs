@@ -27,7 +27,7 @@ pub(in super::super) const STEERING: &[Attack] = &[
         "bound-to-processor",
         "Bind it to one processor.",
         ReachesVictim,
-        "os.sched_setaffinity(pid, {0})",
+        "os.sched_setaffinity(pid, {min(os.sched_getaffinity(pid))})",
     )
     .unless_lacking(lacks::PROCESSORS),
     Attack::new(

@@ -7,18 +7,19 @@ use super::super::lacks;
 
 pub(in super::super) const PROCESSES_MANIFEST: &str = "limits = { processes = 200 }";
 pub(in super::super) const MEMORY_MANIFEST: &str =
-    "limits = { memory = \"256MiB\", open_files = 64 }";
+    "limits = { memory = \"128MiB\", open_files = 64 }";
 
-const ORPHANS_NOT_SEEN: Stopped =
-    Stopped::ByNamespaces("In the base tier processes whose parents have ended are not counted");
+const ORPHANS: &str = "In the base tier processes whose parents have ended are not counted";
+const ORPHANS_NOT_SEEN: Stopped = Stopped::ByNamespaces(ORPHANS);
+/// The kernel holds everybody else to the limit of processes.
+const ROOTS_ORPHANS_NOT_SEEN: Stopped = Stopped::ByNamespacesForRoot(ORPHANS);
 /// What the kernel holds for a process is in no file of /proc.
 const NOT_SEEN: Stopped = Stopped::Never("Memory that no process has mapped or open");
 
 pub(in super::super) const PRELUDE: &str = "
-MUCH = 384 << 20
+MUCH = 192 << 20
 def touch(memory, size=MUCH):
-    for offset in range(0, size, 4096):
-        memory[offset] = 1
+    ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(memory)), 1, size)
 def mapped(flags, size=MUCH):
     '''mmap(2) as it is: the module refuses some flags.'''
     libc.mmap.restype = ctypes.c_void_p
@@ -68,7 +69,7 @@ pub(in super::super) const PROCESSES: &[Attack] = &[
             if os.wait()[1]: raise OSError(errno.EAGAIN, 'fork')
         return held()",
     )
-    .stopped(ORPHANS_NOT_SEEN)
+    .stopped(ROOTS_ORPHANS_NOT_SEEN)
     .patience(60),
     Attack::new(
         "fork-bomb-of-dead",
@@ -144,7 +145,7 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         "Take it in files that have no name and are memory.",
         Happens,
         "
-        for _ in range(24):
+        for _ in range(12):
             file = call('memfd_create', 'x', 8)  # MFD_NOEXEC_SEAL
             for _ in range(16): os.write(file, b'x' * (1 << 20))
         return held()",
@@ -156,7 +157,7 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         Happens,
         "
         left, right = socket.socketpair()
-        for _ in range(24):
+        for _ in range(12):
             file = call('memfd_create', 'x', 8)
             for _ in range(16): os.write(file, b'x' * (1 << 20))
             socket.send_fds(left, [b'x'], [file]); os.close(file)
@@ -184,7 +185,7 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         Happens,
         "
         reader, writer = os.pipe()
-        for _ in range(30):
+        for _ in range(15):
             if os.fork() == 0:
                 for _ in range(28):
                     for end in socket.socketpair():
@@ -194,7 +195,7 @@ pub(in super::super) const MEMORY: &[Attack] = &[
                         end.detach()
                 os.write(writer, b'x'); time.sleep(60)
         os.close(writer)
-        return told(reader, 30)",
+        return told(reader, 15)",
     )
     .stopped(NOT_SEEN)
     .patience(60),
@@ -206,8 +207,8 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         reader, writer = os.pipe()
         for _ in range(6):
             if os.fork() == 0:
-                piece = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-                touch(piece, 64 << 20)
+                piece = mmap.mmap(-1, 32 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+                touch(piece, 32 << 20)
                 os.write(writer, b'x'); time.sleep(60)
         os.close(writer)
         return told(reader, 6)",
@@ -222,8 +223,8 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         for _ in range(6):
             if os.fork() == 0:
                 if os.fork() == 0:
-                    piece = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-                    touch(piece, 64 << 20)
+                    piece = mmap.mmap(-1, 32 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+                    touch(piece, 32 << 20)
                     os.write(writer, b'x'); time.sleep(60)
                 os._exit(0)
             os.wait()
@@ -237,7 +238,7 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         "Take it in files below /dev/shm, which are memory.",
         Happens,
         "
-        paths = ['/dev/shm/%s-%d' % (stray, index) for index in range(24)]
+        paths = ['/dev/shm/%s-%d' % (stray, index) for index in range(12)]
         try:
             for path in paths: fill(path, 16 << 20)
             held()

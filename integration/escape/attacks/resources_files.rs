@@ -143,10 +143,10 @@ pub(in super::super) const PROCESSOR_MANIFEST: &str = "limits = { processor_time
 pub(in super::super) const PROCESSOR: &[Attack] = &[
     Attack::new(
         "processor-hog",
-        "Use the processor for 2.5 seconds.",
+        "Use the processor for 1.6 seconds.",
         Happens,
         "
-        while time.process_time() < 2.5: pass
+        while time.process_time() < 1.6: pass
         return True",
     )
     .patience(60),
@@ -155,7 +155,7 @@ pub(in super::super) const PROCESSOR: &[Attack] = &[
         "Use it in many processes, each of which uses little.",
         Happens,
         "
-        for _ in range(25):
+        for _ in range(16):
             if os.fork() == 0:
                 while time.process_time() < 0.1: pass
                 os._exit(0)
@@ -169,7 +169,7 @@ pub(in super::super) const PROCESSOR: &[Attack] = &[
         Happens,
         "
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        for _ in range(25):
+        for _ in range(16):
             child = os.fork()
             if child == 0:
                 while time.process_time() < 0.1: pass
