@@ -20,6 +20,8 @@ mod seccomp;
 mod self_check;
 mod spec;
 pub mod stub;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use descendants::end_orphans;
 pub use error::{NAMESPACES, SandboxError, StepFailure};
@@ -28,5 +30,5 @@ pub use monitor::{GO, KILL, TERMINATE};
 pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
 pub use probe::{NamespaceSupport, Probe};
-pub use seccomp::{CallRule, Condition, SyscallRules, Test, compile};
+pub use seccomp::{Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for};
 pub use spec::{Access, Link, Namespaces, Network, PathRule, ResourceLimits, SandboxSpec};
