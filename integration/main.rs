@@ -35,6 +35,7 @@ mod published_digest;
 mod reference_servers;
 mod registry_tokens;
 mod release_age;
+mod resource_limits;
 mod server_rights;
 mod session_ends;
 #[path = "session_ends.rs"]

@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 use super::{Ground, tier};
 use crate::support::Tier;
 
-#[allow(dead_code, reason = "the lists of calls that are judged or allowed are not for here")]
+#[allow(
+    dead_code,
+    reason = "the lists of calls that are judged or allowed are not for here"
+)]
 #[path = "../../src/policy/syscalls/tests/expected.rs"]
 mod expected;
 
@@ -53,7 +56,9 @@ const CALL: &str = "
     return found";
 
 fn answers(text: &str) -> Map<String, Value> {
-    let json = text.strip_prefix("ok: ").unwrap_or_else(|| panic!("{text}"));
+    let json = text
+        .strip_prefix("ok: ")
+        .unwrap_or_else(|| panic!("{text}"));
     serde_json::from_str(json).unwrap()
 }
 

@@ -41,9 +41,13 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
     Ok(match end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal } => signals::code(signal),
-        SessionEnd::ServerEnded { code, last_words } => {
+        SessionEnd::ServerEnded {
+            code,
+            reason,
+            last_words,
+        } => {
             if code != 0 {
-                output::note(&format!("pinfold: the server ended with code {code}"));
+                output::note(&format!("pinfold: {reason}"));
             }
             for line in last_words {
                 output::note(&format!("  {line}"));

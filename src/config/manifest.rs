@@ -86,6 +86,10 @@ pub struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
     pub processes: Option<u64>,
+    /// Milliseconds.
+    pub processor_time: Option<u64>,
+    /// Bytes.
+    pub disk: Option<u64>,
     pub open_files: Option<u64>,
     /// Bytes.
     pub file_size: Option<u64>,

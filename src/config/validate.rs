@@ -364,7 +364,14 @@ fn limits(walk: &mut Walk, node: &Node<'_>) -> Limits {
     };
     walk.only_keys(
         table,
-        &["memory", "processes", "open_files", "file_size"],
+        &[
+            "memory",
+            "processes",
+            "processor_time",
+            "disk",
+            "open_files",
+            "file_size",
+        ],
         "`limits`",
     );
     let mut limit = |key: &str, kind: LimitKind| {
@@ -375,6 +382,8 @@ fn limits(walk: &mut Walk, node: &Node<'_>) -> Limits {
     Limits {
         memory: limit("memory", LimitKind::Bytes),
         processes: limit("processes", LimitKind::Count),
+        processor_time: limit("processor_time", LimitKind::Time),
+        disk: limit("disk", LimitKind::Bytes),
         open_files: limit("open_files", LimitKind::Count),
         file_size: limit("file_size", LimitKind::Bytes),
     }
@@ -386,17 +395,28 @@ enum LimitKind {
     Bytes,
     /// A whole number up to [`MAX_COUNT`].
     Count,
+    /// A time span such as `"10min"`; in milliseconds.
+    Time,
+}
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    u64::try_from(span.as_millis()).map_err(|_| "it is too large".to_owned())
 }
 
 fn limit(walk: &mut Walk, node: &Node<'_>, what: &str, kind: LimitKind) -> Option<u64> {
     let value = match (node.get_ref().as_integer(), node.get_ref().as_str(), kind) {
-        (Some(integer), _, _) => u64::from_str_radix(integer.as_str(), integer.radix())
-            .map_err(|_| "it is negative or too large".to_owned()),
+        (Some(integer), _, LimitKind::Bytes | LimitKind::Count) => {
+            u64::from_str_radix(integer.as_str(), integer.radix())
+                .map_err(|_| "it is negative or too large".to_owned())
+        }
+        (None, Some(text), LimitKind::Time) => milliseconds(text),
         (None, Some(text), LimitKind::Bytes) => parse_size(text).map_err(|e| e.to_string()),
         _ => {
             let expected = match kind {
                 LimitKind::Bytes => "a number of bytes or a size such as \"512MiB\"",
                 LimitKind::Count => "a whole number",
+                LimitKind::Time => "a time span such as \"10min\"",
             };
             walk.wrong_type(node, what, expected);
             return None;

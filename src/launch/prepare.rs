@@ -254,9 +254,12 @@ impl<'a> Launcher<'a> {
             limits: ResourceLimits {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,
+                processor: policy.limits.processor_time,
+                disk: policy.limits.disk,
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
             },
+            own_folders: vec![input.state.home(), input.state.temporary()],
             filters,
         };
         Ok(Launch {

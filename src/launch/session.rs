@@ -15,6 +15,7 @@ use crate::relay::{
     End, Event, Introspection, LineSink, Pump, Session, SessionPolicy, StderrTail, drain_stderr,
     introspect,
 };
+use crate::sandbox::Report;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
 const CLOSING_TIME: Duration = Duration::from_millis(800);
@@ -35,8 +36,12 @@ pub enum SessionEnd {
     /// The client closed its side.
     ClientClosed,
     /// The server ended by itself, with this code (128 and the number for a signal). Its last
-    /// lines of standard error are there when the code is not 0.
-    ServerEnded { code: i32, last_words: Vec<String> },
+    /// lines of standard error are there when the code is not 0; `reason` says more where it can.
+    ServerEnded {
+        code: i32,
+        reason: String,
+        last_words: Vec<String>,
+    },
     /// We were asked to stop, by this signal.
     Stopped { signal: i32 },
 }
@@ -59,6 +64,7 @@ pub async fn serve(
         stdin,
         stdout,
         stderr,
+        limits,
     } = running;
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
@@ -86,21 +92,29 @@ pub async fn serve(
     };
     match last {
         End::ServerClosed => {
-            let code = match timeout(LAST_BREATH, monitor.ended()).await {
-                Ok(code) => code?,
+            let report = match timeout(LAST_BREATH, monitor.ended()).await {
+                Ok(report) => report?,
                 Err(_) => {
-                    end(&mut monitor).await?;
-                    return Ok(SessionEnd::ClientClosed);
+                    let report = end(&mut monitor).await?;
+                    if report.exceeded.is_none() {
+                        return Ok(SessionEnd::ClientClosed);
+                    }
+                    report
                 }
             };
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
-            let message = format!("the server ended unexpectedly (exit code {code})");
+            let reason = report.reason(&limits);
             let _ = pump
-                .answer_outstanding(&message, Instant::now() + FAREWELL_TIME)
+                .answer_outstanding(&reason, Instant::now() + FAREWELL_TIME)
                 .await;
+            let code = report.code;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
-            Ok(SessionEnd::ServerEnded { code, last_words })
+            Ok(SessionEnd::ServerEnded {
+                code,
+                reason,
+                last_words,
+            })
         }
         End::Failed(error) => {
             end(&mut monitor).await?;
@@ -126,6 +140,7 @@ pub async fn learn(
         stdin,
         stdout,
         stderr,
+        ..
     } = running;
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
@@ -172,10 +187,10 @@ fn speak(event: &Event, spoken: &mut u32) {
 }
 
 /// SIGTERM to all, then SIGKILL to all; returns when none is left.
-pub(super) async fn end(monitor: &mut Monitor) -> io::Result<i32> {
+pub(super) async fn end(monitor: &mut Monitor) -> io::Result<Report> {
     monitor.terminate();
-    if let Ok(code) = timeout(TERMINATION_TIME, monitor.ended()).await {
-        return code;
+    if let Ok(report) = timeout(TERMINATION_TIME, monitor.ended()).await {
+        return report;
     }
     monitor.kill();
     monitor.ended().await

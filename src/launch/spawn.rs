@@ -1,8 +1,8 @@
 //! A spec goes in, a confined process with three pipes comes out.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
@@ -13,7 +13,8 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::LaunchError;
 use crate::sandbox::{
-    GO, KILL, SandboxError, SandboxSpec, StepFailure, TERMINATE, end_orphans, stub,
+    GO, KILL, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure, TERMINATE,
+    end_orphans, stub,
 };
 use crate::sys;
 
@@ -33,6 +34,8 @@ pub struct Running {
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
     pub stderr: ChildStderr,
+    /// What it may use.
+    pub limits: ResourceLimits,
 }
 
 /// The hold on every process of a session.
@@ -40,7 +43,7 @@ pub struct Running {
 /// Dropping it closes the control pipe, at which the monitor ends them all.
 pub struct Monitor {
     process: Child,
-    control: File,
+    control: UnixStream,
 }
 
 /// Starts the stub and waits until the box stands.
@@ -59,7 +62,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
         .map_err(SandboxError::WriteSpec)
         .map_err(step_failed)?;
     let (status, status_end) = pipe_pair().map_err(LaunchError::Spawn)?;
-    let (control_end, control) = pipe_pair().map_err(LaunchError::Spawn)?;
+    let (control_end, control) = UnixStream::pair().map_err(LaunchError::Spawn)?;
     let inherited = [
         memory.as_raw_fd(),
         status_end.as_raw_fd(),
@@ -88,7 +91,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
     };
     let mut monitor = Monitor {
         process: monitor,
-        control: control.into(),
+        control,
     };
     let mut status = pipe::Receiver::from_owned_fd(status).map_err(LaunchError::Spawn)?;
     let mut first = Vec::new();
@@ -106,6 +109,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             stdin,
             stdout,
             stderr,
+            limits: spec.limits.clone(),
         },
         status,
     })
@@ -181,18 +185,30 @@ impl Monitor {
         let _ = self.control.write_all(&[word]);
     }
 
-    /// Waits until no process of the session is left; returns the server's code, or 128 and the
-    /// number of the signal that ended it.
+    /// Waits until no process of the session is left; tells how it ended.
     ///
     /// # Errors
     /// What wait(2) reports.
-    pub async fn ended(&mut self) -> io::Result<i32> {
+    pub async fn ended(&mut self) -> io::Result<Report> {
         let status = self.process.wait().await?;
-        Ok(status.code().unwrap_or_else(|| {
+        let Some(code) = status.code() else {
             // Somebody killed the monitor, so it has ended nobody.
             end_orphans();
-            stub::REFUSED
-        }))
+            return Ok(Report {
+                code: stub::REFUSED,
+                ..Report::default()
+            });
+        };
+        // The other end is closed, so this doesn't wait.
+        let mut record = Vec::new();
+        let _ = (&self.control)
+            .take(MAX_RECORD_BYTES)
+            .read_to_end(&mut record);
+        let report = serde_json::from_slice(&record).unwrap_or_else(|_| Report {
+            code,
+            ..Report::default()
+        });
+        Ok(report)
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn run_tool(
         stdin,
         stdout: mut out,
         stderr: mut err,
+        ..
     } = started.running;
     drop(stdin);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -49,7 +50,7 @@ pub(super) async fn run_tool(
     if !finished {
         monitor.kill();
     }
-    let code = monitor.ended().await?;
+    let code = monitor.ended().await?.code;
     Ok(ToolOutput {
         code: finished.then_some(code),
         stdout,

@@ -45,6 +45,10 @@ pub struct EffectivePolicy {
 pub struct Limits {
     pub memory: Option<u64>,
     pub processes: Option<u64>,
+    /// Of all processes together, in milliseconds.
+    pub processor_time: Option<u64>,
+    /// What it keeps in its own folders, in bytes.
+    pub disk: Option<u64>,
     pub open_files: Option<u64>,
     pub file_size: Option<u64>,
 }

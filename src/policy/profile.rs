@@ -85,6 +85,7 @@ pub struct LimitsText {
     pub open_files: Option<u64>,
     pub file_size: Option<String>,
     pub processes: Option<u64>,
+    pub disk: Option<String>,
 }
 
 /// Sizes as written of the memory file systems of a root of its own.

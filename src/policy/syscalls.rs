@@ -30,6 +30,13 @@ struct RuleText {
     when: Vec<Vec<ConditionText>>,
     /// Of the allowed ones, those that no server made while it was watched, and who makes them.
     #[serde(default)]
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "documentation, which a test holds against the evidence"
+        )
+    )]
     unseen: Vec<Unseen>,
     /// Any of these bits set: one alternative per bit.
     when_any_bit: Option<BitsText>,
@@ -37,6 +44,13 @@ struct RuleText {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "documentation, which a test holds against the evidence"
+    )
+)]
 struct Unseen {
     calls: Vec<String>,
     why: String,

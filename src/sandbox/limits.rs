@@ -1,16 +1,40 @@
 //! Resource limits (setrlimit(2)): soft and hard alike, so that they can't be raised again.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{ResourceLimits, SandboxError};
 
-pub(super) fn apply(limits: &ResourceLimits) -> Result<(), SandboxError> {
+/// Memory that can't be swapped out is everybody's; what cryptographic libraries lock is small.
+const LOCKED_MEMORY: u64 = 1 << 20;
+
+pub(super) fn apply(limits: &ResourceLimits, own_user_namespace: bool) -> Result<(), SandboxError> {
     // A core file would hold the server's secrets.
     lower("core files", Resource::RLIMIT_CORE, Some(0))?;
+    lower(
+        "locked memory",
+        Resource::RLIMIT_MEMLOCK,
+        Some(LOCKED_MEMORY),
+    )?;
+    // Nobody needs to come before other people's programs.
+    lower("real-time priority", Resource::RLIMIT_RTPRIO, Some(0))?;
+    lower("nice", Resource::RLIMIT_NICE, Some(0))?;
     lower("memory", Resource::RLIMIT_DATA, limits.memory)?;
     lower("open files", Resource::RLIMIT_NOFILE, limits.open_files)?;
     lower("file size", Resource::RLIMIT_FSIZE, limits.file_size)?;
-    lower("processes", Resource::RLIMIT_NPROC, limits.processes)
+    let processes = match limits.processes {
+        // In a user namespace of its own they are counted anew (user_namespaces(7)).
+        Some(wanted) if !own_user_namespace => Some(wanted.saturating_add(threads_of_user())),
+        wanted => wanted,
+    };
+    lower("processes", Resource::RLIMIT_NPROC, processes)?;
+    lower(
+        "processor time",
+        Resource::RLIMIT_CPU,
+        limits.processor.map(|time| time.div_ceil(1000)),
+    )
 }
 
 /// Only ever lowers: the person who started us may have set a stricter limit.
@@ -23,4 +47,15 @@ fn lower(name: &'static str, resource: Resource, wanted: Option<u64>) -> Result<
     let (_, hard) = getrlimit(resource).map_err(fail)?;
     let limit = wanted.min(hard);
     setrlimit(resource, limit, limit).map_err(fail)
+}
+
+/// Threads that this user has by now: `RLIMIT_NPROC` counts them all.
+fn threads_of_user() -> u64 {
+    let user = nix::unistd::getuid().as_raw();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter(|entry| entry.metadata().is_ok_and(|found| found.uid() == user))
+        .filter_map(|entry| fs::read_dir(entry.path().join("task")).ok())
+        .map(|threads| threads.count() as u64)
+        .sum()
 }

@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod descendants;
+mod disk;
 mod error;
 mod init;
 mod landlock;
@@ -16,12 +17,15 @@ mod namespaces;
 mod own_root;
 mod plan;
 mod probe;
+mod report;
 mod seccomp;
 mod self_check;
 mod spec;
 pub mod stub;
 #[cfg(test)]
 pub(crate) mod testing;
+mod usage;
+mod watch;
 
 pub use descendants::end_orphans;
 pub use error::{NAMESPACES, SandboxError, StepFailure};
@@ -30,5 +34,6 @@ pub use monitor::{GO, KILL, TERMINATE};
 pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
 pub use probe::{NamespaceSupport, Probe};
+pub use report::{Exceeded, Report, Resource};
 pub use seccomp::{Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for};
 pub use spec::{Access, Link, Namespaces, Network, PathRule, ResourceLimits, SandboxSpec};

@@ -6,15 +6,18 @@
 //! closes because pinfold was killed, it ends them all and exits.
 
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::MsgFlags;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
-use super::{SandboxError, StepFailure, descendants, stub};
+use super::watch::Watch;
+use super::{Report, SandboxError, SandboxSpec, StepFailure, descendants, stub};
 use crate::sys::{self, PidFd};
 
 /// The parent's word for "execute the server".
@@ -49,12 +52,22 @@ pub(super) fn prepare() -> Result<SignalFd, SandboxError> {
     Ok(signals)
 }
 
-/// Watches until no process of the session is left; returns the code to exit with.
+/// Watches until no process of the session is left, tells the parent how it ended, and returns the
+/// code to exit with.
 ///
 /// `gate` is the pipe for which the server waits before it is executed.
-pub(super) fn watch(server: Pid, control: &OwnedFd, gate: &OwnedFd, signals: &SignalFd) -> i32 {
-    match supervise(server, control, gate, signals) {
-        Ok(code) => code,
+pub(super) fn watch(
+    server: Pid,
+    spec: &SandboxSpec,
+    control: &OwnedFd,
+    gate: &OwnedFd,
+    signals: &SignalFd,
+) -> i32 {
+    match supervise(server, spec, control, gate, signals) {
+        Ok(report) => {
+            tell(control, &report);
+            report.code
+        }
         Err(error) => {
             descendants::kill_all(|| reap(server, &mut None));
             // Standard error is the server's log until the streams are given up.
@@ -67,13 +80,16 @@ pub(super) fn watch(server: Pid, control: &OwnedFd, gate: &OwnedFd, signals: &Si
 
 fn supervise(
     server: Pid,
+    spec: &SandboxSpec,
     control: &OwnedFd,
     gate: &OwnedFd,
     signals: &SignalFd,
-) -> Result<i32, SandboxError> {
+) -> Result<Report, SandboxError> {
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::null_standard_streams().map_err(SandboxError::WatchChildren)?;
 
+    let mut watch = Watch::new(&spec.limits, &spec.own_folders);
+    let mut exceeded = None;
     let mut code = None;
     loop {
         // Before the first wait: a child that ended before the signal was blocked sent none.
@@ -82,19 +98,28 @@ fn supervise(
             stop |= signal.ssi_signo != Signal::SIGCHLD as u32;
         }
         let left = reap(server, &mut code);
+        if left && code.is_none() && exceeded.is_none() {
+            exceeded = watch.look(server);
+            stop |= exceeded.is_some();
+        }
         if left && (stop || code.is_some()) {
             // The server is gone, or is to go; what it left behind goes with it.
-            descendants::kill_all(|| reap(server, &mut code));
+            end_all(server, &mut code);
             continue;
         }
         if !left {
-            return Ok(code.unwrap_or(stub::REFUSED));
+            return Ok(Report {
+                code: code.unwrap_or(stub::REFUSED),
+                exceeded,
+                peak_memory: watch.peak.memory,
+                processor: watch.peak.processor,
+            });
         }
         let mut waiting = [
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(control.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut waiting, PollTimeout::NONE) {
+        match poll(&mut waiting, timeout(watch.pause())) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(errno) => return Err(SandboxError::WatchChildren(errno.into())),
         }
@@ -106,10 +131,38 @@ fn supervise(
                 // A server that has ended meanwhile is noticed above.
                 Some(GO) => drop(nix::unistd::write(gate, &[GO])),
                 Some(TERMINATE) => descendants::signal_all(Signal::SIGTERM),
-                _ => descendants::kill_all(|| reap(server, &mut code)),
+                _ => end_all(server, &mut code),
             }
         }
     }
+}
+
+/// Ends every process of the session. The server first: in the full tier it is process 1 of its
+/// namespace, with which the kernel ends all others at once.
+fn end_all(server: Pid, code: &mut Option<i32>) {
+    if code.is_none() {
+        let _ = nix::sys::signal::kill(server, Signal::SIGKILL);
+    }
+    descendants::kill_all(|| reap(server, code));
+}
+
+fn timeout(pause: Option<Duration>) -> PollTimeout {
+    let Some(pause) = pause else {
+        return PollTimeout::NONE;
+    };
+    // Rounded up, or the last fraction of a millisecond would be spent in circles.
+    let milliseconds = i32::try_from(pause.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+}
+
+/// The parent may be gone; then nobody asks.
+fn tell(control: &OwnedFd, report: &Report) {
+    let record = serde_json::to_vec(report).unwrap_or_default();
+    let _ = nix::sys::socket::send(
+        control.as_raw_fd(),
+        &record,
+        MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
+    );
 }
 
 fn next_word(control: &OwnedFd) -> Option<u8> {

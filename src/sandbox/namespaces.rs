@@ -67,6 +67,9 @@ pub(super) fn enter(
         what: "set the host name".to_owned(),
         source: errno.into(),
     })?;
+    if let Some(processes) = spec.limits.processes {
+        bound_processes(processes);
+    }
     own_root::enter(spec, namespaces)?;
     numbered_anew()
 }
@@ -78,6 +81,20 @@ fn map_user(Identity { user, group }: Identity) -> io::Result<()> {
     set("/proc/self/setgroups", "deny")?;
     set("/proc/self/uid_map", &format!("{user} {user} 1"))?;
     set("/proc/self/gid_map", &format!("{group} {group} 1"))
+}
+
+/// The kernel doesn't hold root to `RLIMIT_NPROC`. Since Linux 6.14 a pid namespace has a highest
+/// number of its own, and its root may lower it. Older kernels and other users don't get this;
+/// root's processes are then counted by the monitor alone.
+fn bound_processes(processes: u64) {
+    /// Below it the kernel takes none (`RESERVED_PIDS` in kernel/pid.c).
+    const LOWEST: u64 = 301;
+    if geteuid().is_root() {
+        let _ = set(
+            "/proc/sys/kernel/pid_max",
+            &processes.saturating_add(1).max(LOWEST).to_string(),
+        );
+    }
 }
 
 /// These take the whole text in one write.

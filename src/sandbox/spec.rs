@@ -31,6 +31,8 @@ pub struct SandboxSpec {
     /// The Landlock ABI whose rights are all handled; the plan chose it. `None` goes without.
     pub landlock_abi: Option<u32>,
     pub limits: ResourceLimits,
+    /// The server's own folders, for [`ResourceLimits::disk`].
+    pub own_folders: Vec<PathBuf>,
     /// Seccomp programs in the order in which they are installed, each instruction
     /// packed as `code << 48 | jt << 40 | jf << 32 | k` (struct sock_filter).
     pub filters: Vec<Vec<u64>>,
@@ -95,15 +97,21 @@ pub struct Link {
     pub target: PathBuf,
 }
 
-/// Limits for setrlimit(2), both soft and hard; `None` leaves what was inherited.
+/// How much a server may use. The kernel holds each process to some of them (setrlimit(2), soft and
+/// hard), the monitor holds the whole session to the rest. `None` leaves what was inherited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceLimits {
-    /// Data segment and private writable memory, in bytes (`RLIMIT_DATA`). Address space
-    /// is not limited: V8 and WebAssembly reserve far more of it than they use.
+    /// Memory of all processes together, in bytes; and of each process its data segment and private
+    /// writable memory (`RLIMIT_DATA`). Address space is not limited: V8 and WebAssembly reserve far
+    /// more of it than they use.
     pub memory: Option<u64>,
-    /// Processes and threads of the user (`RLIMIT_NPROC`); the kernel doesn't apply it to root.
+    /// Processes and threads (and `RLIMIT_NPROC`, which the kernel doesn't apply to root).
     pub processes: Option<u64>,
+    /// Processor time of all processes together, in milliseconds.
+    pub processor: Option<u64>,
+    /// What it keeps in its own folders, in bytes on the disk.
+    pub disk: Option<u64>,
     /// Open descriptors (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
     /// Size of any file it writes, in bytes (`RLIMIT_FSIZE`).
@@ -181,6 +189,7 @@ mod tests {
                 open_files: Some(64),
                 ..Default::default()
             },
+            own_folders: vec!["/var/tmp".into()],
             filters: vec![vec![0x6_0000_7fff_0000]],
         }
     }

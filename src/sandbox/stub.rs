@@ -63,11 +63,12 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
             forked: Forked::Parent { child },
             signals,
             gate,
+            spec,
             ..
         }) => {
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
             drop((status, gate.wait));
-            sys::exit_without_cleanup(monitor::watch(child, &control, &gate.open, &signals))
+            sys::exit_without_cleanup(monitor::watch(child, &spec, &control, &gate.open, &signals))
         }
         Ok(Prepared {
             spec,
@@ -187,7 +188,7 @@ fn confine_and_execute(
         }
     })?;
     let execution = Execution::prepare(spec)?;
-    limits::apply(&spec.limits)?;
+    limits::apply(&spec.limits, spec.namespaces.is_some())?;
     capabilities::drop_all()?;
     nix::sys::prctl::set_no_new_privs()
         .map_err(|errno| SandboxError::NoNewPrivileges(errno.into()))?;

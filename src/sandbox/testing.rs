@@ -70,7 +70,7 @@ fn run(program: &[u64], call: Call) -> u32 {
         match offset {
             0 => call.number,
             4 => call.architecture,
-            16..64 if offset % 4 == 0 => {
+            16..64 if offset.is_multiple_of(4) => {
                 let place = (offset - 16) as usize;
                 halves(call.arguments[place / 8])[place % 8 / 4]
             }

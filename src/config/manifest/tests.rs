@@ -53,6 +53,8 @@ allow = ["echo", "a.B-c_1"]
 
 [servers.everything.limits]
 memory = "1GiB"
+processor_time = "90s"
+disk = "2GiB"
 processes = 64
 open_files = 1_024
 file_size = 0x400
@@ -87,6 +89,8 @@ tools.allow = []
         Limits {
             memory: Some(1 << 30),
             processes: Some(64),
+            processor_time: Some(90_000),
+            disk: Some(2 << 30),
             open_files: Some(1024),
             file_size: Some(1024)
         }
@@ -200,6 +204,15 @@ fn each_line_that_is_wrong_is_refused() {
         ("files = { write = [\"/a\\nb\"] }", Code::InvalidValue),
         ("limits = { memory = 0 }", Code::InvalidValue),
         ("limits = { memory = -1 }", Code::InvalidValue),
+        ("limits = { processor_time = 5 }", Code::WrongType),
+        ("limits = { processor_time = \"long\" }", Code::InvalidValue),
+        ("layers = { seccomp = \"off\" }", Code::UnknownKey),
+        ("layers = { namespaces = \"no\" }", Code::InvalidValue),
+        ("layers = { landlock = \"off\" }", Code::InvalidValue),
+        (
+            "layers = { landlock = \"off\", namespaces = \"preferred\" }",
+            Code::InvalidValue,
+        ),
         ("limits = { memory = 1.5 }", Code::WrongType),
         (
             "limits = { memory = \"99999999999TiB\" }",

@@ -1,0 +1,226 @@
+//! How a session ended and what it used: the monitor's last words to the parent.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ResourceLimits;
+use super::usage::Usage;
+
+/// What the monitor tells when no process of the session is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The server's exit code, or 128 and the number of the signal that ended it.
+    pub code: i32,
+    /// The limit for which the monitor has ended the session.
+    pub exceeded: Option<Exceeded>,
+    /// The most memory that was seen, in bytes.
+    pub peak_memory: u64,
+    /// Processor time, in milliseconds, when it was last looked at.
+    pub processor: u64,
+}
+
+/// A limit of the whole session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    Memory,
+    Processes,
+    Processor,
+    Disk,
+}
+
+/// A session that used more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exceeded {
+    pub resource: Resource,
+    /// Bytes, threads, or milliseconds.
+    pub used: u64,
+    /// In the same unit.
+    pub limit: u64,
+}
+
+/// Which limit of the session a usage reaches, if any. Pure.
+pub(super) fn exceeded(usage: &Usage, limits: &ResourceLimits) -> Option<Exceeded> {
+    let over = |resource, used: u64, limit: Option<u64>| {
+        limit.filter(|limit| used >= *limit).map(|limit| Exceeded {
+            resource,
+            used,
+            limit,
+        })
+    };
+    over(Resource::Memory, usage.memory, limits.memory)
+        .or_else(|| over(Resource::Processes, usage.processes, limits.processes))
+        .or_else(|| over(Resource::Processor, usage.processor, limits.processor))
+}
+
+/// Whether the disk limit is reached. Pure.
+pub(super) fn disk_exceeded(used: u64, limits: &ResourceLimits) -> Option<Exceeded> {
+    limits
+        .disk
+        .filter(|limit| used >= *limit)
+        .map(|limit| Exceeded {
+            resource: Resource::Disk,
+            used,
+            limit,
+        })
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            resource,
+            used,
+            limit,
+        } = self;
+        let mebibytes = |bytes: u64| bytes >> 20;
+        match resource {
+            Resource::Memory => write!(
+                f,
+                "its processes use {} MiB of memory and may use {} MiB (limits.memory in the manifest)",
+                mebibytes(*used),
+                mebibytes(*limit)
+            ),
+            Resource::Processes => write!(
+                f,
+                "it has {used} processes and threads and may have fewer than {limit} (limits.processes in the manifest)"
+            ),
+            Resource::Processor => write!(
+                f,
+                "it has used {} s of processor time and may use {} s (limits.processor_time in the manifest)",
+                used / 1000,
+                limit / 1000
+            ),
+            Resource::Disk if *used == u64::MAX => write!(
+                f,
+                "it keeps more files in its own folders than can be counted (limits.disk in the manifest)"
+            ),
+            Resource::Disk => write!(
+                f,
+                "it keeps {} MiB in its own folders and may keep {} MiB (limits.disk in the manifest)",
+                mebibytes(*used),
+                mebibytes(*limit)
+            ),
+        }
+    }
+}
+
+impl Report {
+    /// In words for a person or a model, why the server ended, when it did not mean to.
+    pub fn reason(&self, limits: &ResourceLimits) -> String {
+        use nix::libc::{SIGKILL, SIGSYS, SIGXCPU, SIGXFSZ};
+        if let Some(exceeded) = &self.exceeded {
+            return format!("the server was ended: {exceeded}");
+        }
+        let signal = self.code - 128;
+        let because = match signal {
+            SIGXFSZ => {
+                " because it wrote a file larger than it may (limits.file_size in the manifest)"
+            }
+            SIGXCPU => {
+                " because it used more processor time than it may (limits.processor_time in the manifest)"
+            }
+            SIGSYS => {
+                " because it made a system call of another architecture, which is how filters are evaded"
+            }
+            SIGKILL => {
+                " because somebody killed it; if it was the kernel, the machine ran out of memory"
+            }
+            _ if self.code != 0
+                && limits
+                    .memory
+                    .is_some_and(|limit| self.peak_memory >= limit - limit / 4) =>
+            {
+                " after it had used most of its memory (limits.memory in the manifest)"
+            }
+            _ => "",
+        };
+        format!(
+            "the server ended unexpectedly (exit code {}){because}",
+            self.code
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> ResourceLimits {
+        ResourceLimits {
+            memory: Some(1000 << 20),
+            processes: Some(10),
+            processor: Some(5000),
+            disk: Some(1 << 20),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn each_limit_is_judged_by_itself() {
+        let fine = Usage {
+            memory: (1000 << 20) - 1,
+            processes: 9,
+            processor: 4999,
+        };
+        assert_eq!(exceeded(&fine, &limits()), None);
+        assert_eq!(exceeded(&fine, &ResourceLimits::default()), None);
+        for (usage, resource) in [
+            (
+                Usage {
+                    memory: 1000 << 20,
+                    ..fine
+                },
+                Resource::Memory,
+            ),
+            (
+                Usage {
+                    processes: 10,
+                    ..fine
+                },
+                Resource::Processes,
+            ),
+            (
+                Usage {
+                    processor: 5000,
+                    ..fine
+                },
+                Resource::Processor,
+            ),
+        ] {
+            assert_eq!(exceeded(&usage, &limits()).unwrap().resource, resource);
+        }
+        assert!(disk_exceeded((1 << 20) - 1, &limits()).is_none());
+        assert!(disk_exceeded(1 << 20, &limits()).is_some());
+    }
+
+    #[test]
+    fn the_reason_names_the_line_to_change() {
+        let with_code = |code, peak_memory| Report {
+            code,
+            peak_memory,
+            ..Default::default()
+        };
+        for (report, word) in [
+            (with_code(128 + nix::libc::SIGXFSZ, 0), "limits.file_size"),
+            (with_code(134, 900 << 20), "limits.memory"),
+            (with_code(137, 0), "out of memory"),
+        ] {
+            let reason = report.reason(&limits());
+            assert!(reason.contains(word), "{reason}");
+        }
+        let plain = with_code(3, 0).reason(&limits());
+        assert_eq!(plain, "the server ended unexpectedly (exit code 3)");
+        let ended = Report {
+            exceeded: Some(Exceeded {
+                resource: Resource::Memory,
+                used: 2 << 30,
+                limit: 1 << 30,
+            }),
+            ..with_code(137, 0)
+        };
+        assert!(ended.reason(&limits()).contains("2048 MiB"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What the processes of a session use, read from /proc (proc(5)).
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+
+use nix::unistd::{Pid, SysconfVar, sysconf};
+
+/// What a session uses at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Memory that belongs to its processes alone, in memory or swapped out, and their files in
+    /// memory (memfd_create(2)); in bytes.
+    pub memory: u64,
+    /// Threads of all processes.
+    pub processes: u64,
+    /// Processor time that its processes and those they have waited for have used, in milliseconds.
+    pub processor: u64,
+}
+
+/// Measures a process and all that descends from it.
+pub(super) fn of_descendants(first: Pid) -> Usage {
+    let mut usage = Usage::default();
+    // The same file may be open in many processes.
+    let mut files = HashMap::new();
+    let mut next = vec![first.as_raw()];
+    while let Some(pid) = next.pop() {
+        let folder = format!("/proc/{pid}");
+        // One that has ended meanwhile uses nothing.
+        let (Ok(status), Ok(stat)) = (
+            fs::read_to_string(format!("{folder}/status")),
+            fs::read_to_string(format!("{folder}/stat")),
+        ) else {
+            continue;
+        };
+        usage.memory += memory(&status);
+        usage.processes += field(&status, "Threads:");
+        usage.processor += processor_time(&stat);
+        files_in_memory(&folder, &mut files);
+        next.extend(children(&folder));
+    }
+    usage.memory += files.values().sum::<u64>();
+    usage
+}
+
+/// Children of all threads of a process.
+fn children(folder: &str) -> Vec<i32> {
+    let threads = fs::read_dir(format!("{folder}/task")).into_iter().flatten();
+    threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| {
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<i32>>()
+        })
+        .collect()
+}
+
+fn memory(status: &str) -> u64 {
+    let kibibytes = ["RssAnon:", "RssShmem:", "VmSwap:"]
+        .into_iter()
+        .map(|name| field(status, name))
+        .sum::<u64>();
+    kibibytes << 10
+}
+
+fn field(status: &str, name: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|value| value.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// utime, stime, cutime and cstime: fields 14 to 17 (proc_pid_stat(5)).
+fn processor_time(stat: &str) -> u64 {
+    let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(4)
+        .filter_map(|value| value.parse::<u64>().ok())
+        .sum();
+    let per_second = sysconf(SysconfVar::CLK_TCK)
+        .ok()
+        .flatten()
+        .and_then(|rate| u64::try_from(rate).ok())
+        .unwrap_or(100);
+    ticks * 1000 / per_second.max(1)
+}
+
+/// Notes the size of each memfd by its inode. What of it is mapped is counted twice, as `RssShmem`.
+fn files_in_memory(folder: &str, sizes: &mut HashMap<u64, u64>) {
+    let open = fs::read_dir(format!("{folder}/fd")).into_iter().flatten();
+    for file in open.flatten() {
+        let path = file.path();
+        let is_memory = fs::read_link(&path)
+            .is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"/memfd:"));
+        if let (true, Ok(found)) = (is_memory, fs::metadata(&path)) {
+            sizes.insert(found.ino(), found.blocks() * 512);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_behind_any_name() {
+        assert_eq!(
+            memory("Name:\tx\nRssAnon:\t    12 kB\nRssShmem:\t 1 kB\nVmSwap:\t3 kB\n"),
+            16 << 10
+        );
+        let stat = "7 (a) b) (c) S 1 7 7 0 -1 0 0 0 0 0 100 50 25 25 20 0 1 0";
+        let ticks = sysconf(SysconfVar::CLK_TCK).unwrap().unwrap();
+        assert_eq!(
+            processor_time(stat),
+            200 * 1000 / u64::try_from(ticks).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_child_and_its_memory_are_counted() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let of_child = of_descendants(pid);
+        let of_both = of_descendants(nix::unistd::getpid());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(of_child.processes, 1);
+        assert!(of_child.memory > 0 && of_both.memory > of_child.memory);
+        assert!(of_both.processes > 1);
+    }
+}
