@@ -1,5 +1,6 @@
 //! What a server can't do in the box. Every attack is first seen to work without pinfold.
 
+mod calls;
 mod environment;
 mod files;
 mod grants;
