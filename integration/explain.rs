@@ -255,7 +255,7 @@ fn every_right_has_its_origin() {
     let numbers = document["numbers"].as_array().unwrap();
     assert_eq!(
         numbers[0],
-        json!({"name": "memory", "value": 8_u64 << 30, "from": {"part": "base"}})
+        json!({"name": "memory", "value": 4_u64 << 30, "from": {"part": "base"}})
     );
     for call in ["read", "clone", "ptrace"] {
         let calls = &document["system_calls"];

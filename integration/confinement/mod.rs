@@ -1,6 +1,7 @@
 //! The box rule by rule: what the attack suite (`escape`) can't ask, and what must go on working.
 //! Every refusal is first seen to work without pinfold.
 
+mod calls;
 mod environment;
 mod files;
 mod grants;

@@ -92,13 +92,15 @@ impl Explained<'_> {
         self.lines.get(&format!("{key}.{place}"))
     }
 
-    /// The name, its value in bytes or as a count, and where it comes from.
+    /// Names and values: bytes, counts, and of `processor_time` milliseconds.
     pub(super) fn numbers(&self) -> Vec<(&'static str, Option<u64>)> {
         let limits = &self.found.policy.limits;
         let own_root = &self.found.policy.own_root;
         vec![
             ("memory", limits.memory),
             ("processes", limits.processes),
+            ("processor_time", limits.processor_time),
+            ("disk", limits.disk),
             ("open_files", limits.open_files),
             ("file_size", limits.file_size),
             ("shared_memory", Some(own_root.shared_memory)),

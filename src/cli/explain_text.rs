@@ -188,22 +188,18 @@ fn numbers(explained: &Explained<'_>) -> Vec<Row> {
         .into_iter()
         .filter_map(|(name, value)| {
             let value = value?;
-            let count = ["processes", "open_files"].contains(&name);
-            let value = if count {
-                value.to_string()
-            } else {
-                output::size(value)
+            let (what, value) = match name {
+                "memory" => ("memory of all its processes", output::size(value)),
+                "processes" => ("processes and threads", value.to_string()),
+                "processor_time" => ("processor time", format!("{} s", value / 1000)),
+                "disk" => ("what it keeps in its own folders", output::size(value)),
+                "open_files" => ("open files of each process", value.to_string()),
+                "file_size" => ("size of a file that it writes", output::size(value)),
+                "shared_memory" => ("/dev/shm, in a root of its own", output::size(value)),
+                _ => ("/tmp, in a root of its own", output::size(value)),
             };
             let line = explained.lines.get(&format!("limits.{name}"));
             let origin = explained.origin_of_number(name)?;
-            let what = match name {
-                "memory" => "memory of each process",
-                "file_size" => "size of a file that it writes",
-                "open_files" => "open files of each process",
-                "shared_memory" => "/dev/shm, in a root of its own",
-                "temporary" => "/tmp, in a root of its own",
-                other => other,
-            };
             Some((format!("{what}: {value}"), from(origin, line)))
         })
         .collect()

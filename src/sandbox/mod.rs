@@ -22,6 +22,8 @@ mod seccomp;
 mod self_check;
 mod spec;
 pub mod stub;
+#[cfg(test)]
+pub(crate) mod testing;
 mod usage;
 mod watch;
 
@@ -33,5 +35,5 @@ pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
 pub use probe::{NamespaceSupport, Probe};
 pub use report::{Exceeded, Report, Resource};
-pub use seccomp::{CallRule, Condition, SyscallRules, Test, compile};
+pub use seccomp::{Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for};
 pub use spec::{Access, Link, Namespaces, Network, PathRule, ResourceLimits, SandboxSpec};

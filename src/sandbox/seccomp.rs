@@ -49,6 +49,26 @@ pub enum Test {
     Masked { mask: u64, equals: u64 },
 }
 
+/// An architecture whose calls are judged.
+#[derive(Clone, Copy)]
+pub struct Architecture {
+    /// As `std::env::consts::ARCH` has it.
+    pub name: &'static str,
+    /// `AUDIT_ARCH_*` (linux/audit.h), as the kernel says it of a call.
+    pub audit: u32,
+    /// The number of a call; `None` when there is no such call.
+    pub number: fn(&str) -> Option<i64>,
+}
+
+impl Architecture {
+    /// The one that this is compiled for.
+    pub const HERE: Self = Self {
+        name: std::env::consts::ARCH,
+        audit: sys::AUDIT_ARCH,
+        number: sys::syscall_number,
+    };
+}
+
 type Chains = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Compiles the programs that [`install`] takes, packed as [`super::SandboxSpec::filters`] says.
@@ -58,12 +78,25 @@ type Chains = BTreeMap<i64, Vec<SeccompRule>>;
 /// # Errors
 /// When a condition is impossible or a program grows over the kernel's bound.
 pub fn compile(rules: &SyscallRules) -> Result<Vec<Vec<u64>>, SandboxError> {
+    compile_for(rules, Architecture::HERE)
+}
+
+/// As [`compile`], for any architecture.
+///
+/// # Errors
+/// As [`compile`], and when the architecture is unknown.
+pub fn compile_for(
+    rules: &SyscallRules,
+    architecture: Architecture,
+) -> Result<Vec<Vec<u64>>, SandboxError> {
     let refused = SeccompAction::Errno(libc_errno(nix::errno::Errno::EPERM));
     let unknown = SeccompAction::Errno(libc_errno(nix::errno::Errno::ENOSYS));
+    let target = TargetArch::try_from(architecture.name).map_err(build_error)?;
+    let chains = |rules| chains(rules, architecture.number);
     Ok(vec![
-        architecture_guard(),
-        program(chains(&rules.allow)?, unknown, SeccompAction::Allow)?,
-        program(chains(&rules.deny)?, SeccompAction::Allow, refused)?,
+        architecture_guard(architecture.audit),
+        program(chains(&rules.allow)?, unknown, SeccompAction::Allow, target)?,
+        program(chains(&rules.deny)?, SeccompAction::Allow, refused, target)?,
     ])
 }
 
@@ -81,14 +114,11 @@ fn libc_errno(errno: nix::errno::Errno) -> u32 {
     (errno as i32).unsigned_abs()
 }
 
-fn chains(rules: &[CallRule]) -> Result<Chains, SandboxError> {
+fn chains(rules: &[CallRule], number: fn(&str) -> Option<i64>) -> Result<Chains, SandboxError> {
     let mut chains = Chains::new();
     let mut unconditional = Vec::new();
     for rule in rules {
-        let numbers = rule
-            .calls
-            .iter()
-            .filter_map(|name| sys::syscall_number(name));
+        let numbers = rule.calls.iter().filter_map(|name| number(name));
         for number in numbers {
             if rule.when.is_empty() {
                 unconditional.push(number);
@@ -131,10 +161,9 @@ fn program(
     chains: Chains,
     otherwise: SeccompAction,
     matched: SeccompAction,
+    target: TargetArch,
 ) -> Result<Vec<u64>, SandboxError> {
-    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(build_error)?;
-    let filter =
-        SeccompFilter::new(chains, otherwise, matched, architecture).map_err(build_error)?;
+    let filter = SeccompFilter::new(chains, otherwise, matched, target).map_err(build_error)?;
     let program = seccompiler::BpfProgram::try_from(filter).map_err(build_error)?;
     Ok(program.iter().map(pack).collect())
 }
@@ -145,7 +174,7 @@ fn build_error(error: impl std::fmt::Display) -> SandboxError {
 
 /// Kills the process for calls of another architecture and, on x86_64, of the x32 interface, whose
 /// numbers pass for x86_64 ones in `seccomp_data.arch` (seccomp(2), "Caveats").
-fn architecture_guard() -> Vec<u64> {
+fn architecture_guard(audit: u32) -> Vec<u64> {
     // linux/bpf_common.h and linux/seccomp.h
     const LOAD_WORD: u64 = 0x20;
     const JUMP_IF_EQUAL: u64 = 0x15;
@@ -161,7 +190,7 @@ fn architecture_guard() -> Vec<u64> {
     };
     vec![
         instruction(LOAD_WORD, 0, 0, ARCHITECTURE_OFFSET),
-        instruction(JUMP_IF_EQUAL, 1, 0, u64::from(sys::AUDIT_ARCH)),
+        instruction(JUMP_IF_EQUAL, 1, 0, u64::from(audit)),
         instruction(RETURN, 0, 0, KILL_PROCESS),
         instruction(LOAD_WORD, 0, 0, NUMBER_OFFSET),
         instruction(JUMP_IF_AT_LEAST, 0, 1, X32_BIT),
@@ -232,7 +261,7 @@ mod tests {
             [conditional.clone(), unconditional.clone()],
             [unconditional, conditional],
         ] {
-            let chains = chains(&rules).unwrap();
+            let chains = chains(&rules, sys::syscall_number).unwrap();
             assert!(chains.values().all(Vec::is_empty));
         }
     }
@@ -243,6 +272,6 @@ mod tests {
             calls: vec!["no_such_call".into()],
             when: vec![],
         };
-        assert!(chains(&[rule]).unwrap().is_empty());
+        assert!(chains(&[rule], sys::syscall_number).unwrap().is_empty());
     }
 }

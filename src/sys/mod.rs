@@ -11,6 +11,8 @@ mod landlock;
 mod mounts;
 mod process;
 mod syscalls;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use descriptors::{
     adopt, close_all_except, close_standard_streams, keep_across_exec, null_standard_streams, watch,

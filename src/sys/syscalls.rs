@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// `AUDIT_ARCH_X86_64` (linux/audit.h).
+/// `AUDIT_ARCH_X86_64` or `AUDIT_ARCH_AARCH64` (linux/audit.h).
 #[cfg(target_arch = "x86_64")]
 pub const AUDIT_ARCH: u32 = 0xC000_003E;
-/// `AUDIT_ARCH_AARCH64` (linux/audit.h).
 #[cfg(target_arch = "aarch64")]
 pub const AUDIT_ARCH: u32 = 0xC000_00B7;
 
@@ -329,7 +328,8 @@ pub const NAMES: &[(&str, libc::c_long)] = &[
     ("process_mrelease", libc::SYS_process_mrelease),
     ("futex_waitv", libc::SYS_futex_waitv),
     ("set_mempolicy_home_node", libc::SYS_set_mempolicy_home_node),
-    ("fchmodat2", libc::SYS_fchmodat2),
+    // libc has no name for it on aarch64; from 424 on the numbers are those of every architecture.
+    ("fchmodat2", 452),
     ("mseal", libc::SYS_mseal),
     #[cfg(target_arch = "x86_64")]
     ("open", libc::SYS_open),
@@ -418,3 +418,42 @@ pub const NAMES: &[(&str, libc::c_long)] = &[
     #[cfg(target_arch = "x86_64")]
     ("getpgrp", libc::SYS_getpgrp),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::sys::testing;
+
+    #[test]
+    fn the_numbers_are_the_kernels() {
+        let table = testing::calls(std::env::consts::ARCH);
+        for (name, number) in NAMES {
+            assert_eq!(table.get(name), Some(number), "{name}");
+        }
+        let names: HashMap<_, _> = NAMES.iter().copied().collect();
+        assert_eq!(names.len(), NAMES.len(), "a name is there twice");
+    }
+
+    /// Read off the source, for this may be compiled for x86_64 only: a call that the other
+    /// architecture doesn't have would not compile there.
+    #[test]
+    fn calls_of_one_architecture_are_marked() {
+        let text = include_str!("syscalls.rs");
+        let aarch64 = testing::calls("aarch64");
+        let (mut only_x86, mut seen) = (false, 0);
+        for line in text.lines().map(str::trim) {
+            if let Some(name) = line
+                .strip_prefix("(\"")
+                .and_then(|rest| rest.split('"').next())
+                .filter(|_| line.ends_with("),"))
+            {
+                assert_eq!(aarch64.contains_key(name), !only_x86, "{name}");
+                seen += 1;
+            }
+            only_x86 = line == "#[cfg(target_arch = \"x86_64\")]";
+        }
+        assert!(seen >= NAMES.len(), "{seen} of {}", NAMES.len());
+    }
+}

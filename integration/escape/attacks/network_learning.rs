@@ -3,9 +3,7 @@
 use super::super::attack::{Attack, Effect::Happens, Stopped};
 use super::super::lacks;
 
-const NOT_HIDDEN: Stopped = Stopped::ByNamespaces(
-    "A server can find out which network interfaces and addresses the machine has",
-);
+const NOT_HIDDEN: Stopped = Stopped::ByNamespaces("network interfaces and addresses (netlink)");
 
 /// Netlink: all answers to a question of this kind.
 pub(in super::super) const PRELUDE: &str = "

@@ -98,7 +98,7 @@ pub(in super::super) const FILES: &[Attack] = &[
         return False",
     )
     .unless_lacking(lacks::FEW_WATCHERS)
-    .stopped(Stopped::Never("share the number of watchers of files")),
+    .stopped(Stopped::ByNamespaces("share the number of watchers of files")),
     Attack::new(
         "limit-raised",
         "Ask for the limit back that was taken away.",
