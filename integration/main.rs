@@ -32,6 +32,7 @@ mod one_reading_answers;
 mod one_reading_requests;
 mod profiles;
 mod published_digest;
+mod readable_files;
 mod reference_servers;
 mod registry_tokens;
 mod release_age;
