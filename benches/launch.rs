@@ -18,6 +18,7 @@ mod installs;
 mod machine;
 mod memory;
 mod options;
+mod peers;
 mod place;
 mod relaying;
 mod roles;
@@ -47,6 +48,7 @@ fn main() {
         match section {
             Section::Launch => starts::measure(&place, &options),
             Section::Native => starts::measure_native(&place, &options),
+            Section::Peers => peers::measure(&place, &options),
             Section::Add => installs::measure(&options),
             Section::Relay => relaying::measure(&place, &options),
             Section::Memory => memory::measure(&place),

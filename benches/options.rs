@@ -8,6 +8,7 @@ cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package 
 
   launch   spawn to the answer to `initialize`: node, npx, pinfold (needs node, npm, a registry)
   native   the same for a server that starts at once: pinfold's own share
+  peers    the same for a small Node server, in the boxes of bwrap, srt and nono where installed
   add      `pinfold add` against `npx -y`, both with empty caches (needs npm, a registry)
   relay    round trip and throughput, against a relay that only copies
   memory   what pinfold itself holds during a session
@@ -18,6 +19,7 @@ Without SECTION: all of them. Defaults: 30 launches, 5 installs, 5000 pings, 200
 pub(crate) enum Section {
     Launch,
     Native,
+    Peers,
     Add,
     Relay,
     Memory,
@@ -67,6 +69,7 @@ impl Options {
                 }
                 "launch" => options.sections.push(Section::Launch),
                 "native" => options.sections.push(Section::Native),
+                "peers" => options.sections.push(Section::Peers),
                 "add" => options.sections.push(Section::Add),
                 "relay" => options.sections.push(Section::Relay),
                 "memory" => options.sections.push(Section::Memory),
@@ -77,6 +80,7 @@ impl Options {
             options.sections = vec![
                 Section::Launch,
                 Section::Native,
+                Section::Peers,
                 Section::Add,
                 Section::Relay,
                 Section::Memory,

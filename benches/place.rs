@@ -98,6 +98,18 @@ impl Place {
         );
     }
 
+    /// A server that was added goes without namespaces.
+    pub(crate) fn use_base_tier(&self, name: &str) {
+        let manifest = self.path().join("config/pinfold/pinfold.toml");
+        let mut text = fs::read_to_string(&manifest).unwrap();
+        text.push_str(&format!(
+            "\n[servers.{name}.layers]\nnamespaces = \"off\"\n"
+        ));
+        fs::write(&manifest, text).unwrap();
+        let output = self.pinfold(&["lock", name]).output().unwrap();
+        assert!(output.status.success());
+    }
+
     /// The program that a locked server starts with.
     pub(crate) fn entry_point(&self, name: &str) -> PathBuf {
         let text = fs::read_to_string(self.path().join("config/pinfold/pinfold.lock")).unwrap();

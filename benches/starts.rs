@@ -71,9 +71,9 @@ pub(crate) fn measure_native(place: &Place, options: &Options) {
     );
 }
 
-type Way<'a> = (&'a str, &'a dyn Fn() -> Command);
+pub(crate) type Way<'a> = (&'a str, &'a dyn Fn() -> Command);
 
-fn interleaved(runs: usize, ways: &[Way<'_>]) -> Vec<Row> {
+pub(crate) fn interleaved(runs: usize, ways: &[Way<'_>]) -> Vec<Row> {
     let mut rows: Vec<Row> = ways.iter().map(|(name, _)| Row::new(*name)).collect();
     for run in 0..WARM_UP + runs {
         for ((_, command), row) in ways.iter().zip(&mut rows) {

@@ -16,6 +16,7 @@ mod confinement;
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
 mod either_side_ends;
+mod escape;
 mod explain;
 mod fails_closed;
 mod hostile_tarballs;

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::support::{Client, Home, Tier, fixture};
+use crate::support::{Client, Home, Tier, fixture, skip};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -266,20 +266,49 @@ fn when_pinfold_is_killed_at_any_moment() {
     let length = began.elapsed();
     whole.close();
     let before = files_outside_state(ending.home.path());
-    for number in 0..30_u32 {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    // 200 in all.
+    for number in 0..100_u32 {
         let mut client = start();
         let arguments = json!({"code": ORPHAN, "arguments": {"marker": ending.marker}});
         client.send(r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#);
         client.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         client.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "do", "arguments": arguments}}).to_string());
         // From at once to when the orphan is at work, in an order that is not that of time.
-        std::thread::sleep(length * (number * 7 % 30) / 20);
+        std::thread::sleep(length * (number * 37 % 100) / 70);
         kill(pid_of(&client), Signal::SIGKILL).unwrap();
         client.child.wait().unwrap();
     }
     all_gone(&ending.marker);
     all_gone(ending.home.path().to_str().unwrap());
     assert_eq!(files_outside_state(ending.home.path()), before);
+    let ours = |text: &str| text.matches(ending.home.path().to_str().unwrap()).count();
+    let now = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert_eq!(ours(&now), ours(&mounts));
+}
+
+/// In the full tier the kernel needs nobody to end the rest.
+#[test]
+fn when_pinfold_and_the_monitor_are_killed_together() {
+    const TEST: &str = "when_pinfold_and_the_monitor_are_killed_together";
+    if Tier::of_module(module_path!()) == Tier::Base {
+        skip(TEST, "the base tier has this limit (THREAT_MODEL.md)");
+        return;
+    }
+    let ending = Ending::new("together");
+    ending.control();
+    for _ in 0..10 {
+        let (mut client, monitor) = ending.session();
+        // Stopped, neither can act on the end of the other.
+        for pid in [pid_of(&client), monitor] {
+            kill(pid, Signal::SIGSTOP).unwrap();
+        }
+        for pid in [pid_of(&client), monitor] {
+            kill(pid, Signal::SIGKILL).unwrap();
+        }
+        client.child.wait().unwrap();
+        ending.nothing_is_left(monitor);
+    }
 }
 
 fn files_outside_state(home: &Path) -> BTreeSet<PathBuf> {

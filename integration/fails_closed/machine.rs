@@ -216,6 +216,35 @@ fn without_namespaces_it_is_refused_where_they_are_required() {
     launch.works();
 }
 
+/// An old kernel with namespaces is enough where the manifest says so.
+#[test]
+fn without_landlock_a_root_of_its_own_is_enough_where_it_is_required() {
+    let launch = Launch::new();
+    let manifest = launch.home.manifest();
+    let mut text = std::fs::read_to_string(&manifest).unwrap();
+    text.push_str(
+        "\n[servers.puppet.layers]\nnamespaces = \"required\"\nlandlock = \"preferred\"\n",
+    );
+    std::fs::write(&manifest, text).unwrap();
+    launch.home.succeed(["lock", "puppet"]);
+    launch.works();
+    for wish in [
+        "landlock_create_ruleset,ENOSYS",
+        "landlock=1",
+        "landlock=2",
+        "landlock=3",
+    ] {
+        launch.works_with(&mut launch.on_kernel(&[wish], &["run", "puppet"]));
+    }
+    launch.refused_with(
+        &mut launch.on_kernel(
+            &["landlock_create_ruleset,ENOSYS", "clone,0,0x7e020011,EPERM"],
+            &["run", "puppet"],
+        ),
+        &["namespaces are required"],
+    );
+}
+
 #[test]
 fn doctor_says_what_is_missing() {
     let launch = Launch::new();

@@ -1,5 +1,6 @@
 //! A raw MCP client: lines in, lines out, nothing checked on the way.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -15,20 +16,29 @@ pub(crate) struct Client {
     pub(crate) child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// `None` when it goes to a log, or was read.
     stderr: Option<JoinHandle<String>>,
     next_id: i64,
 }
 
 impl Client {
     pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Stdio::piped())
+    }
+
+    /// A client that keeps the server's standard error in a file.
+    pub(crate) fn start_with_log(command: &mut Command, log: File) -> Self {
+        Self::start_with(command, log.into())
+    }
+
+    fn start_with(command: &mut Command, stderr: Stdio) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stdout.split(b'\n').map_while(Result::ok) {
@@ -40,17 +50,19 @@ impl Client {
                 }
             }
         });
-        let stderr = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = stderr.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
+        let stderr = child.stderr.take().map(|mut stderr| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                let _ = stderr.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
         });
         let stdin = child.stdin.take();
         Self {
             child,
             stdin,
             lines,
-            stderr: Some(stderr),
+            stderr,
             next_id: 100,
         }
     }
@@ -114,17 +126,20 @@ impl Client {
 
     /// Sends a request and waits for its answer; what comes in between is dropped.
     pub(crate) fn request(&mut self, method: &str, params: Value) -> Value {
+        self.try_request(method, params)
+            .unwrap_or_else(|| panic!("no answer to {method}: {}", self.stderr_text()))
+    }
+
+    /// As [`Self::request`]; `None` when the session has ended.
+    pub(crate) fn try_request(&mut self, method: &str, params: Value) -> Option<Value> {
         self.next_id += 1;
         let id = self.next_id;
-        self.send(
-            &json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string(),
-        );
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        writeln!(self.stdin.as_mut()?, "{request}").ok()?;
         loop {
-            let message = self
-                .next()
-                .unwrap_or_else(|| panic!("no answer to {method}: {}", self.stderr_text()));
+            let message = self.next()?;
             if message["id"] == id && message.get("method").is_none() {
-                return message;
+                return Some(message);
             }
         }
     }
@@ -164,6 +179,13 @@ impl Client {
             .as_str()
             .unwrap_or_else(|| panic!("{answer}"))
             .to_owned()
+    }
+
+    /// As [`Self::call_text`]; `None` when the session has ended, also when the answer says so.
+    pub(crate) fn try_call_text(&mut self, tool: &str, arguments: Value) -> Option<String> {
+        let answer =
+            self.try_request("tools/call", json!({"name": tool, "arguments": arguments}))?;
+        Some(answer["result"]["content"][0]["text"].as_str()?.to_owned())
     }
 
     /// Closes standard input and waits for the end.

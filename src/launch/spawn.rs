@@ -166,7 +166,11 @@ impl Monitor {
             .await
             .map_err(LaunchError::Spawn)?
             .code();
-        Ok(serde_json::from_slice::<StepFailure>(&record)
+        // Where two processes fail at the same step, the first record counts.
+        Ok(serde_json::Deserializer::from_slice(&record)
+            .into_iter::<StepFailure>()
+            .next()
+            .and_then(Result::ok)
             .map_or(LaunchError::StubDied { code }, LaunchError::Sandbox))
     }
 

@@ -348,8 +348,8 @@ mod tests {
             policy.origins["shared_memory"],
             Origin::Profile("browser".into())
         );
-        assert_eq!(policy.limits.processes, None);
-        assert!(!policy.origins.contains_key("processes"));
+        assert_eq!(policy.limits.processor_time, None);
+        assert!(!policy.origins.contains_key("processor_time"));
         let offline = resolve(&server(|_| {})).unwrap();
         assert_eq!(offline.own_root.shared_memory, 64 << 20);
     }

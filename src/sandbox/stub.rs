@@ -86,28 +86,58 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
 /// What comes after the fork from the monitor. In the full tier there is one more fork, because the
 /// first process of a pid namespace has duties that no server knows.
 fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate: OwnedFd) -> ! {
-    let mut parent = outside.monitor;
+    let mut waits = Waits {
+        parent: outside.monitor,
+        init: None,
+        gate,
+    };
     if let Some(wanted) = &spec.namespaces {
-        parent = getpid();
-        let forked = namespaces::enter(spec, wanted, outside.identity, &gate)
-            .and_then(|()| sys::fork_single_threaded().map_err(SandboxError::Fork));
-        match forked {
+        waits.parent = getpid();
+        let entered = namespaces::enter(spec, wanted, outside.identity, &waits.gate)
+            .and_then(|()| pipe().map_err(SandboxError::Gate))
+            .and_then(|ends| {
+                Ok((
+                    ends,
+                    sys::fork_single_threaded().map_err(SandboxError::Fork)?,
+                ))
+            });
+        match entered {
             Err(error) => report(status, &error),
-            Ok(Forked::Parent { child }) => {
-                drop(gate);
+            Ok(((_, confined), Forked::Parent { child })) => {
+                drop(waits);
                 // When this process ends, the other one ends with it.
-                if let Err(error) = init::confine(spec) {
+                if let Err(error) = init::confine(spec, &confined) {
                     report(status, &error);
                 }
-                drop(status);
+                drop((status, confined));
                 sys::exit_without_cleanup(init::wait(child))
             }
-            Ok(Forked::Child) => {}
+            Ok(((init, _), Forked::Child)) => waits.init = Some(init),
         }
     }
     let mut status = std::fs::File::from(status);
-    let Err(error) = confine_and_execute(spec, parent, &mut status, gate);
+    let Err(error) = confine_and_execute(spec, waits, &mut status);
     report(status.into(), &error)
+}
+
+/// Whom the server's process waits for before it executes anything.
+struct Waits {
+    /// It ends when this one does.
+    parent: Pid,
+    /// In the full tier: process 1, until it is confined itself.
+    init: Option<OwnedFd>,
+    /// The monitor, until the parent says the word.
+    gate: OwnedFd,
+}
+
+fn wait_for_word(from: OwnedFd) -> Result<(), SandboxError> {
+    std::fs::File::from(from)
+        .read_exact(&mut [0])
+        .map_err(SandboxError::Gate)
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe2(OFlag::O_CLOEXEC)?)
 }
 
 struct Prepared {
@@ -174,11 +204,10 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
 /// that remain are close-on-exec.
 fn confine_and_execute(
     spec: &SandboxSpec,
-    parent: Pid,
+    waits: Waits,
     status: &mut std::fs::File,
-    gate: OwnedFd,
 ) -> Result<Infallible, SandboxError> {
-    sys::send_sigkill_when_parent_dies(parent).map_err(SandboxError::ParentDeath)?;
+    sys::send_sigkill_when_parent_dies(waits.parent).map_err(SandboxError::ParentDeath)?;
     setsid().map_err(|errno| SandboxError::NewSession(errno.into()))?;
     sys::default_signal_dispositions().map_err(SandboxError::Signals)?;
     std::env::set_current_dir(&spec.working_directory).map_err(|source| {
@@ -195,13 +224,13 @@ fn confine_and_execute(
     landlock::restrict(spec)?;
     seccomp::install(&spec.filters)?;
     self_check::run(spec)?;
+    if let Some(init) = waits.init {
+        wait_for_word(init)?;
+    }
     // An end of the pipe without this byte is a stub that died.
     status.write_all(&[READY]).map_err(SandboxError::Status)?;
     // The parent may still be looking at the server's files.
-    let mut word = [0];
-    std::fs::File::from(gate)
-        .read_exact(&mut word)
-        .map_err(SandboxError::Gate)?;
+    wait_for_word(waits.gate)?;
     execution.execute()
 }
 

@@ -1,0 +1,178 @@
+//! The attack suite: every attack first works without pinfold and then fails in the box.
+//!
+//! An attack is data (`attack.rs`): an idea, a piece of Python, and what it is after. Whether it
+//! got that is seen from outside: a secret of the planted world in its answer, a file that has
+//! changed, a victim that was reached (`world.rs`). One that doesn't work without pinfold says
+//! nothing about the box, so it fails the suite as dead.
+
+mod about;
+mod attack;
+mod attacks;
+mod decoys;
+mod lacks;
+mod native;
+mod places;
+mod report;
+mod runner;
+mod snapshot;
+mod subject;
+mod victim;
+mod world;
+
+use runner::Suite;
+
+use crate::support::skip;
+
+const FS: Suite = Suite {
+    name: "fs",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::fs_read::ATTACKS,
+        attacks::fs_write::ATTACKS,
+        attacks::fs_granted::ATTACKS,
+        attacks::fs_metadata::ATTACKS,
+    ],
+};
+
+const PROCESS: Suite = Suite {
+    name: "process",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::process_signals::ATTACKS,
+        attacks::process_memory::ATTACKS,
+        attacks::process_steering::STEERING,
+        attacks::process_steering::LEARNING,
+        attacks::process_privileges::ATTACKS,
+        attacks::programs::ATTACKS,
+    ],
+};
+
+const KERNEL: Suite = Suite {
+    name: "kernel",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::kernel_namespaces::ATTACKS,
+        attacks::kernel_calls::ATTACKS,
+        attacks::kernel_files::ATTACKS,
+    ],
+};
+
+const NATIVE: Suite = Suite {
+    name: "native",
+    manifest: "exec = [\"NATIVE\"]",
+    prelude: attacks::native::PRELUDE,
+    attacks: &[attacks::native::ATTACKS],
+};
+
+const NETWORK: Suite = Suite {
+    name: "network",
+    manifest: "",
+    prelude: attacks::network_learning::PRELUDE,
+    attacks: &[
+        attacks::network_sockets::ATTACKS,
+        attacks::network_local::ATTACKS,
+        attacks::network_learning::ATTACKS,
+    ],
+};
+
+const WEB: Suite = Suite {
+    name: "web",
+    manifest: "profile = \"web\"\nexec = [\"NATIVE\"]",
+    prelude: attacks::native::PRELUDE,
+    attacks: &[attacks::network_web::ATTACKS, attacks::native::WEB],
+};
+
+const IPC: Suite = Suite {
+    name: "ipc",
+    manifest: "",
+    prelude: attacks::ipc::PRELUDE,
+    attacks: &[
+        attacks::ipc::SYSTEM_V,
+        attacks::ipc::POSIX,
+        attacks::ipc::KEYS,
+    ],
+};
+
+const ENV: Suite = Suite {
+    name: "env",
+    manifest: "",
+    prelude: "",
+    attacks: &[
+        attacks::env::INHERITED,
+        attacks::env::LOG,
+        attacks::env::MACHINE,
+    ],
+};
+
+const RESOURCES: Suite = Suite {
+    name: "resources",
+    manifest: attacks::resources::MANIFEST,
+    prelude: attacks::resources::PRELUDE,
+    attacks: &[
+        attacks::resources::PROCESSES,
+        attacks::resources::MEMORY,
+        attacks::resources::FILES,
+    ],
+};
+
+/// All suites. Each is one test, so that they run side by side.
+const ALL: &[Suite] = &[
+    FS, PROCESS, KERNEL, NATIVE, NETWORK, WEB, IPC, ENV, RESOURCES,
+];
+
+fn holds(suite: &Suite) {
+    if suite.manifest.contains("NATIVE") && !native::compiler() {
+        return skip(&format!("escape {}", suite.name), "there is no C compiler");
+    }
+    let report = runner::run(suite);
+    report.print();
+    assert!(report.is_good(), "{report}");
+}
+
+#[test]
+fn fs() {
+    holds(&FS);
+}
+
+#[test]
+fn process() {
+    holds(&PROCESS);
+}
+
+#[test]
+fn kernel() {
+    holds(&KERNEL);
+}
+
+#[test]
+fn native_code() {
+    holds(&NATIVE);
+}
+
+#[test]
+fn network() {
+    holds(&NETWORK);
+}
+
+#[test]
+fn web() {
+    holds(&WEB);
+}
+
+#[test]
+fn ipc() {
+    holds(&IPC);
+}
+
+#[test]
+fn env() {
+    holds(&ENV);
+}
+
+#[test]
+fn resources() {
+    holds(&RESOURCES);
+}
