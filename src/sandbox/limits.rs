@@ -7,17 +7,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{ResourceLimits, SandboxError};
 
-/// Memory that can't be swapped out is everybody's; what cryptographic libraries lock is small.
-const LOCKED_MEMORY: u64 = 1 << 20;
-
 pub(super) fn apply(limits: &ResourceLimits, own_user_namespace: bool) -> Result<(), SandboxError> {
     // A core file would hold the server's secrets.
     lower("core files", Resource::RLIMIT_CORE, Some(0))?;
-    lower(
-        "locked memory",
-        Resource::RLIMIT_MEMLOCK,
-        Some(LOCKED_MEMORY),
-    )?;
+    // Memory that can't be swapped out is taken from everybody. Cryptographic libraries ask for it and
+    // do without.
+    lower("locked memory", Resource::RLIMIT_MEMLOCK, Some(0))?;
     // Nobody needs to come before other people's programs.
     lower("real-time priority", Resource::RLIMIT_RTPRIO, Some(0))?;
     lower("nice", Resource::RLIMIT_NICE, Some(0))?;

@@ -14,6 +14,14 @@ use super::{Namespaces, SandboxError, SandboxSpec, own_root};
 /// The machine's own name is nobody's business.
 const HOST_NAME: &str = "localhost";
 
+/// What this user namespace may have of what all programs of a user share (namespaces(7), "The
+/// /proc/sys/user directory"): no namespaces below it, and not every watcher of files.
+const BOUNDS: [(&str, &str); 3] = [
+    ("max_user_namespaces", "0"),
+    ("max_inotify_instances", "64"),
+    ("max_inotify_watches", "16384"),
+];
+
 /// Who somebody is outside; to be asked before, for inside nobody is anybody yet.
 #[derive(Clone, Copy)]
 pub(super) struct Identity {
@@ -69,6 +77,14 @@ pub(super) fn enter(
     })?;
     if let Some(processes) = spec.limits.processes {
         bound_processes(processes);
+    }
+    for (what, highest) in BOUNDS {
+        set(&format!("/proc/sys/user/{what}"), highest).map_err(|source| {
+            SandboxError::Namespaces {
+                what: format!("bound {what}"),
+                source,
+            }
+        })?;
     }
     own_root::enter(spec, namespaces)?;
     numbered_anew()
