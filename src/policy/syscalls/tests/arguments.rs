@@ -166,9 +166,18 @@ fn prctl_does_what_is_listed() {
     // SET_PTRACER 0x59616d61
     let others: Vec<u64> = (0..80)
         .chain([0x5961_6d61, 0x5356_4d40, 0x5356_4d42, 0xffff_ffff])
-        .filter(|option| !allowed.contains(option))
+        .filter(|option| !allowed.contains(option) && *option != 1)
         .collect();
     rows.extend(ints("prctl", 0, &others, ENOSYS));
+    check(&kinds(), &rows);
+}
+
+#[test]
+fn fcntl_takes_no_leases() {
+    let mut rows = ints("fcntl", 1, &[1024], EPERM);
+    // F_DUPFD to F_OFD_SETLKW, F_GETLEASE 1025, F_NOTIFY 1026, F_ADD_SEALS 1033
+    let others: Vec<u64> = (0..39).chain([1023, 1025, 1026, 1030, 1033]).collect();
+    rows.extend(ints("fcntl", 1, &others, Allowed));
     check(&kinds(), &rows);
 }
 
