@@ -161,6 +161,11 @@ fn prctl_does_what_is_listed() {
         0x5356_4d41,
     ];
     let mut rows = ints("prctl", 0, &allowed, Allowed);
+    // PR_SET_PDEATHSIG: SIGKILL, which is what the monitor asked for, and nothing else.
+    rows.push(("prctl", vec![1, 9], Allowed));
+    for signal in [0, 1, 10, 15, 9 | 1 << 32, u64::MAX] {
+        rows.push(("prctl", vec![1, signal], ENOSYS));
+    }
     // Among the others: SET_DUMPABLE 4, SET_KEEPCAPS 8, CAPBSET_DROP 24, SET_SECUREBITS 28,
     // SET_CHILD_SUBREAPER 36, SET_MM 35, CAP_AMBIENT 47, SET_SYSCALL_USER_DISPATCH 59,
     // SET_PTRACER 0x59616d61
