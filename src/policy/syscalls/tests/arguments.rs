@@ -143,8 +143,7 @@ fn limits_and_priorities_are_those_of_the_caller() {
 
 #[test]
 fn prctl_does_what_is_listed() {
-    let allowed: [u64; 15] = [
-        1,
+    let allowed: [u64; 14] = [
         2,
         3,
         15,
