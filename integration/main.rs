@@ -33,6 +33,7 @@ mod one_reading_answers;
 mod one_reading_requests;
 mod profiles;
 mod published_digest;
+mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
