@@ -32,6 +32,9 @@ pub(super) struct Traces {
 /// What a flood may leave in the client's log.
 const FLOOD: u64 = 1 << 20;
 
+/// Seconds within which the monitor looks at what a session uses.
+const NOTICED_WITHIN: f64 = 2.0;
+
 /// What an attack writes into the client's log.
 const FORGED: &str = "forged by the server";
 
@@ -179,6 +182,7 @@ impl World {
             "own": places.own,
             "temporary": places.temporary,
             "forged": FORGED,
+            "hold": if places.is_bare() { 0.0 } else { NOTICED_WITHIN },
         });
         let things = &self.victim.as_ref().expect("there is always one").things;
         for (name, thing) in things {
