@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, fixture, registry_is_reachable, skip};
+use crate::support::{Client, Home, Tier, fixture, registry_is_reachable, skip};
 
 const REGISTRY: &str = "the npm registry can't be reached";
 
@@ -17,6 +17,7 @@ fn add(home: &Home, name: &str, more: &[&str]) -> Vec<String> {
     let mut words = vec!["add", name, &source, "--allow-all"];
     words.extend(more);
     home.succeed(words);
+    home.set_tier(name, Tier::of_module(module_path!()));
     let mut client = home.client(name);
     client.initialize();
     client.tools()
