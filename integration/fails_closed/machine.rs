@@ -228,7 +228,7 @@ fn where_namespaces_are_really_refused_it_falls_back() {
         let mut starter = std::process::Command::new("unshare");
         starter.args(unshare);
         let able = std::process::Command::new("unshare")
-            .args(&unshare)
+            .args(unshare)
             .arg("true")
             .output();
         if !able.is_ok_and(|output| output.status.success()) {
