@@ -61,6 +61,17 @@ const KERNELS: &[(&str, &[&str], &[&str])] = &[
         &["capset,EPERM"],
         &["step `capabilities`", "pinfold doctor"],
     ),
+    // The call succeeds and nothing has happened: the box is tried before it is trusted.
+    (
+        "Landlock that does nothing",
+        &["landlock_restrict_self,LIES"],
+        &["step `self-check`", "/ can be listed", "pinfold doctor"],
+    ),
+    (
+        "seccomp that does nothing",
+        &["seccomp,LIES"],
+        &["step `self-check`", "UNIX socket", "pinfold doctor"],
+    ),
     (
         "memfd",
         &["memfd_create,ENOSYS"],
@@ -110,6 +121,11 @@ const KERNELS: &[(&str, &[&str], &[&str])] = &[
 
 /// Only root has these to lose.
 const ROOT_KERNELS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "capabilities that stay",
+        &["capset,LIES"],
+        &["step `self-check`", "CapPrm"],
+    ),
     (
         "bounding set",
         &["prctl,0,24,EPERM"],
