@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Home, Ran, fixture, skip, with_home};
+use crate::support::{Home, Ran, fixture, processes, skip};
 
 /// An attack that works on every machine and for every user, one of each group.
 const ALWAYS_LIVE: &[&str] = &[
@@ -100,7 +100,7 @@ fn nothing_gets_through_and_nothing_is_left() {
         fs::read_dir(staging).map_or(0, |entries| entries.count()),
         0
     );
-    assert_eq!(with_home(&home.user()), []);
+    assert_eq!(processes::with_home(&home.user()), []);
 }
 
 #[test]

@@ -161,11 +161,7 @@ mod tests {
             (Failed(because()), Failed(because()), "dead here"),
             (TimedOut, NoEffect, "dead here"),
             // Dead outside and alive in the box: the box made it worse.
-            (
-                Refused(libc_number(Errno::EPERM)),
-                Happened,
-                "GOT THROUGH",
-            ),
+            (Refused(libc_number(Errno::EPERM)), Happened, "GOT THROUGH"),
         ] {
             let verdict = verdict(&outside, &inside);
             assert_eq!(verdict.name(), wanted, "{outside:?} {inside:?}");

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub struct Targets {
     pub secret: String,
     /// The user's home folder.
     pub home: Option<PathBuf>,
+    /// Its device and its number there.
+    home_identity: Option<(u64, u64)>,
     /// The planted folder.
     pub folder: PathBuf,
     /// A planted file in shared memory.
@@ -76,6 +78,11 @@ impl Targets {
         self.home
             .as_deref()
             .ok_or_else(|| untried("there is no home folder"))
+    }
+
+    /// Whether this is the user's home folder, and not another one of the same name.
+    pub(super) fn is_home(&self, found: &fs::Metadata) -> bool {
+        self.home_identity == Some((found.dev(), found.ino()))
     }
 
     /// # Errors
@@ -145,14 +152,16 @@ impl Planted {
         })
     }
 
-    /// What an attacker is told; the rest is the caller's to fill in.
+    /// What an attacker is told, with the user's home folder; the rest is the caller's to fill in.
     ///
     /// # Errors
     /// When the sockets don't tell their ports.
-    pub fn targets(&self) -> io::Result<Targets> {
+    pub fn targets(&self, home: Option<PathBuf>) -> io::Result<Targets> {
+        let home_found = home.as_ref().and_then(|home| fs::metadata(home).ok());
         Ok(Targets {
             secret: self.secret.clone(),
-            home: None,
+            home,
+            home_identity: home_found.map(|found| (found.dev(), found.ino())),
             folder: self.folder.path().to_owned(),
             shared_memory: self
                 .shared_memory
@@ -222,7 +231,7 @@ mod tests {
     #[test]
     fn what_was_planted_is_there_and_goes() {
         let planted = Planted::new().unwrap();
-        let targets = planted.targets().unwrap();
+        let targets = planted.targets(None).unwrap();
         let text = fs::read(targets.planted("file")).unwrap();
         assert!(targets.told(&text) && !targets.told(b"secret"));
         let again: Targets =
@@ -237,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_low_number_is_no_victim_where_there_are_own_processes() {
-        let mut targets = Planted::new().unwrap().targets().unwrap();
+        let mut targets = Planted::new().unwrap().targets(None).unwrap();
         targets.process = 1;
         assert_eq!(targets.victim().unwrap(), Pid::from_raw(1));
         targets.own_processes = true;

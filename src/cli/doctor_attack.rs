@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 type Outcomes = BTreeMap<String, Outcome>;
 
 /// What came of the attacks in one tier, or why this machine can't have it.
-struct Box {
+struct Attacked {
     tier: Tier,
     landlock_abi: Option<u32>,
     tried: Result<Outcomes, String>,
@@ -33,7 +33,7 @@ struct Box {
 /// Everything that is known at the end.
 struct Report {
     outside: Outcomes,
-    boxes: Vec<Box>,
+    boxes: Vec<Attacked>,
 }
 
 /// The attacking process: tries every attack on the targets that its argument describes.
@@ -92,12 +92,11 @@ fn plant(context: &Context, policy: &EffectivePolicy) -> anyhow::Result<(Planted
     let decision = decide_environment(&context.environment, &policy.environment, &nowhere);
     let limits = policy.limits;
     let told = Targets {
-        home: context.environment.get("HOME").map(Into::into),
         variables: decision.withheld,
         memory: limits.memory.unwrap_or(u64::MAX),
         file_size: limits.file_size.unwrap_or(u64::MAX),
         open_files: limits.open_files.unwrap_or(u64::MAX),
-        ..planted.targets()?
+        ..planted.targets(context.environment.get("HOME").map(Into::into))?
     };
     Ok((planted, told))
 }
@@ -127,7 +126,7 @@ async fn outside(context: &Context) -> anyhow::Result<Outcomes> {
 /// The attacks in a box of this tier.
 ///
 /// A machine that can't have the full tier is no error: the base tier is what its servers get.
-async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Box> {
+async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Attacked> {
     let mut policy = EffectivePolicy::ungranted(Runtime::Native)?;
     policy.layers.namespaces = match tier {
         Tier::Full => Requirement::Required,
@@ -145,7 +144,7 @@ async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Box> {
         Err(LaunchError::Machine(refusal)) if tier == Tier::Full => Err(refusal.to_string()),
         Err(error) => return Err(error.into()),
     };
-    Ok(Box {
+    Ok(Attacked {
         tier,
         landlock_abi,
         tried,
@@ -161,7 +160,7 @@ fn outcomes(text: &[u8]) -> Outcomes {
         .collect()
 }
 
-impl Box {
+impl Attacked {
     fn verdict(&self, attack: &attack::Attack, outside: Option<&Outcome>) -> Option<Verdict> {
         let tried = self.tried.as_ref().ok()?;
         let inside = tried.get(attack.name);
@@ -170,7 +169,7 @@ impl Box {
 }
 
 impl Report {
-    fn verdicts(&self, of: &Box) -> Vec<(&'static attack::Attack, Verdict)> {
+    fn verdicts(&self, of: &Attacked) -> Vec<(&'static attack::Attack, Verdict)> {
         attack::all()
             .filter_map(|attack| {
                 let outside = self.outside.get(attack.name);
@@ -185,7 +184,7 @@ impl Report {
     }
 
     /// How many there are of each verdict.
-    fn counts(&self, of: &Box) -> BTreeMap<&'static str, usize> {
+    fn counts(&self, of: &Attacked) -> BTreeMap<&'static str, usize> {
         const NAMES: [&str; 5] = ["held", "GOT THROUGH", "documented", "dead here", "UNCLEAR"];
         let mut counts: BTreeMap<_, _> = NAMES.into_iter().map(|name| (name, 0)).collect();
         for (_, verdict) in self.verdicts(of) {
@@ -195,16 +194,16 @@ impl Report {
     }
 
     fn text(&self) -> Vec<String> {
-        let there: Vec<&Box> = self.boxes.iter().filter(|of| of.tried.is_ok()).collect();
+        let there: Vec<&Attacked> = self.boxes.iter().filter(|of| of.tried.is_ok()).collect();
         let mut lines = Vec::new();
         for group in Group::ALL {
-            let mut header = format!("{:27}", group.name());
+            let mut header = format!("{:30}", group.name());
             for of in &there {
                 header.push_str(&format!("{:27}", format!("{} tier", of.tier.name())));
             }
             lines.push(header.trim_end().to_owned());
             for attack in attack::all().filter(|attack| attack.group == group) {
-                let mut line = format!("  {:25}", attack.name);
+                let mut line = format!("  {:28}", attack.name);
                 for of in &there {
                     if let Some(verdict) = of.verdict(attack, self.outside.get(attack.name)) {
                         line.push_str(&format!("{:27}", short(&verdict)));
@@ -220,7 +219,7 @@ impl Report {
         lines
     }
 
-    fn summary(&self, of: &Box) -> Vec<String> {
+    fn summary(&self, of: &Attacked) -> Vec<String> {
         let name = of.tier.name();
         if let Err(reason) = &of.tried {
             return vec![format!("{name} tier: not on this machine: {reason}")];
@@ -236,17 +235,13 @@ impl Report {
         )];
         for (attack, verdict) in self.verdicts(of) {
             let what = match &verdict {
-                Verdict::GotThrough => "it should have been stopped".to_owned(),
-                Verdict::Documented(words) => format!("documented: {words}"),
-                Verdict::Unclear(why) => why.clone(),
+                Verdict::GotThrough => String::new(),
+                Verdict::Documented(words) => format!(" ({words})"),
+                Verdict::Unclear(why) => format!(" In the box: {why}"),
                 Verdict::Held(_) | Verdict::Dead(_) => continue,
             };
-            lines.push(format!(
-                "  {} {}: {} {what}",
-                verdict.name(),
-                attack.name,
-                attack.idea
-            ));
+            let (name, idea) = (attack.name, attack.idea);
+            lines.push(format!("  {} {name}: {idea}{what}", verdict.name()));
         }
         lines
     }

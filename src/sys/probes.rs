@@ -86,7 +86,9 @@ impl Probe {
                 Is(number) => *number,
                 Given => given,
                 Own => i64::from(std::process::id()),
-                Buffer(index) => start.wrapping_add(*index).expose_provenance().cast_signed() as i64,
+                Buffer(index) => {
+                    start.wrapping_add(*index).expose_provenance().cast_signed() as i64
+                }
                 Text(text) => text.as_ptr().expose_provenance().cast_signed() as i64,
             };
         }

@@ -23,7 +23,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::new(Fs, "home-listed", "List your home folder.", |targets| {
         listed(targets.home()?)
     }),
-    Attack::new(Fs, "root-listed", "List the root folder's /home.", |_| {
+    Attack::new(Fs, "homes-listed", "List all homes, in /home.", |_| {
         listed(Path::new("/home"))
     }),
     Attack::new(Fs, "settings-listed", "List /etc.", |_| {
@@ -246,7 +246,8 @@ pub(super) const ATTACKS: &[Attack] = &[
             let home = targets.home()?;
             let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
             inotify::add_watch(watch, home, inotify::WatchFlags::CREATE)?;
-            Ok(true)
+            // A root of its own may have a folder of the same name.
+            Ok(targets.is_home(&fs::metadata(home)?))
         },
     )
     .in_base_tier(NOT_UNWATCHED),

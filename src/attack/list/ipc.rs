@@ -77,12 +77,9 @@ pub(super) const ATTACKS: &[Attack] = &[
             }
         },
     ),
-    Attack::new(
-        Ipc,
-        "objects-listed",
-        "List such objects in /proc.",
-        |_| listed(Path::new("/proc/sysvipc")),
-    ),
+    Attack::new(Ipc, "objects-listed", "List such objects in /proc.", |_| {
+        listed(Path::new("/proc/sysvipc"))
+    }),
     Attack::new(
         Ipc,
         "session-keys",
@@ -92,12 +89,9 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::new(Ipc, "user-keys", "List all keys of yours.", |_| {
         probe(&probes::USER_KEYS)
     }),
-    Attack::new(
-        Ipc,
-        "key-session",
-        "Make a session of keys.",
-        |_| probe(&probes::KEY_SESSION),
-    ),
+    Attack::new(Ipc, "key-session", "Make a session of keys.", |_| {
+        probe(&probes::KEY_SESSION)
+    }),
     Attack::new(
         Ipc,
         "key",

@@ -37,9 +37,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         Kernel,
         "network-namespace",
         "Be the administrator of a network of one's own.",
-        |_| {
-            Ok(unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map(|()| true)?)
-        },
+        |_| Ok(unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map(|()| true)?),
     ),
     Attack::new(
         Kernel,

@@ -138,9 +138,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         Process,
         "traced",
         "Become another process's debugger; it isn't stopped.",
-        |targets| {
-            Ok(ptrace::seize(targets.victim()?, ptrace::Options::empty()).map(|()| true)?)
-        },
+        |targets| Ok(ptrace::seize(targets.victim()?, ptrace::Options::empty()).map(|()| true)?),
     ),
     Attack::new(
         Process,

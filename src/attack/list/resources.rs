@@ -31,7 +31,8 @@ pub(super) const ATTACKS: &[Attack] = &[
             let file = File::create_new(path)?;
             // First, because the limit kills.
             std::fs::remove_file(path)?;
-            file.set_len(targets.file_size.saturating_add(1)).map(|()| true)
+            file.set_len(targets.file_size.saturating_add(1))
+                .map(|()| true)
         },
     ),
     Attack::new(
