@@ -100,7 +100,7 @@ fn nothing_gets_through_and_nothing_is_left() {
         fs::read_dir(staging).map_or(0, |entries| entries.count()),
         0
     );
-    assert_eq!(processes::with_home(&home.user()), []);
+    assert_eq!(processes::with_home(&home.user()), Vec::<i32>::new());
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Targets {
     /// The user's home folder.
     pub home: Option<PathBuf>,
     /// Its device and its number there.
-    home_identity: Option<(u64, u64)>,
+    pub home_identity: Option<(u64, u64)>,
     /// The planted folder.
     pub folder: PathBuf,
     /// A planted file in shared memory.
