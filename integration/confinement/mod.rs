@@ -7,9 +7,11 @@ mod files;
 mod grants;
 mod kernel;
 mod limits;
+mod mounts;
 mod processes;
 mod programs;
 mod sockets;
+mod walls;
 mod web;
 
 use std::process::Command;

@@ -177,7 +177,8 @@ impl World {
             "state": places.state,
             "neighbour": places.neighbour,
             "stray": self.stray(),
-            "machine": fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim(),
+            "machine": setting("/proc/sys/kernel/hostname"),
+            "watchers": setting("/proc/sys/fs/inotify/max_user_instances").parse::<u64>().unwrap(),
             "native": self.root.with_file_name("native"),
             "own": places.own,
             "temporary": places.temporary,
@@ -263,4 +264,8 @@ impl Drop for World {
         let _ = fs::remove_file(self.in_temporary_folder());
         self.remove_strays();
     }
+}
+
+fn setting(path: &str) -> String {
+    fs::read_to_string(path).unwrap().trim().to_owned()
 }

@@ -61,6 +61,17 @@ const KERNELS: &[(&str, &[&str], &[&str])] = &[
         &["capset,EPERM"],
         &["step `capabilities`", "pinfold doctor"],
     ),
+    // The call succeeds and nothing has happened: the box is tried before it is trusted.
+    (
+        "Landlock that does nothing",
+        &["landlock_restrict_self,LIES"],
+        &["step `self-check`", "/ can be listed", "pinfold doctor"],
+    ),
+    (
+        "seccomp that does nothing",
+        &["seccomp,LIES"],
+        &["step `self-check`", "UNIX socket", "pinfold doctor"],
+    ),
     (
         "memfd",
         &["memfd_create,ENOSYS"],
@@ -110,6 +121,11 @@ const KERNELS: &[(&str, &[&str], &[&str])] = &[
 
 /// Only root has these to lose.
 const ROOT_KERNELS: &[(&str, &[&str], &[&str])] = &[
+    (
+        "capabilities that stay",
+        &["capset,LIES"],
+        &["step `self-check`", "CapPrm"],
+    ),
     (
         "bounding set",
         &["prctl,0,24,EPERM"],
@@ -194,6 +210,52 @@ fn without_namespaces_it_falls_back_and_says_so() {
         assert!(
             report.contains("no namespaces on this machine"),
             "{wish}: {report}"
+        );
+    }
+}
+
+/// The same on machines that really refuse: no namespace left to make, and part of /proc hidden as
+/// in most containers.
+#[test]
+fn where_namespaces_are_really_refused_it_falls_back() {
+    const TEST: &str = "where_namespaces_are_really_refused_it_falls_back";
+    let launch = Launch::new();
+    let machines = [
+        (
+            "echo 0 > /proc/sys/user/max_user_namespaces",
+            "could not make them",
+        ),
+        (
+            "mount -t tmpfs -o ro none /proc/tty",
+            "could not mount a /proc of its own",
+        ),
+    ];
+    for (preparation, reason) in machines {
+        let script = format!("{preparation} && exec \"$@\"");
+        let unshare = [
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &script,
+            "sh",
+        ];
+        let mut starter = std::process::Command::new("unshare");
+        starter.args(unshare);
+        let able = std::process::Command::new("unshare")
+            .args(unshare)
+            .arg("true")
+            .output();
+        if !able.is_ok_and(|output| output.status.success()) {
+            return crate::support::skip(TEST, "this machine has no namespaces to take away");
+        }
+        launch.works_with(&mut launch.behind(&starter, &["run", "puppet"]));
+        let output = launch.behind(&starter, &["doctor"]).output().unwrap();
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            report.contains(reason) && report.contains("ok       box"),
+            "{report}"
         );
     }
 }

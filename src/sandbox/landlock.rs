@@ -141,3 +141,35 @@ fn abi(number: u32) -> Result<ABI, SandboxError> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_leads_through_a_link_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().canonicalize().unwrap().join("folder");
+        let link = folder.with_file_name("link");
+        std::fs::create_dir_all(folder.join("inner")).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let opened = |path: PathBuf| {
+            let rule = PathRule {
+                path,
+                access: Access::Read,
+            };
+            open(&rule, ABI::V4).map(|found| found.is_some())
+        };
+        for path in [link.clone(), link.join("inner")] {
+            assert!(matches!(
+                opened(path),
+                Err(SandboxError::LandlockPath { .. })
+            ));
+        }
+        for path in [folder.clone(), folder.join("inner")] {
+            assert!(opened(path).unwrap());
+        }
+        // What is gone grants nothing.
+        assert!(!opened(folder.join("gone")).unwrap());
+    }
+}

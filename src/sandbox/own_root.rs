@@ -391,4 +391,29 @@ mod tests {
         }
         assert!(!of(Access::Device).contains(MountAttrFlags::MOUNT_ATTR_NODEV));
     }
+
+    /// Between the parent's look and this one, a server of another session may have put a link there.
+    #[test]
+    fn a_path_that_leads_through_a_link_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().canonicalize().unwrap().join("folder");
+        let link = folder.with_file_name("link");
+        std::fs::create_dir_all(folder.join("inner")).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let refused = |path: &Path| {
+            matches!(
+                clone(path, Rights::default()),
+                Err(SandboxError::OwnRoot { .. })
+            )
+        };
+        for (path, expected) in [
+            (link.clone(), true),
+            (link.join("inner"), true),
+            // Control: it is taken, or the kernel lets this user mount nothing.
+            (folder.clone(), false),
+            (folder.join("inner"), false),
+        ] {
+            assert_eq!(refused(&path), expected, "{}", path.display());
+        }
+    }
 }

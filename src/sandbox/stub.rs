@@ -103,8 +103,8 @@ fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate
             });
         match entered {
             Err(error) => report(status, &error),
-            Ok(((_, confined), Forked::Parent { child })) => {
-                drop(waits);
+            Ok(((server_waits, confined), Forked::Parent { child })) => {
+                drop((waits, server_waits));
                 // When this process ends, the other one ends with it.
                 if let Err(error) = init::confine(spec, &confined) {
                     report(status, &error);

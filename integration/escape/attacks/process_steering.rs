@@ -122,8 +122,7 @@ pub(in super::super) const LEARNING: &[Attack] = &[
         "Ask for its disk priority.",
         Happens,
         "return call('ioprio_get', 1, pid) >= 0",
-    )
-    .stopped(NOT_HIDDEN),
+    ),
     Attack::new(
         "scheduling-read",
         "Ask how another process is scheduled.",

@@ -81,21 +81,19 @@ pub(in super::super) const FILES: &[Attack] = &[
     ),
     Attack::new(
         "watchers-used-up",
-        "Take all watchers of files that the programs of a user may have together.",
+        "Take nearly all watchers of files that the programs of a user may have together.",
         Happens,
         "
-        def take():
-            try:
-                for _ in range(50): call('inotify_init1', 0)
-            except OSError: pass
         reader, writer = os.pipe()
         for _ in range(5):
             if os.fork() == 0:
-                take(); os.write(writer, b'x'); time.sleep(60)
-        for _ in range(5): os.read(reader, 1)
-        try: os.close(call('inotify_init1', 0))
-        except OSError as error: return error.errno == errno.EMFILE
-        return False",
+                count = 0
+                with contextlib.suppress(OSError):
+                    for _ in range(50):
+                        call('inotify_init1', 0); count += 1
+                os.write(writer, bytes([count])); time.sleep(60)
+        taken = sum(os.read(reader, 1)[0] for _ in range(5))
+        return taken > watchers * 0.8",
     )
     .unless_lacking(lacks::FEW_WATCHERS)
     .stopped(Stopped::ByNamespaces("share the number of watchers of files")),
