@@ -124,7 +124,7 @@ impl Planted {
         let secret = format!("secret-{}", random()?);
         let abstract_name = format!("pinfold-attack-{}", random()?);
         for name in ["file", "changed", "removed", "renamed", "dated"] {
-            fs::write(folder.path().join(name), &secret)?;
+            File::create_new(folder.path().join(name))?.write_all(secret.as_bytes())?;
         }
         symlink(format!("/nowhere/{secret}"), folder.path().join("link"))?;
         let shared_memory = tempfile::Builder::new()
