@@ -27,10 +27,16 @@ pub fn fork_single_threaded() -> io::Result<Forked> {
     }
 }
 
-/// `/proc/self/status` and not `task`, because the former can also be read in the box.
+/// In the box the list of threads can't be read, but their number can.
 fn only_one_thread() -> io::Result<()> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    if status.lines().any(|line| line == "Threads:\t1") {
+    let alone = match std::fs::read_dir("/proc/self/task") {
+        Ok(threads) => threads.count() == 1,
+        Err(_) => {
+            let status = std::fs::read_to_string("/proc/self/status")?;
+            status.lines().any(|line| line == "Threads:\t1")
+        }
+    };
+    if alone {
         Ok(())
     } else {
         Err(io::Error::from_raw_os_error(libc::EBUSY))
