@@ -15,6 +15,7 @@ mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
+mod doctor_attack;
 mod documented_order;
 mod either_side_ends;
 mod escape;

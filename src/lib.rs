@@ -3,6 +3,7 @@
 //! The rooms, and what each may know of the others, are in ARCHITECTURE.md;
 //! `tests/rooms.rs` checks it.
 
+pub mod attack;
 pub mod cli;
 pub mod config;
 pub mod fetch;

@@ -1,16 +1,16 @@
-//! The `pinfold` program: the sandbox's stub when asked for by its hidden verb, else the commands.
+//! The `pinfold` program: what one of its hidden verbs asks for, else the commands.
 
 use std::process::ExitCode;
 
-use pinfold::{cli, sandbox};
+use pinfold::{attack, cli, sandbox};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments
-        .next()
-        .is_some_and(|verb| verb == sandbox::stub::VERB)
-    {
-        sandbox::stub::main(arguments.filter_map(|argument| argument.into_string().ok()));
+    let verb = arguments.next();
+    let mut rest = arguments.filter_map(|argument| argument.into_string().ok());
+    match verb.as_ref().and_then(|verb| verb.to_str()) {
+        Some(sandbox::stub::VERB) => sandbox::stub::main(rest),
+        Some(attack::VERB) => cli::attacker(rest.next()),
+        _ => cli::main(),
     }
-    cli::main()
 }

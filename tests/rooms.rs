@@ -186,6 +186,23 @@ fn the_relay_does_not_know_how_the_server_was_started() {
 }
 
 #[test]
+fn the_attacks_know_nothing_of_the_box() {
+    forbid(
+        in_room("attack"),
+        &[
+            "crate::sandbox",
+            "crate::launch",
+            "crate::policy",
+            "crate::config",
+            "crate::cli",
+            "tokio",
+            "async",
+            "await",
+        ],
+    );
+}
+
+#[test]
 fn only_output_prints() {
     const EXCEPTIONS: [(&str, &str); 5] = [
         ("cli/output.rs", "the rule itself"),

@@ -179,7 +179,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__doctor)
-            opts="-h -V --json --manifest --help --version"
+            opts="-h -V --attack --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

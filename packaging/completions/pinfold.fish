@@ -79,6 +79,7 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand trust" -l manifest -d 'U
 complete -c pinfold -n "__fish_pinfold_using_subcommand trust" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand trust" -s V -l version -d 'Print version'
 complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -l attack -d 'Attack this machine, harmlessly, from inside of the box and without it, and show what held'
 complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand doctor" -s V -l version -d 'Print version'

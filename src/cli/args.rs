@@ -155,6 +155,9 @@ pub(super) struct Trust {
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
+    /// Attack this machine, harmlessly, from inside of the box and without it, and show what held
+    #[arg(long)]
+    pub(super) attack: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

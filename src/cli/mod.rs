@@ -5,6 +5,7 @@ mod args;
 mod argv;
 mod context;
 mod doctor;
+mod doctor_attack;
 mod exit;
 mod explain;
 mod explain_text;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Arguments, Command};
+pub use doctor_attack::attacker;
 use exit::{Exit, exit_for};
 
 /// Reads the arguments and runs the command.
@@ -83,6 +85,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
         Command::Trust(arguments) => trust::run(&arguments.path),
+        Command::Doctor(arguments) if arguments.attack => {
+            doctor_attack::run(manifest, arguments.json).await
+        }
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
         Command::Generate(arguments) => generate::run(&arguments.what),
     }

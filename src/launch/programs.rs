@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::prepare::{Launcher, SpecInput};
-use super::tool::run_tool;
+use super::prepare::{Launcher, PROGRAMS, SpecInput};
+use super::start::Launch;
+use super::tool::{ToolOutput, run_tool};
 use super::{LaunchError, StateFolder};
 use crate::lockfile::Interpreter;
-use crate::policy::{EffectivePolicy, Runtime};
+use crate::policy::{EffectivePolicy, Places, Runtime, decide_environment};
 use crate::resolve::interpreter::{find_program, kind as program_kind};
 use crate::sandbox::{Plan, StepFailure};
 use crate::store::Staging;
@@ -17,6 +18,10 @@ use crate::store::Staging;
 /// A program that doesn't tell its version in this time has none.
 const VERSION_TIME: Duration = Duration::from_secs(10);
 const MAX_VERSION_BYTES: usize = 4 << 10;
+
+/// Some hundred attacks, none of which takes long, on a machine that may be busy.
+const ATTACK_TIME: Duration = Duration::from_secs(120);
+const MAX_ATTACK_BYTES: usize = 256 << 10;
 
 /// Finds an interpreter by name or path, and records what it is.
 ///
@@ -112,20 +117,14 @@ pub async fn try_box(
     staging: &Staging,
     policy: &EffectivePolicy,
 ) -> Result<Plan, LaunchError> {
-    let program = std::env::current_exe()?;
     let state = StateFolder::create(staging.folder().join("box"))?;
-    let launch = launcher.launch(SpecInput {
+    let launch = self_in_box(
+        launcher,
         policy,
-        confinement: &policy.confinement(),
-        tree: state.home(),
-        state: &state,
-        interpreter: None,
-        programs: vec![program.clone()],
-        program,
-        arguments: vec!["pinfold".to_owned(), "--version".to_owned()],
-        environment: BTreeMap::new(),
-        working_directory: state.home(),
-    })?;
+        &state,
+        vec!["--version".to_owned()],
+        BTreeMap::new(),
+    )?;
     let output = run_tool(launcher, launch, VERSION_TIME, MAX_VERSION_BYTES).await?;
     if output.code == Some(0) && output.stdout.starts_with(b"pinfold ") {
         Ok(output.plan)
@@ -140,4 +139,48 @@ pub async fn try_box(
             message,
         }))
     }
+}
+
+/// Runs this very program in the box, with the environment that a server gets, and keeps what it
+/// prints: for `doctor --attack`.
+///
+/// # Errors
+/// When the box can't be built.
+pub async fn attack_box(
+    launcher: &Launcher<'_>,
+    state: &StateFolder,
+    policy: &EffectivePolicy,
+    arguments: Vec<String>,
+) -> Result<ToolOutput, LaunchError> {
+    let places = Places {
+        home: state.home(),
+        temporary: state.temporary(),
+        programs: PROGRAMS.to_owned(),
+    };
+    let decision = decide_environment(launcher.environment, &policy.environment, &places);
+    let launch = self_in_box(launcher, policy, state, arguments, decision.variables)?;
+    run_tool(launcher, launch, ATTACK_TIME, MAX_ATTACK_BYTES).await
+}
+
+/// A launch of this very program as if it were a server.
+fn self_in_box(
+    launcher: &Launcher<'_>,
+    policy: &EffectivePolicy,
+    state: &StateFolder,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+) -> Result<Launch, LaunchError> {
+    let program = std::env::current_exe()?;
+    launcher.launch(SpecInput {
+        policy,
+        confinement: &policy.confinement(),
+        tree: state.home(),
+        state,
+        interpreter: None,
+        programs: vec![program.clone()],
+        program,
+        arguments: [vec!["pinfold".to_owned()], arguments].concat(),
+        environment,
+        working_directory: state.home(),
+    })
 }

@@ -12,7 +12,7 @@ use crate::sandbox::Plan;
 
 /// What a tool left behind.
 #[derive(Clone, Debug)]
-pub(super) struct ToolOutput {
+pub struct ToolOutput {
     /// `None` when it was ended because it took too long.
     pub code: Option<i32>,
     pub stdout: Vec<u8>,

@@ -9,6 +9,7 @@
 mod descriptors;
 mod landlock;
 mod mounts;
+pub mod probes;
 mod process;
 mod syscalls;
 #[cfg(test)]

@@ -19,13 +19,27 @@ pub enum Forked {
 /// `EBUSY` when the process has more than one thread, where a fork could copy a held lock;
 /// otherwise what fork(2) reports.
 pub fn fork_single_threaded() -> io::Result<Forked> {
-    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::from_raw_os_error(libc::EBUSY));
-    }
+    only_one_thread()?;
     // SAFETY: there is one thread, checked above, so the child has a consistent copy of all memory.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(Forked::Parent { child }),
         ForkResult::Child => Ok(Forked::Child),
+    }
+}
+
+/// In the box the list of threads can't be read, but their number can.
+fn only_one_thread() -> io::Result<()> {
+    let alone = match std::fs::read_dir("/proc/self/task") {
+        Ok(threads) => threads.count() == 1,
+        Err(_) => {
+            let status = std::fs::read_to_string("/proc/self/status")?;
+            status.lines().any(|line| line == "Threads:\t1")
+        }
+    };
+    if alone {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EBUSY))
     }
 }
 
@@ -34,9 +48,7 @@ pub fn fork_single_threaded() -> io::Result<Forked> {
 /// # Errors
 /// `EBUSY` as in [`fork_single_threaded`]; `EPERM` or `ENOSPC` where namespaces are not granted.
 pub fn clone_single_threaded(namespaces: CloneFlags) -> io::Result<Forked> {
-    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::from_raw_os_error(libc::EBUSY));
-    }
+    only_one_thread()?;
     let flags = namespaces.bits() | libc::SIGCHLD;
     // SAFETY: without CLONE_VM and with a null stack this is a fork, for which one thread, checked above, is the condition; the unused pointers are null.
     let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
