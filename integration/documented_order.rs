@@ -7,9 +7,9 @@ use std::process::Command;
 use crate::support::{Client, Home, Tier, fixture, is_root, skip};
 
 /// The calls that tell which step this is.
-const CALLS: &str = "trace=clone,close_range,execve,fork,vfork,openat,open_tree,pivot_root,umount2,\
+const CALLS: &str = "trace=clone,close_range,execve,?poll,?ppoll,openat,open_tree,pivot_root,umount2,\
                      prlimit64,capset,prctl,landlock_create_ruleset,landlock_restrict_self,seccomp,\
-                     socket,write,read,setsid,sethostname,symlinkat";
+                     socket,write,read,setsid,sethostname";
 
 const MONITOR: &[&str] = &[
     "executed",
@@ -25,6 +25,7 @@ const INIT: &[&str] = &[
     "group",
     "not dumpable",
     "ends with its parent",
+    "monitor lives",
     "host name",
     "bounds",
     "grants",
@@ -88,6 +89,7 @@ const STEPS: &[(&[&str], &str)] = &[
         &["PR_SET_PDEATHSIG, SIGKILL", " = 0"],
         "ends with its parent",
     ),
+    (&["poll([{fd=", "events=0}]", " = 0"], "monitor lives"),
     (&["sethostname(", " = 0"], "host name"),
     (&["/proc/sys/user/", "O_WRONLY"], "bounds"),
     (&["open_tree(", "OPEN_TREE_CLONE"], "grants"),
