@@ -244,7 +244,7 @@ fn every_right_has_its_origin() {
     );
     assert_eq!(from(Path::new("/etc/passwd")), json!({"part": "base"}));
     assert_eq!(
-        from(Path::new("/etc/hosts")),
+        from(Path::new("/etc/resolv.conf")),
         json!({"part": "profile", "name": "web"})
     );
     assert_eq!(
@@ -277,7 +277,7 @@ fn every_right_has_its_origin() {
     let said = format!("manifest, line {}", line("read ="));
     assert!(row(&explained.readable).ends_with(&said), "{shown}");
     assert!(
-        row(Path::new("/etc/hosts")).contains("profile web: names that are known"),
+        row(Path::new("/etc/resolv.conf")).contains("profile web: which name server"),
         "{shown}"
     );
     assert!(shown.contains("outgoing TCP to ports 80, 443"), "{shown}");

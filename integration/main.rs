@@ -34,7 +34,11 @@ mod one_reading_answers;
 mod one_reading_requests;
 mod profiles;
 mod published_digest;
+mod readable_files;
 mod reference_servers;
+#[path = "reference_servers.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
+mod reference_servers_in_the_base_tier;
 mod registry_tokens;
 mod release_age;
 mod resource_limits;
@@ -51,3 +55,7 @@ mod swapped_grant;
 mod two_adds;
 mod unlocked_changes;
 mod without_network;
+mod workloads;
+#[path = "workloads.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
+mod workloads_in_the_base_tier;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, fixture, registry_is_reachable, skip};
+use crate::support::{Client, Home, Tier, fixture, registry_is_reachable, skip};
 
 const REGISTRY: &str = "the npm registry can't be reached";
 
@@ -17,6 +17,7 @@ fn add(home: &Home, name: &str, more: &[&str]) -> Vec<String> {
     let mut words = vec!["add", name, &source, "--allow-all"];
     words.extend(more);
     home.succeed(words);
+    home.set_tier(name, Tier::of_module(module_path!()));
     let mut client = home.client(name);
     client.initialize();
     client.tools()
@@ -202,30 +203,33 @@ fn a_hostile_server_is_held_to_the_same_grants() {
     fs::create_dir(&writable).unwrap();
     let way_out = writable.join("way-out");
     symlink(&granted.secret, &way_out).unwrap();
-    let mut bare = Client::start(Command::new("python3").arg(fixture("attacker.py")));
+    let mut bare = Client::start(Command::new("python3").arg(fixture("puppet.py")));
     bare.initialize();
     home.add_path(
-        "attacker",
-        &fixture("attacker.py"),
+        "puppet",
+        &fixture("puppet.py"),
         &["--read", read_only, "--write", text(&writable)],
     );
-    let mut penned = started(&home, "attacker");
-    let paths = |path: &Path| json!({"arguments": [text(path)]});
+    let mut penned = started(&home, "puppet");
+    let read =
+        |path: &Path| json!({"code": "return open(path).read()", "arguments": {"path": path}});
+    let write =
+        |path: &Path| json!({"code": "open(path, 'w').write('x')", "arguments": {"path": path}});
 
     for path in [&granted.secret, &granted.link, &way_out] {
-        assert_eq!(bare.call_text("read", paths(path)), r#"ok: "do not tell""#);
-        let refusal = penned.call_text("read", paths(path));
+        assert_eq!(bare.call_text("do", read(path)), r#"ok: "do not tell""#);
+        let refusal = penned.call_text("do", read(path));
         assert!(
             refusal.starts_with("refused: ") && is_refusal(&refusal),
             "{refusal}"
         );
     }
     assert_eq!(
-        penned.call_text("read", paths(&granted.file)),
+        penned.call_text("do", read(&granted.file)),
         r#"ok: "for everybody""#
     );
     for path in [&granted.file, &way_out] {
-        let refusal = penned.call_text("write", paths(path));
+        let refusal = penned.call_text("do", write(path));
         assert!(
             refusal.starts_with("refused: ") && is_refusal(&refusal),
             "{refusal}"
@@ -233,11 +237,11 @@ fn a_hostile_server_is_held_to_the_same_grants() {
     }
     assert_eq!(fs::read_to_string(&granted.secret).unwrap(), "do not tell");
     let inside = writable.join("new");
-    assert!(penned.call_text("write", paths(&inside)).starts_with("ok"));
+    assert!(penned.call_text("do", write(&inside)).starts_with("ok"));
     assert_eq!(fs::read_to_string(&inside).unwrap(), "x");
     // Control: nothing but pinfold was in the way.
     for path in [&granted.file, &way_out] {
-        assert!(bare.call_text("write", paths(path)).starts_with("ok"));
+        assert!(bare.call_text("do", write(path)).starts_with("ok"));
     }
     assert_eq!(fs::read_to_string(&granted.secret).unwrap(), "x");
 }

@@ -16,8 +16,8 @@ fn a_granted_folder_that_became_a_link_is_refused() {
     std::fs::create_dir_all(&private).unwrap();
     std::fs::write(private.join("key"), "do not tell").unwrap();
     home.add_path(
-        "attacker",
-        &fixture("attacker.py"),
+        "puppet",
+        &fixture("puppet.py"),
         &[
             "--write",
             shared.to_str().unwrap(),
@@ -27,22 +27,25 @@ fn a_granted_folder_that_became_a_link_is_refused() {
     );
 
     // Control: the grants work, and the server itself can put the link there.
-    let mut client = home.client("attacker");
+    let mut client = home.client("puppet");
     client.initialize();
     let path = granted.join("note");
-    let wrote = client.call_text("write", json!({"arguments": [path.to_str().unwrap()]}));
+    let wrote = client.call_text(
+        "do",
+        json!({"code": "open(path, 'w').write('x')", "arguments": {"path": path}}),
+    );
     assert!(wrote.starts_with("ok:"), "{wrote}");
     client.close();
     std::fs::remove_dir_all(&granted).unwrap();
     symlink(&private, &granted).unwrap();
 
-    let ran = home.run(["run", "attacker"]);
+    let ran = home.run(["run", "puppet"]);
     assert_eq!(ran.code, Some(125), "{ran:?}");
     assert!(ran.stderr.contains("policy"), "{ran:?}");
 
     // Control: with the folder back in its place it starts again.
     std::fs::remove_file(&granted).unwrap();
     std::fs::create_dir(&granted).unwrap();
-    let mut client = home.client("attacker");
+    let mut client = home.client("puppet");
     client.initialize();
 }

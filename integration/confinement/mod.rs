@@ -1,4 +1,5 @@
-//! What a server can't do in the box. Every attack is first seen to work without pinfold.
+//! The box rule by rule: what the attack suite (`escape`) can't ask, and what must go on working.
+//! Every refusal is first seen to work without pinfold.
 
 mod calls;
 mod environment;
@@ -13,7 +14,7 @@ mod sockets;
 mod walls;
 mod web;
 
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -108,36 +109,4 @@ impl Ground {
 
 fn run(client: &mut Client, code: &str, arguments: &Value) -> String {
     client.call_text("do", json!({"code": code, "arguments": arguments}))
-}
-
-/// A process that the test owns, to be attacked.
-struct Decoy(Child);
-
-impl Decoy {
-    fn new() -> Self {
-        let sleep = Command::new("sleep")
-            .arg("600")
-            .env("DECOY_SECRET", "do not tell")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(sleep)
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    fn is_alive(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-}
-
-impl Drop for Decoy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -39,7 +39,9 @@ fn what_is_let_through_is_in_the_threat_model() {
     for Attack { name, stopped, .. } in every_attack() {
         match stopped {
             Stopped::Always => {}
-            Stopped::ByNamespaces(words) | Stopped::Never(words) | Stopped::NeverForRoot(words) => {
+            Stopped::ByNamespaces(words)
+            | Stopped::ByNamespacesForRoot(words)
+            | Stopped::Never(words) => {
                 assert!(
                     page.contains(words),
                     "{name}: THREAT_MODEL.md lacks: {words}"
@@ -199,7 +201,7 @@ fn any_trace_counts_in_the_box_but_only_the_wanted_one_without() {
         (Outcome::Refused("EFAULT".to_owned()), false),
         (Outcome::Killed("SIGSYS".to_owned()), true),
         (Outcome::Killed("SIGSEGV".to_owned()), false),
-        (Outcome::SessionEnded, true),
+        (Outcome::SessionEnded("why".to_owned()), true),
         (Outcome::Broken("late".to_owned()), false),
     ] {
         let verdict = judge_boxed(&attack, &outcome, &Traces::default());

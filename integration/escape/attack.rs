@@ -44,8 +44,8 @@ pub(super) enum Stopped {
     ByNamespaces(&'static str),
     /// By none; THREAT_MODEL.md says so in these words.
     Never(&'static str),
-    /// As above, but an ordinary user is stopped by every box.
-    NeverForRoot(&'static str),
+    /// Root only by a box with namespaces, an ordinary user by every box.
+    ByNamespacesForRoot(&'static str),
 }
 
 /// What the attack needs to work at all.
@@ -128,12 +128,12 @@ impl Attack {
             Stopped::Always => None,
             Stopped::ByNamespaces(words) => (!namespaces).then_some(words),
             Stopped::Never(words) => Some(words),
-            Stopped::NeverForRoot(words) => is_root().then_some(words),
+            Stopped::ByNamespacesForRoot(words) => (!namespaces && is_root()).then_some(words),
         }
     }
 
     pub(super) fn for_this_user(&self) -> bool {
-        is_root() || !matches!(self.needs, Needs::Root | Needs::RootAnd(_))
+        is_all_powerful() || !matches!(self.needs, Needs::Root | Needs::RootAnd(_))
     }
 
     /// What it can't work without.
@@ -143,4 +143,19 @@ impl Attack {
             Needs::Nothing | Needs::Root => None,
         }
     }
+}
+
+/// Root of the machine, not of a container that was given less.
+fn is_all_powerful() -> bool {
+    const CAP_SYS_ADMIN: u32 = 21;
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let status = read("/proc/self/status");
+    let capabilities = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+        .unwrap_or(0);
+    let users = read("/proc/self/uid_map");
+    let users: Vec<&str> = users.split_whitespace().collect();
+    is_root() && capabilities >> CAP_SYS_ADMIN & 1 == 1 && users == ["0", "0", "4294967295"]
 }

@@ -7,7 +7,11 @@ const fn lack(what: &'static str, probe: &'static str) -> Lack {
     Lack { what, probe }
 }
 
-pub(super) const USER_NAMESPACES: Lack = lack("user namespaces", "call('unshare', 0x10000000)");
+/// Some let them be made, but give no rights in them.
+pub(super) const USER_NAMESPACES: Lack = lack(
+    "user namespaces",
+    "call('unshare', 0x10020000); call('mount', 'none', own, 'tmpfs', 0, None)",
+);
 
 pub(super) const ATTRIBUTES: Lack = lack(
     "a file system with attributes",
@@ -46,7 +50,38 @@ pub(super) const DESCRIPTOR_TABLES: Lack = lack(
 
 pub(super) const COUNTERS: Lack = lack(
     "event counters for everybody",
-    "return int(open('/proc/sys/kernel/perf_event_paranoid').read()) <= 2",
+    "
+    attributes = ctypes.create_string_buffer(struct.pack('=IIQ', 1, 64, 1) + bytes(24) + struct.pack('=Q', 0x61), 64)
+    call('perf_event_open', attributes, 0, -1, -1, 0)",
+);
+
+pub(super) const TRACING: Lack = lack(
+    "leave to trace processes that allow it",
+    "
+    path = '/proc/sys/kernel/yama/ptrace_scope'
+    return not os.path.exists(path) or int(open(path).read()) < 2",
+);
+
+pub(super) const TRACING_OF_ALL: Lack = lack(
+    "leave to trace processes that aren't children",
+    "os.open('/proc/%d/mem' % STARTER, os.O_RDONLY)",
+);
+
+pub(super) const COPIED_DESCRIPTORS: Lack = lack(
+    "leave to copy descriptors",
+    "call('pidfd_getfd', call('pidfd_open', os.getpid(), 0), 1, 0)",
+);
+
+pub(super) const PERSONALITY: Lack = lack(
+    "leave to change its personality",
+    "call('personality', 0x0040000)",
+);
+
+pub(super) const CACHED_PAGES: Lack = lack("cachestat", "known('cachestat')");
+
+pub(super) const REAL_TIME: Lack = lack(
+    "real-time scheduling for root, outside of its first control group",
+    "os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))",
 );
 
 pub(super) const WAKE_ALARM: Lack = lack(
@@ -149,4 +184,11 @@ pub(super) const CORE_FILES: Lack = lack(
 pub(super) const FEW_WATCHERS: Lack = lack(
     "a limit of at most 240 watchers of files",
     "return int(open('/proc/sys/fs/inotify/max_user_instances').read()) <= 240",
+);
+
+pub(super) const LOCKED_MEMORY: Lack = lack(
+    "leave to lock 4 MiB of memory",
+    "
+    import resource
+    return resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] % (1 << 64) >= 5 << 20",
 );

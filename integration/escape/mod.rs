@@ -107,20 +107,44 @@ const ENV: Suite = Suite {
     ],
 };
 
-const RESOURCES: Suite = Suite {
-    name: "resources",
-    manifest: attacks::resources::MANIFEST,
+const PROCESSES: Suite = Suite {
+    name: "processes",
+    manifest: attacks::resources::PROCESSES_MANIFEST,
     prelude: attacks::resources::PRELUDE,
-    attacks: &[
-        attacks::resources::PROCESSES,
-        attacks::resources::MEMORY,
-        attacks::resources::FILES,
-    ],
+    attacks: &[attacks::resources::PROCESSES],
+};
+
+const MEMORY: Suite = Suite {
+    name: "memory",
+    manifest: attacks::resources::MEMORY_MANIFEST,
+    prelude: attacks::resources::PRELUDE,
+    attacks: &[attacks::resources::MEMORY],
+};
+
+const FILES: Suite = Suite {
+    name: "files",
+    manifest: attacks::resources_files::FILES_MANIFEST,
+    prelude: attacks::resources::PRELUDE,
+    attacks: &[attacks::resources_files::FILES],
+};
+
+const PROCESSOR: Suite = Suite {
+    name: "processor",
+    manifest: attacks::resources_files::PROCESSOR_MANIFEST,
+    prelude: attacks::resources::PRELUDE,
+    attacks: &[attacks::resources_files::PROCESSOR],
+};
+
+const DISK: Suite = Suite {
+    name: "disk",
+    manifest: attacks::resources_files::DISK_MANIFEST,
+    prelude: attacks::resources::PRELUDE,
+    attacks: &[attacks::resources_files::DISK],
 };
 
 /// All suites. Each is one test, so that they run side by side.
 const ALL: &[Suite] = &[
-    FS, PROCESS, KERNEL, NATIVE, NETWORK, WEB, IPC, ENV, RESOURCES,
+    FS, PROCESS, KERNEL, NATIVE, NETWORK, WEB, IPC, ENV, PROCESSES, MEMORY, FILES, PROCESSOR, DISK,
 ];
 
 fn holds(suite: &Suite) {
@@ -173,6 +197,26 @@ fn env() {
 }
 
 #[test]
-fn resources() {
-    holds(&RESOURCES);
+fn resources_processes() {
+    holds(&PROCESSES);
+}
+
+#[test]
+fn resources_memory() {
+    holds(&MEMORY);
+}
+
+#[test]
+fn resources_files() {
+    holds(&FILES);
+}
+
+#[test]
+fn resources_processor() {
+    holds(&PROCESSOR);
+}
+
+#[test]
+fn resources_disk() {
+    holds(&DISK);
 }

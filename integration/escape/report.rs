@@ -93,7 +93,7 @@ pub(super) fn judge_boxed(attack: &Attack, outcome: &Outcome, traces: &Traces) -
         Outcome::Killed(signal) if KILLS.contains(&signal.as_str()) => {
             Verdict::Stopped(signal.clone())
         }
-        Outcome::SessionEnded => Verdict::Stopped("the session ended".to_owned()),
+        Outcome::SessionEnded(reason) => Verdict::Stopped(format!("the session ended: {reason}")),
         other => Verdict::Broken(format!("{other:?}")),
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::attack::Attack;
+use super::decoys::empty;
 use super::world::World;
 use crate::support::{Client, Home, fixture};
 
@@ -25,8 +26,8 @@ pub(super) enum Outcome {
     Refused(String),
     /// The attempt was killed by this signal.
     Killed(String),
-    /// The whole session ended.
-    SessionEnded,
+    /// The whole session ended; why, as the client was told.
+    SessionEnded(String),
     /// The attack itself is wrong, or took too long.
     Broken(String),
 }
@@ -76,27 +77,36 @@ impl Subject {
 
     /// Tries it once. What it did is in the world until that is healed.
     pub(super) fn attempt(&mut self, attack: &Attack, prelude: &str) -> (Outcome, String) {
+        let arguments = json!({
+            "code": format!("{prelude}\n{}", unindented(attack.code)),
+            "arguments": self.world.arguments(),
+            "seconds": attack.patience,
+        });
+        // A session that ended after the attempt before answers nothing at all.
+        let answer = match self.ask(&arguments) {
+            Err(None) => self.ask(&arguments),
+            answer => answer,
+        };
+        match answer {
+            Ok(answer) => (Outcome::parse(&answer), answer),
+            Err(reason) => (
+                Outcome::SessionEnded(reason.unwrap_or_default()),
+                String::new(),
+            ),
+        }
+    }
+
+    fn ask(&mut self, arguments: &Value) -> Result<String, Option<String>> {
         if self.client.is_none() {
             self.client = Some(self.start());
             self.world.settle();
         }
-        let code = format!("{prelude}\n{}", unindented(attack.code));
-        let arguments = json!({
-            "code": code,
-            "arguments": self.world.arguments(),
-            "seconds": attack.patience,
-        });
-        let answer = self
-            .client
-            .as_mut()
-            .and_then(|client| client.try_call_text("do", arguments));
-        match answer {
-            Some(answer) => (Outcome::parse(&answer), answer),
-            None => {
-                self.restart();
-                (Outcome::SessionEnded, String::new())
-            }
+        let client = self.client.as_mut().expect("it was started above");
+        let answer = client.try_call_text("do", arguments.clone());
+        if answer.is_err() {
+            self.restart();
         }
+        answer
     }
 
     /// The next attempt meets a new session.
@@ -105,6 +115,12 @@ impl Subject {
     }
 
     fn start(&self) -> Client {
+        // What an attempt left counts against the next one's limit.
+        for folder in [&self.world.places.own, &self.world.places.temporary] {
+            if folder.exists() {
+                empty(folder);
+            }
+        }
         let mut command = leaking(&self.world, &(self.command)(&self.world));
         command.current_dir(self.world.user());
         let mut client = Client::start_with_log(&mut command, self.world.new_log());

@@ -32,6 +32,9 @@ pub(super) struct Traces {
 /// What a flood may leave in the client's log.
 const FLOOD: u64 = 1 << 20;
 
+/// Seconds within which the monitor looks at what a session uses.
+const NOTICED_WITHIN: f64 = 2.0;
+
 /// What an attack writes into the client's log.
 const FORGED: &str = "forged by the server";
 
@@ -174,11 +177,13 @@ impl World {
             "state": places.state,
             "neighbour": places.neighbour,
             "stray": self.stray(),
-            "machine": fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim(),
+            "machine": setting("/proc/sys/kernel/hostname"),
+            "watchers": setting("/proc/sys/fs/inotify/max_user_instances").parse::<u64>().unwrap(),
             "native": self.root.with_file_name("native"),
             "own": places.own,
             "temporary": places.temporary,
             "forged": FORGED,
+            "hold": if places.is_bare() { 0.0 } else { NOTICED_WITHIN },
         });
         let things = &self.victim.as_ref().expect("there is always one").things;
         for (name, thing) in things {
@@ -259,4 +264,8 @@ impl Drop for World {
         let _ = fs::remove_file(self.in_temporary_folder());
         self.remove_strays();
     }
+}
+
+fn setting(path: &str) -> String {
+    fs::read_to_string(path).unwrap().trim().to_owned()
 }

@@ -214,6 +214,52 @@ fn without_namespaces_it_falls_back_and_says_so() {
     }
 }
 
+/// The same on machines that really refuse: no namespace left to make, and part of /proc hidden as
+/// in most containers.
+#[test]
+fn where_namespaces_are_really_refused_it_falls_back() {
+    const TEST: &str = "where_namespaces_are_really_refused_it_falls_back";
+    let launch = Launch::new();
+    let machines = [
+        (
+            "echo 0 > /proc/sys/user/max_user_namespaces",
+            "could not make them",
+        ),
+        (
+            "mount -t tmpfs -o ro none /proc/tty",
+            "could not mount a /proc of its own",
+        ),
+    ];
+    for (preparation, reason) in machines {
+        let script = format!("{preparation} && exec \"$@\"");
+        let unshare = [
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &script,
+            "sh",
+        ];
+        let mut starter = std::process::Command::new("unshare");
+        starter.args(unshare);
+        let able = std::process::Command::new("unshare")
+            .args(unshare)
+            .arg("true")
+            .output();
+        if !able.is_ok_and(|output| output.status.success()) {
+            return crate::support::skip(TEST, "this machine has no namespaces to take away");
+        }
+        launch.works_with(&mut launch.behind(&starter, &["run", "puppet"]));
+        let output = launch.behind(&starter, &["doctor"]).output().unwrap();
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            report.contains(reason) && report.contains("ok       box"),
+            "{report}"
+        );
+    }
+}
+
 #[test]
 fn without_namespaces_it_is_refused_where_they_are_required() {
     let launch = Launch::new();

@@ -4,14 +4,15 @@ threads, sockets, timers. It is watched while it does."""
 import asyncio
 import concurrent.futures
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import json
 import mmap
 import multiprocessing
 import os
+import resource
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -114,13 +115,18 @@ def system():
     os.sched_setaffinity(0, os.sched_getaffinity(0))
     os.sched_getscheduler(0)
     os.getloadavg()
-    os.getgroups(), os.getresuid(), os.getresgid(), os.getpgid(0), os.getsid(0), os.getpgrp(), os.times(), os.uname(), os.umask(0o22)
-    import resource
+    for ask in (os.getgroups, os.getresuid, os.getresgid, os.getpgrp, os.times, os.uname):
+        ask()
+    os.getpgid(0)
+    os.getsid(0)
+    os.umask(0o22)
     resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.getrusage(resource.RUSAGE_SELF)
     secrets.token_bytes(16)
     ssl.create_default_context()
-    time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_getres(time.CLOCK_MONOTONIC), time.sleep(0.001)
+    time.clock_gettime(time.CLOCK_MONOTONIC)
+    time.clock_getres(time.CLOCK_MONOTONIC)
+    time.sleep(0.001)
     with contextlib.suppress(OSError):
         os.close(os.memfd_create("x", 0x0008))
     with contextlib.suppress(OSError):
@@ -134,9 +140,10 @@ def system():
     with contextlib.suppress(OSError):
         urllib.request.urlopen("https://127.0.0.1", timeout=1)
     left, right = socket.socketpair()
-    left.sendmsg([b"x"]), right.recvmsg(1), left.shutdown(socket.SHUT_RDWR)
+    left.sendmsg([b"x"])
+    right.recvmsg(1)
+    left.shutdown(socket.SHUT_RDWR)
     read, write = os.pipe()
-    import select
     select.select([], [write], [], 0)
     select.poll().poll(0)
     with select.epoll() as poll:
@@ -146,9 +153,8 @@ def system():
 
 
 def work():
-    for part in (files, ):
-        with tempfile.TemporaryDirectory() as folder:
-            attempt(lambda: part(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        attempt(lambda: files(folder))
     attempt(processes)
     attempt(system)
     attempt(lambda: asyncio.run(with_asyncio()))

@@ -5,8 +5,10 @@
 
 It installs the servers below into FOLDER (npm, pip), speaks to each as a client would, and
 watches with strace(1): bare, and where the server is one for pinfold, in its box, too, from
-the moment when the filter is installed. A test compares the file with profiles/seccomp.toml:
-a call that is allowed was seen here, or the profile says why it is allowed all the same.
+the moment when the filter is installed. What was recorded before stays, because not every
+run takes every path; remove the file to start anew. A test compares it with
+profiles/seccomp.toml: a call that is allowed was seen here, or the profile says why it is
+allowed all the same.
 
 Needs strace, npm, python3 with venv, git, and chromium-headless-shell.
 """
@@ -172,10 +174,19 @@ def observed(trace, boxed):
     return names
 
 
+def recorded():
+    """What earlier runs saw: the servers by the call."""
+    if not os.path.exists(OUTPUT):
+        return {}
+    with open(OUTPUT) as file:
+        lines = [line.strip().split(": ") for line in file if not line.startswith("#")]
+    return {name: set(servers.split()) for name, servers in lines}
+
+
 def main():
     pinfold, folder = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
     install(folder)
-    seen, homes = {}, os.path.join(folder, "homes")
+    seen, homes = recorded(), os.path.join(folder, "homes")
     trace = os.path.join(folder, "trace")
     strace = ["strace", "-f", "-qq", "-s", "0", "-o", trace]
     for scenario in scenarios(folder):

@@ -181,11 +181,18 @@ impl Client {
             .to_owned()
     }
 
-    /// As [`Self::call_text`]; `None` when the session has ended, also when the answer says so.
-    pub(crate) fn try_call_text(&mut self, tool: &str, arguments: Value) -> Option<String> {
-        let answer =
-            self.try_request("tools/call", json!({"name": tool, "arguments": arguments}))?;
-        Some(answer["result"]["content"][0]["text"].as_str()?.to_owned())
+    /// As [`Self::call_text`]; when the session has ended, what was said of it, if anything.
+    pub(crate) fn try_call_text(
+        &mut self,
+        tool: &str,
+        arguments: Value,
+    ) -> Result<String, Option<String>> {
+        let parameters = json!({"name": tool, "arguments": arguments});
+        let answer = self.try_request("tools/call", parameters).ok_or(None)?;
+        match answer["result"]["content"][0]["text"].as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(answer["error"]["message"].as_str().map(str::to_owned)),
+        }
     }
 
     /// Closes standard input and waits for the end.

@@ -59,6 +59,12 @@ pub(super) fn enter(
     outside: Identity,
     monitor: &impl AsFd,
 ) -> Result<(), SandboxError> {
+    // From here on settings are changed that would be the machine's anywhere else.
+    if getpid().as_raw() != 1 {
+        return Err(SandboxError::SelfCheck(
+            "this is not process 1 of a new namespace".to_owned(),
+        ));
+    }
     // The maps of a process that is not dumpable belong to root (proc(5)).
     dumpable(true)?;
     map_user(outside).map_err(|source| SandboxError::Namespaces {
@@ -100,17 +106,30 @@ fn map_user(Identity { user, group }: Identity) -> io::Result<()> {
 }
 
 /// The kernel doesn't hold root to `RLIMIT_NPROC`. Since Linux 6.14 a pid namespace has a highest
-/// number of its own, and its root may lower it. Older kernels and other users don't get this;
-/// root's processes are then counted by the monitor alone.
+/// number of its own, and its root may lower it; before, there was one for the whole machine, which
+/// root could change even from in here. Older kernels and other users don't get this: root's
+/// processes are then counted by the monitor alone.
 fn bound_processes(processes: u64) {
     /// Below it the kernel takes none (`RESERVED_PIDS` in kernel/pid.c).
     const LOWEST: u64 = 301;
-    if geteuid().is_root() {
+    let release = nix::sys::utsname::uname();
+    let release = release
+        .as_ref()
+        .map(|name| name.release().to_string_lossy());
+    if geteuid().is_root() && release.is_ok_and(|release| numbers_processes_by_namespace(&release))
+    {
         let _ = set(
             "/proc/sys/kernel/pid_max",
             &processes.saturating_add(1).max(LOWEST).to_string(),
         );
     }
+}
+
+/// Whether `release` (`uname -r`) is Linux 6.14 or newer. A release that can't be read is an old one.
+fn numbers_processes_by_namespace(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next()?.parse::<u32>().ok();
+    matches!((next(), next()), (Some(major), Some(minor)) if (major, minor) >= (6, 14))
 }
 
 /// These take the whole text in one write.
@@ -139,14 +158,37 @@ fn still_alive(monitor: &impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Both must be true at once only inside: process 1 is us, and the mounted /proc says so.
+/// The mounted /proc must be that of the new namespace.
 fn numbered_anew() -> Result<(), SandboxError> {
     let named = fs::read_link("/proc/self").ok();
-    if getpid().as_raw() == 1 && named.as_deref() == Some(std::path::Path::new("1")) {
+    if named.as_deref() == Some(std::path::Path::new("1")) {
         Ok(())
     } else {
         Err(SandboxError::SelfCheck(
             "the new /proc shows other processes".to_owned(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_kernels_that_number_by_namespace_are_written_to() {
+        for release in ["6.14.0", "6.18.44-fc", "7.0", "10.1-rc2"] {
+            assert!(numbers_processes_by_namespace(release), "{release}");
+        }
+        for release in [
+            "6.13.9",
+            "6.1.0-28-amd64",
+            "5.15",
+            "6",
+            "",
+            "six.20",
+            "-6.20",
+        ] {
+            assert!(!numbers_processes_by_namespace(release), "{release}");
+        }
     }
 }

@@ -148,8 +148,6 @@ pub enum Rule {
     AbsolutePath,
     #[error("`..` could leave the folder")]
     ParentComponent,
-    #[error("`.` inside a path is another name for the same file")]
-    DotComponent,
     #[error("the name is empty")]
     EmptyName,
     #[error("a name is longer than {0} bytes")]

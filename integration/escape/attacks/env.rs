@@ -161,10 +161,10 @@ pub(in super::super) const MACHINE: &[Attack] = &[
         "return len(open('/proc/cmdline').read()) > 1",
     ),
     Attack::new(
-        "log-of-logins",
-        "See who uses the machine.",
+        "logs-of-machine",
+        "Look for what the machine's programs have written down.",
         Happens,
-        "return os.listdir('/var/log') != [] and os.listdir('/run') != []",
+        "return 'log' in os.listdir('/var')",
     ),
     Attack::new(
         "programs-installed",
@@ -190,9 +190,7 @@ pub(in super::super) const MACHINE: &[Attack] = &[
         Happens,
         "return os.uname().nodename == machine",
     )
-    .stopped(Stopped::ByNamespaces(
-        "The machine's name and the kernel's version",
-    )),
+    .stopped(Stopped::ByNamespaces("the machine's name")),
     Attack::new(
         "mounts-of-machine",
         "Read what is mounted where, with the names of servers and users in it.",
@@ -200,9 +198,7 @@ pub(in super::super) const MACHINE: &[Attack] = &[
         "return open('/proc/self/mountinfo').read()",
     )
     .in_first_process()
-    .stopped(Stopped::ByNamespaces(
-        "A server can read which file systems are mounted",
-    )),
+    .stopped(Stopped::ByNamespaces("which file systems are mounted")),
     Attack::new(
         "mounts-by-other-file",
         "The same by the older file.",

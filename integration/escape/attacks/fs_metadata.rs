@@ -8,9 +8,8 @@ use super::super::attack::{
 use super::super::lacks;
 
 /// Landlock isn't asked, and there is no other wall in the base tier.
-const NOT_HIDDEN: Stopped =
-    Stopped::ByNamespaces("A server can find out that a file exists, and its size and times");
-const NOT_UNWATCHED: Stopped = Stopped::ByNamespaces("can watch folders it may not read");
+const NOT_HIDDEN: Stopped = Stopped::ByNamespaces("that a file exists, its size and times");
+const NOT_UNWATCHED: Stopped = Stopped::ByNamespaces("changes in folders it may not read");
 
 pub(in super::super) const ATTACKS: &[Attack] = &[
     Attack::new(

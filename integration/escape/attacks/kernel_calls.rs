@@ -56,13 +56,15 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "Have every child's memory laid out alike.",
         Happens,
         "call('personality', 0x0040000); return call('personality', 0xffffffff) == 0x0040000",
-    ),
+    )
+    .unless_lacking(lacks::PERSONALITY),
     Attack::new(
         "readable-is-executable",
         "Have everything that is readable be executable.",
         Happens,
         "call('personality', 0x0400000); return call('personality', 0xffffffff) == 0x0400000",
-    ),
+    )
+    .unless_lacking(lacks::PERSONALITY),
     Attack::new(
         "pages-given-to-pipe",
         "Put one's own pages into a pipe, which has been a way to write others' files.",
@@ -88,7 +90,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         handle = os.open(readable + '/file', os.O_RDONLY)
         range_ = ctypes.create_string_buffer(struct.pack('=QQ', 0, 4096))
         return call('cachestat', handle, range_, ctypes.create_string_buffer(40), 0) == 0",
-    ),
+    )
+    .unless_lacking(lacks::CACHED_PAGES),
     Attack::new(
         "memory-policy",
         "Choose the memory node of one's pages.",

@@ -20,3 +20,4 @@ pub(super) mod process_signals;
 pub(super) mod process_steering;
 pub(super) mod programs;
 pub(super) mod resources;
+pub(super) mod resources_files;

@@ -3,14 +3,12 @@
 use super::super::attack::{Attack, Effect::Happens, Stopped};
 use super::super::lacks;
 
-const NOT_HIDDEN: Stopped = Stopped::ByNamespaces(
-    "A server can find out which network interfaces and addresses the machine has",
-);
+const NOT_HIDDEN: Stopped = Stopped::ByNamespaces("network interfaces and addresses (netlink)");
 
 /// Netlink: all answers to a question of this kind.
 pub(in super::super) const PRELUDE: &str = "
-def asked(kind, question):
-    one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+def asked(kind, question, protocol=0):
+    one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
     one.send(struct.pack('=IHHII', 16 + len(question), kind, 0x301, 1, 0) + question)
     answers = []
     while True:
@@ -29,9 +27,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "Ask the kernel for all TCP sockets of the machine.",
         Happens,
         "
-        one = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)  # NETLINK_SOCK_DIAG
-        one.send(struct.pack('=IHHII', 72, 20, 0x301, 1, 0) + struct.pack('=BBBBI', 2, 6, 0, 0, 0xffffffff) + bytes(48))
-        return struct.pack('!H', ports['tcp']) in one.recv(65536)",
+        question = struct.pack('=BBBBI', 2, 6, 0, 0, 0xffffffff) + bytes(48)
+        return any(struct.pack('!H', ports['tcp']) == one[4:6] for one in asked(20, question, 4))  # NETLINK_SOCK_DIAG",
     )
     .unless_lacking(lacks::SOCKET_LIST),
     Attack::new(

@@ -22,7 +22,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
             words += struct.pack('@L', word.value)
         call('ptrace', 17, pid, 0, 0)
         return words.decode('latin-1')",
-    ),
+    )
+    .unless_lacking(lacks::TRACING),
     Attack::new(
         "memory-by-vector",
         "Read memory with process_vm_readv.",
@@ -33,13 +34,15 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         theirs = ctypes.create_string_buffer(struct.pack('@PN', address, 64))
         call('process_vm_readv', pid, ours, 1, theirs, 1, 0)
         return page.value.decode()",
-    ),
+    )
+    .unless_lacking(lacks::TRACING),
     Attack::new(
         "memory-by-file",
         "Read another process's memory as a file.",
         Tells("memory"),
         "return os.pread(os.open('/proc/%d/mem' % pid, os.O_RDONLY), 64, address).decode('latin-1')",
-    ),
+    )
+    .unless_lacking(lacks::TRACING),
     Attack::new(
         "memory-written-by-tracing",
         "Write memory as a debugger.",
@@ -50,7 +53,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         os.waitpid(pid, 0x40000000)
         call('ptrace', 5, pid, address, 0x41414141)
         call('ptrace', 17, pid, 0, 0)",
-    ),
+    )
+    .unless_lacking(lacks::TRACING),
     Attack::new(
         "memory-written-by-vector",
         "Write memory with process_vm_writev.",
@@ -60,13 +64,15 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ours = ctypes.create_string_buffer(struct.pack('@PN', ctypes.addressof(page), 12))
         theirs = ctypes.create_string_buffer(struct.pack('@PN', address, 12))
         call('process_vm_writev', pid, ours, 1, theirs, 1, 0)",
-    ),
+    )
+    .unless_lacking(lacks::TRACING),
     Attack::new(
         "memory-written-by-file",
         "Write another process's memory as a file.",
         ReachesVictim,
         "os.pwrite(os.open('/proc/%d/mem' % pid, os.O_RDWR), b'overwritten', address)",
-    ),
+    )
+    .unless_lacking(lacks::TRACING),
     Attack::new(
         "environment-read",
         "Read the variables that another process was started with.",
@@ -90,7 +96,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "Read the memory of the process that started the server.",
         Happens,
         "return os.open('/proc/%d/mem' % STARTER, os.O_RDONLY) > 0",
-    ),
+    )
+    .unless_lacking(lacks::TRACING_OF_ALL),
     Attack::new(
         "addresses-read",
         "Read where things lie in another process's memory.",
@@ -108,7 +115,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "Copy a descriptor out of another process.",
         Tells("open-file"),
         "return os.pread(call('pidfd_getfd', call('pidfd_open', pid, 0), hidden, 0), 100, 0).decode()",
-    ),
+    )
+    .unless_lacking(lacks::COPIED_DESCRIPTORS),
     Attack::new(
         "open-files-listed",
         "List what another process has open.",
@@ -150,7 +158,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "
         attributes = ctypes.create_string_buffer(struct.pack('=IIQ', 1, 64, 1) + bytes(24) + struct.pack('=Q', 0x61), 64)
         return call('perf_event_open', attributes, pid, -1, -1, 0) > 0",
-    ),
+    )
+    .unless_lacking(lacks::COUNTERS),
     Attack::new(
         "robust-list-of-another",
         "Ask where another process keeps its locks, which is an address in it.",

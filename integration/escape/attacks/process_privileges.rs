@@ -45,7 +45,8 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         return os.sched_getscheduler(0) & 0xff == os.SCHED_FIFO",
     )
-    .root(),
+    .root()
+    .unless_lacking(lacks::REAL_TIME),
     Attack::new(
         "never-killed-for-memory",
         "Have everybody else killed first when memory runs out.",

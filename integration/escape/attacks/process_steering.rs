@@ -7,8 +7,7 @@ use super::super::attack::{
 };
 use super::super::lacks;
 
-const NOT_HIDDEN: Stopped =
-    Stopped::ByNamespaces("A server can find out that a process exists, and its priorities");
+const NOT_HIDDEN: Stopped = Stopped::ByNamespaces("that a process exists, and its priorities");
 
 pub(in super::super) const STEERING: &[Attack] = &[
     Attack::new(
@@ -27,7 +26,7 @@ pub(in super::super) const STEERING: &[Attack] = &[
         "bound-to-processor",
         "Bind it to one processor.",
         ReachesVictim,
-        "os.sched_setaffinity(pid, {0})",
+        "os.sched_setaffinity(pid, {min(os.sched_getaffinity(pid))})",
     )
     .unless_lacking(lacks::PROCESSORS),
     Attack::new(
@@ -123,8 +122,7 @@ pub(in super::super) const LEARNING: &[Attack] = &[
         "Ask for its disk priority.",
         Happens,
         "return call('ioprio_get', 1, pid) >= 0",
-    )
-    .stopped(NOT_HIDDEN),
+    ),
     Attack::new(
         "scheduling-read",
         "Ask how another process is scheduled.",

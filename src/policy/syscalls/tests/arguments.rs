@@ -143,8 +143,7 @@ fn limits_and_priorities_are_those_of_the_caller() {
 
 #[test]
 fn prctl_does_what_is_listed() {
-    let allowed: [u64; 15] = [
-        1,
+    let allowed: [u64; 14] = [
         2,
         3,
         15,
@@ -161,14 +160,28 @@ fn prctl_does_what_is_listed() {
         0x5356_4d41,
     ];
     let mut rows = ints("prctl", 0, &allowed, Allowed);
+    // PR_SET_PDEATHSIG: SIGKILL, which is what the monitor asked for, and nothing else.
+    rows.push(("prctl", vec![1, 9], Allowed));
+    for signal in [0, 1, 10, 15, 9 | 1 << 32, u64::MAX] {
+        rows.push(("prctl", vec![1, signal], ENOSYS));
+    }
     // Among the others: SET_DUMPABLE 4, SET_KEEPCAPS 8, CAPBSET_DROP 24, SET_SECUREBITS 28,
     // SET_CHILD_SUBREAPER 36, SET_MM 35, CAP_AMBIENT 47, SET_SYSCALL_USER_DISPATCH 59,
     // SET_PTRACER 0x59616d61
     let others: Vec<u64> = (0..80)
         .chain([0x5961_6d61, 0x5356_4d40, 0x5356_4d42, 0xffff_ffff])
-        .filter(|option| !allowed.contains(option))
+        .filter(|option| !allowed.contains(option) && *option != 1)
         .collect();
     rows.extend(ints("prctl", 0, &others, ENOSYS));
+    check(&kinds(), &rows);
+}
+
+#[test]
+fn fcntl_takes_no_leases() {
+    let mut rows = ints("fcntl", 1, &[1024], EPERM);
+    // F_DUPFD to F_OFD_SETLKW, F_GETLEASE 1025, F_NOTIFY 1026, F_ADD_SEALS 1033
+    let others: Vec<u64> = (0..39).chain([1023, 1025, 1026, 1030, 1033]).collect();
+    rows.extend(ints("fcntl", 1, &others, Allowed));
     check(&kinds(), &rows);
 }
 

@@ -6,7 +6,7 @@ pub(super) const ALLOWED: &str = "
 access alarm arch_prctl bind brk capget capset chdir clock_getres clock_gettime
 clock_nanosleep close close_range connect copy_file_range dup dup2 dup3 epoll_create1
 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd2 execve exit exit_group faccessat
-faccessat2 fadvise64 fallocate fchdir fcntl fdatasync fgetxattr flistxattr flock fork fstat
+faccessat2 fadvise64 fallocate fchdir fdatasync fgetxattr flistxattr flock fork fstat
 fstatfs fsync ftruncate futex getcpu getcwd getdents64 getegid geteuid getgid getgroups
 getitimer getpeername getpgid getpgrp getpid getppid getpriority getrandom getresgid
 getresuid getrlimit getrusage getsid getsockname getsockopt gettid gettimeofday getuid
@@ -28,9 +28,9 @@ times tkill truncate umask uname unlink unlinkat vfork wait4 waitid write writev
 
 /// Allowed or not by their arguments; `arguments.rs` has a table of them.
 pub(super) const JUDGED: &str = "
-chmod clone creat fchmod fchmodat fchmodat2 ioctl memfd_create open openat personality prctl
-prlimit64 sched_setaffinity sched_setscheduler seccomp sendmmsg sendmsg sendto setpriority
-socket socketpair
+chmod clone creat fchmod fchmodat fchmodat2 fcntl ioctl memfd_create open openat personality
+prctl prlimit64 sched_setaffinity sched_setscheduler seccomp sendmmsg sendmsg sendto
+setpriority socket socketpair
 ";
 
 /// Allowed with a root of its own, refused without.

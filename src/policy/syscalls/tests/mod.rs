@@ -83,8 +83,8 @@ fn every_call_of_both_architectures_has_the_verdict_that_is_expected() {
     .map(words);
     for architecture in ARCHITECTURES {
         let names: BTreeMap<u32, &str> = calls(architecture.name)
-            .into_iter()
-            .map(|(name, number)| (number.try_into().unwrap(), name))
+            .iter()
+            .map(|(name, number)| ((*number).try_into().unwrap(), *name))
             .collect();
         for name in names.values() {
             let times = lists.iter().filter(|list| list.contains(name)).count();
