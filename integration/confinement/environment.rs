@@ -47,6 +47,20 @@ fn only_named_variables_come_in() {
         assert!(seen.get(*name).is_none(), "{name}");
         assert!(!seen.to_string().contains(value), "{value}");
     }
+    let names = seen.as_object().unwrap().keys();
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "HOME",
+            "LANG",
+            "LEVEL",
+            "PATH",
+            "PYTHONNOUSERSITE",
+            "TMPDIR",
+            "TOKEN"
+        ]
+    );
     assert_eq!(seen["LEVEL"], "info");
     assert_eq!(seen["TOKEN"], "of the manifest");
     assert_eq!(seen["LANG"], "C.UTF-8");

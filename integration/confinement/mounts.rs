@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Ground, tier, walls};
-use crate::support::{Home, Tier};
+use crate::support::{Client, Home, Tier, fixture, with_mounts};
 
 /// A line of /proc/PID/mountinfo (proc_pid_mountinfo(5)).
 #[derive(Debug)]
@@ -82,8 +82,7 @@ fn each_mount_allows_only_what_it_must() {
     for mount in &found {
         let has = |flag| mount.flags.contains(flag);
         assert!(has("nosuid"), "{mount:?}");
-        let device =
-            mount.place.starts_with("/dev") && mount.place.as_path() != Path::new("/dev/shm");
+        let device = mount.place.starts_with("/dev") && mount.place != Path::new("/dev/shm");
         assert_eq!(has("nodev"), !device, "{mount:?}");
         assert_eq!(has("ro"), !writable(mount), "{mount:?}");
         if writable(mount) {
@@ -91,10 +90,11 @@ fn each_mount_allows_only_what_it_must() {
         }
         assert_eq!(mount.peers, [""; 0], "{mount:?}");
     }
+    // Of /tmp and /dev/shm: what the profile `offline` gives.
     for (place, kind, bounds) in [
         ("/", "tmpfs", ["4096k", "8192"]),
-        ("/tmp", "tmpfs", ["", "65536"]),
-        ("/dev/shm", "tmpfs", ["", "65536"]),
+        ("/tmp", "tmpfs", ["262144k", "65536"]),
+        ("/dev/shm", "tmpfs", ["65536k", "65536"]),
         ("/proc", "proc", ["", ""]),
     ] {
         let mount = with_place(place);
@@ -108,4 +108,49 @@ fn each_mount_allows_only_what_it_must() {
         }
     }
     assert!(with_place("/proc").flags.contains("noexec"));
+}
+
+/// A folder is granted with what is mounted in it, and that is bound like the folder itself.
+#[test]
+fn a_mount_below_a_grant_allows_no_more() {
+    const TEST: &str = "a_mount_below_a_grant_allows_no_more";
+    if tier() == Tier::Base {
+        return;
+    }
+    let home = Home::new();
+    let granted = home.user().join("granted");
+    let below = granted.join("below");
+    fs::create_dir_all(&below).unwrap();
+    let grant = ["--read", granted.to_str().unwrap()];
+    home.add_path("puppet", &fixture("puppet.py"), &grant);
+    // Shared mounts are what most machines have: what is mounted in one is mounted in all.
+    let mount = format!(
+        "mount --make-rshared /\nmount -t tmpfs none {}",
+        below.display()
+    );
+    let Some(mut command) = with_mounts(TEST, &mount) else {
+        return;
+    };
+    let pinfold = home.pinfold(["run", "puppet"]);
+    command
+        .arg(pinfold.get_program())
+        .args(pinfold.get_args())
+        .current_dir(home.path());
+    home.environment(&mut command);
+    let mut client = Client::start(&mut command);
+    client.initialize();
+    let found = |pid| {
+        let found = mounts(pid).into_iter().find(|mount| mount.place == below);
+        found.unwrap_or_else(|| panic!("{below:?} is no mount"))
+    };
+    let [outside, inside] = [client.child.id(), walls::Boxed::of(&client).server].map(found);
+    for flag in ["ro", "nosuid", "nodev"] {
+        assert!(!outside.flags.contains(flag), "control: {outside:?}");
+        assert!(inside.flags.contains(flag), "{inside:?}");
+    }
+    assert!(
+        outside.peers[0].starts_with("shared:"),
+        "control: {outside:?}"
+    );
+    assert_eq!(inside.peers, [""; 0], "{inside:?}");
 }

@@ -12,6 +12,7 @@ use crate::support::{Client, Home, Tier, fixture, is_root, skip};
 
 /// The processes of a session in the box, by their numbers outside.
 pub(super) struct Boxed {
+    monitor: u32,
     init: Option<u32>,
     pub(super) server: u32,
 }
@@ -22,10 +23,12 @@ impl Boxed {
         let first = only_child(monitor);
         match tier() {
             Tier::Base => Self {
+                monitor,
                 init: None,
                 server: first,
             },
             Tier::Full => Self {
+                monitor,
                 init: Some(first),
                 server: only_child(first),
             },
@@ -85,6 +88,11 @@ fn privileges_and_filters_of_each_process() {
         }
     }
     assert_eq!(status(boxed.server, "SigBlk"), NONE);
+    // Nothing but SIGKILL ends it while others of the session live.
+    let blocked = u64::from_str_radix(&status(boxed.monitor, "SigBlk"), 16).unwrap();
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGALRM] {
+        assert_eq!(blocked >> (signal - 1) & 1, 1, "signal {signal}");
+    }
     if let Some(init) = boxed.init {
         // Without streams it can't hold the session open.
         if is_root() {

@@ -5,27 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Launch, refusal};
-use crate::support::{is_root, skip};
-
-/// A shell in a mount namespace of its own that runs `script` and then its arguments; `None` where
-/// the kernel denies that to this user.
-fn with_mounts(test: &str, script: &str) -> Option<Command> {
-    let flags = if is_root() { "-m" } else { "-Urm" };
-    let able = Command::new("unshare")
-        .args([flags, "true"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !able {
-        skip(test, "no mount namespace for this user");
-        return None;
-    }
-    let mut command = Command::new("unshare");
-    command
-        .args([flags, "sh", "-e", "-c"])
-        .arg(format!("{script}\nexec \"$@\""))
-        .arg("sh");
-    Some(command)
-}
+use crate::support::{is_root, with_mounts};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

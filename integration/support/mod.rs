@@ -12,7 +12,7 @@ pub(crate) mod sdk;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
-pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip};
+pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip, with_mounts};
 pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
 pub(crate) use registry::{Fault, Registry, credentials, refused, say};

@@ -172,4 +172,73 @@ mod tests {
         // What is gone grants nothing.
         assert!(!opened(folder.join("gone")).unwrap());
     }
+
+    /// By itself, without the filter that stops most of this before Landlock is asked. It binds the
+    /// thread that asks for it, and what that starts.
+    #[test]
+    fn alone_it_closes_files_ports_signals_and_abstract_sockets() {
+        use std::net::{TcpListener, TcpStream};
+        use std::os::linux::net::SocketAddrExt as _;
+        use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+        let Some(number) = crate::sys::landlock_abi() else {
+            return;
+        };
+        let number = number.min(9);
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().canonicalize().unwrap();
+        let [granted, other] = ["granted", "other"].map(|name| folder.join(name));
+        for path in [&granted, &other] {
+            std::fs::File::create(path).unwrap();
+        }
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = tcp.local_addr().unwrap();
+        let name = format!("pinfold-landlock-{}", std::process::id());
+        let name = SocketAddr::from_abstract_name(name).unwrap();
+        let _listener = UnixListener::bind_addr(&name).unwrap();
+        let mut decoy = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(decoy.id()).unwrap());
+        let spec = SandboxSpec {
+            program: granted.clone(),
+            arguments: vec![],
+            environment: vec![],
+            working_directory: folder.clone(),
+            filesystem: vec![PathRule {
+                path: granted.clone(),
+                access: Access::Read,
+            }],
+            network: Network::Off,
+            namespaces: None,
+            landlock_abi: Some(number),
+            limits: crate::sandbox::ResourceLimits::default(),
+            own_folders: vec![],
+            filters: vec![],
+        };
+        let works = || {
+            [
+                std::fs::read(&granted).is_ok(),
+                std::fs::read(&other).is_ok(),
+                TcpStream::connect(port).is_ok(),
+                nix::sys::signal::kill(pid, None).is_ok(),
+                UnixStream::connect_addr(&name).is_ok(),
+            ]
+        };
+        let (before, after) = std::thread::scope(|threads| {
+            let thread = threads.spawn(|| {
+                let before = works();
+                nix::sys::prctl::set_no_new_privs().unwrap();
+                restrict(&spec).unwrap();
+                (before, works())
+            });
+            thread.join().unwrap()
+        });
+        decoy.kill().unwrap();
+        decoy.wait().unwrap();
+        assert_eq!(before, [true; 5], "control");
+        let (ports, scopes) = (number < 4, number < 6);
+        assert_eq!(after, [true, false, ports, scopes, scopes]);
+    }
 }
