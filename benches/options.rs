@@ -8,7 +8,7 @@ cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package 
 
   launch   spawn to the answer to `initialize`: node, npx, pinfold (needs node, npm, a registry)
   native   the same for a server that starts at once: pinfold's own share
-  peers    the same for a small Node server, in the boxes of bwrap, srt and nono where installed
+  peers    the same for a small Node server, in the boxes of bwrap and srt where installed
   add      `pinfold add` against `npx -y`, both with empty caches (needs npm, a registry)
   relay    round trip and throughput, against a relay that only copies
   memory   what pinfold itself holds during a session

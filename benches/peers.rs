@@ -35,8 +35,6 @@ const BWRAP: &[&str] = &[
     "/dev",
     "--proc",
     "/proc",
-    "--tmpfs",
-    "/tmp",
 ];
 
 /// sandbox-runtime with its narrowest settings.
@@ -64,26 +62,12 @@ pub(crate) fn measure(place: &Place, options: &Options) {
         place.command(Path::new("bwrap"), &arguments)
     };
     let srt = || place.command(Path::new("srt"), &["--settings", settings, "node", server]);
-    let nono = || {
-        let arguments = [
-            "run",
-            "--silent",
-            "--read",
-            "/",
-            "--block-net",
-            "--",
-            "node",
-            server,
-        ];
-        place.command(Path::new("nono"), &arguments)
-    };
     let base = || place.pinfold(&["run", "base"]);
     let full = || place.pinfold(&["run", "full"]);
-    let all: [Way<'_>; 6] = [
+    let all: [Way<'_>; 5] = [
         ("node", &node),
         ("bwrap", &bwrap),
         ("srt", &srt),
-        ("nono", &nono),
         ("pinfold, base tier", &base),
         ("pinfold, full tier", &full),
     ];
