@@ -122,16 +122,9 @@ fn a_person_gets_a_table() {
 }
 
 fn on_kernel(home: &Home, wishes: &[&str]) -> Ran {
-    let pinfold = attack(home);
-    let mut command = Command::new(fixture("kernel.py"));
-    home.environment(&mut command);
-    command
-        .args(wishes)
-        .arg("--")
-        .arg(pinfold.get_program())
-        .args(pinfold.get_args())
-        .current_dir(home.path());
-    Ran::of(&mut command)
+    let mut kernel = Command::new(fixture("kernel.py"));
+    kernel.args(wishes).arg("--");
+    Ran::of(&mut home.behind(&kernel, &attack(home)))
 }
 
 #[test]

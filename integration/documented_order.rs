@@ -230,14 +230,12 @@ fn in_tier(tier: Tier) {
     home.add_path("puppet", &fixture("puppet.py"), &[]);
     home.set_tier("puppet", tier);
     let trace = home.path().join("trace");
-    let mut command = Command::new("strace");
-    command
+    let mut strace = Command::new("strace");
+    strace
         .args(["-f", "-s", "4096", "-e", CALLS, "-o"])
         .arg(&trace);
     let pinfold = home.pinfold(["run", "puppet"]);
-    command.arg(pinfold.get_program()).args(pinfold.get_args());
-    home.environment(&mut command);
-    let mut client = Client::start(command.current_dir(home.path()));
+    let mut client = Client::start(&mut home.behind(&strace, &pinfold));
     assert_eq!(client.initialize()["serverInfo"]["name"], "puppet");
     let (status, stderr) = client.close();
     assert_eq!(status.code(), Some(0), "{stderr}");

@@ -53,6 +53,17 @@ const GREED: &[Greed] = &[
         says: &["was ended", "limits.memory"],
     },
     Greed {
+        name: "memory in processes whose name is no text",
+        code: "
+            ctypes.CDLL(None).prctl(15, ctypes.c_char_p(b'\\xff\\xfe'), 0, 0, 0)
+            for _ in range(8):
+                if os.fork() == 0:
+                    own = bytearray(48 << 20); time.sleep(30); os._exit(0)
+            time.sleep(5)",
+        limits: "memory = \"192MiB\"",
+        says: &["was ended", "limits.memory"],
+    },
+    Greed {
         name: "memory in files",
         code: "
             for _ in range(8):

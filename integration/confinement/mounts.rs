@@ -128,16 +128,11 @@ fn a_mount_below_a_grant_allows_no_more() {
         "mount --make-rshared /\nmount -t tmpfs none {}",
         below.display()
     );
-    let Some(mut command) = with_mounts(TEST, &mount) else {
+    let Some(shell) = with_mounts(TEST, &mount) else {
         return;
     };
     let pinfold = home.pinfold(["run", "puppet"]);
-    command
-        .arg(pinfold.get_program())
-        .args(pinfold.get_args())
-        .current_dir(home.path());
-    home.environment(&mut command);
-    let mut client = Client::start(&mut command);
+    let mut client = Client::start(&mut home.behind(&shell, &pinfold));
     client.initialize();
     let found = |pid| {
         let found = mounts(pid).into_iter().find(|mount| mount.place == below);

@@ -119,14 +119,9 @@ fn signals_that_were_ignored_outside_are_not_inside() {
     home.add_path("puppet", &fixture("puppet.py"), &[]);
     home.set_tier("puppet", tier());
     let ignoring = |program: Command| {
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", r#"trap '' USR1 TERM; exec "$0" "$@""#])
-            .arg(program.get_program())
-            .args(program.get_args());
-        home.environment(&mut command);
-        command.current_dir(home.path());
-        let mut client = Client::start(&mut command);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"trap '' USR1 TERM; exec "$0" "$@""#]);
+        let mut client = Client::start(&mut home.behind(&shell, &program));
         client.initialize();
         client
     };
@@ -198,15 +193,10 @@ fn a_limit_that_is_lower_outside_stays() {
     let home = Home::new();
     home.add_path("puppet", &fixture("puppet.py"), &[]);
     home.set_tier("puppet", tier());
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 150; ulimit -f 2048; exec "$0" "$@""#]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"ulimit -n 150; ulimit -f 2048; exec "$0" "$@""#]);
     let pinfold = home.pinfold(["run", "puppet"]);
-    command
-        .arg(pinfold.get_program())
-        .args(pinfold.get_args())
-        .current_dir(home.path());
-    home.environment(&mut command);
-    let mut client = Client::start(&mut command);
+    let mut client = Client::start(&mut home.behind(&shell, &pinfold));
     client.initialize();
     let limits = proc(Boxed::of(&client).server, "limits");
     let hard = |name: &str| {

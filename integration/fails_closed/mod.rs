@@ -42,15 +42,8 @@ impl Launch {
 
     /// pinfold with these arguments, started by another program.
     fn behind(&self, starter: &Command, arguments: &[&str]) -> Command {
-        let mut command = Command::new(starter.get_program());
-        self.home.environment(&mut command);
         let pinfold = self.home.pinfold(arguments.iter().copied());
-        command
-            .args(starter.get_args())
-            .arg(pinfold.get_program())
-            .args(pinfold.get_args())
-            .current_dir(self.home.path());
-        command
+        self.home.behind(starter, &pinfold)
     }
 
     /// The control: it starts, and its first act is seen.

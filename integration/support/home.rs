@@ -107,6 +107,18 @@ impl Home {
         command
     }
 
+    /// `program` with this home, started by another program as the last of its arguments.
+    pub(crate) fn behind(&self, starter: &Command, program: &Command) -> Command {
+        let mut command = Command::new(starter.get_program());
+        self.environment(&mut command);
+        command
+            .args(starter.get_args())
+            .arg(program.get_program())
+            .args(program.get_args())
+            .current_dir(self.path());
+        command
+    }
+
     /// Gives a command this home.
     pub(crate) fn environment(&self, command: &mut Command) {
         command

@@ -12,7 +12,7 @@ use crate::config::{Lines, Manifest, Server};
 use crate::launch::{Explanation, Launcher, Right, RightSource};
 use crate::lockfile::{LockedServer, ServerName};
 use crate::policy::{Grant, Origin, VariableSource, variable_sources};
-use crate::sandbox::{Access, CallRule, Network, Requirement};
+use crate::sandbox::{Access, CallRule, Network};
 
 /// An explanation with everything that it speaks of.
 pub(super) struct Explained<'a> {
@@ -219,8 +219,8 @@ fn document(explained: &Explained<'_>) -> Value {
             "note": state.note,
         })).collect::<Vec<_>>(),
         "asked": {
-            "namespaces": word(policy.layers.namespaces),
-            "landlock": word(policy.layers.landlock),
+            "namespaces": policy.layers.namespaces.name(),
+            "landlock": policy.layers.landlock.name(),
         },
         "limitations": limitations(found),
     })
@@ -252,14 +252,6 @@ pub(super) fn limitations(found: &Explanation) -> Vec<String> {
         .cloned()
         .chain(machine)
         .collect()
-}
-
-pub(super) fn word(requirement: Requirement) -> &'static str {
-    match requirement {
-        Requirement::Off => "off",
-        Requirement::Preferred => "preferred",
-        Requirement::Required => "required",
-    }
 }
 
 fn from(origin: &Origin, line: Option<usize>) -> Value {

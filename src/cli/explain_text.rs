@@ -1,6 +1,6 @@
 //! `pinfold explain` for a person: sections of lines in columns.
 
-use super::explain::{Explained, Variable, calls, limitations, word};
+use super::explain::{Explained, Variable, calls, limitations};
 use super::output;
 use crate::launch::Right;
 use crate::policy::{Origin, VariableSource};
@@ -245,7 +245,7 @@ fn layers(explained: &Explained<'_>) -> Vec<Row> {
         ("landlock", found.policy.layers.landlock),
     ] {
         if let Some(line) = explained.lines.get(&format!("layers.{name}")) {
-            let text = format!("{} ({})", word(requirement), manifest_line(Some(line)));
+            let text = format!("{} ({})", requirement.name(), manifest_line(Some(line)));
             rows.push((format!("asked of {name}"), text));
         }
     }

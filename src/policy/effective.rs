@@ -220,7 +220,7 @@ impl EffectivePolicy {
             "tools": tools,
             "limits": self.limits,
             "own_root": self.own_root,
-            "layers": [name(self.layers.namespaces), name(self.layers.landlock)],
+            "layers": [self.layers.namespaces.name(), self.layers.landlock.name()],
         });
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
@@ -275,14 +275,6 @@ impl EffectivePolicy {
             }
         }
         Ok(requirements)
-    }
-}
-
-fn name(requirement: Requirement) -> &'static str {
-    match requirement {
-        Requirement::Off => "off",
-        Requirement::Preferred => "preferred",
-        Requirement::Required => "required",
     }
 }
 

@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
+use super::process_stat;
 use crate::sys::PidFd;
 
 /// How long new processes may keep appearing before stopping them first is given up;
@@ -126,13 +127,8 @@ fn list() -> Vec<Pid> {
 }
 
 /// The parent's pid; `None` when the process is gone.
-///
-/// /proc/PID/stat is `pid (name) state ppid …`; the name may hold anything, also `)` (proc_pid_stat(5)).
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    std::str::from_utf8(&stat[after_name..])
-        .ok()?
+    process_stat::after_name(pid)?
         .split_whitespace()
         .nth(1)?
         .parse()

@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::dir::{Dir, Type};
+use nix::dir::Dir;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
@@ -90,15 +90,15 @@ impl Measurement {
             if name == c"." || name == c".." {
                 continue;
             }
-            found.push((name.to_owned(), entry.file_type()));
+            found.push(name.to_owned());
         }
-        for (name, kind) in found {
+        for name in found {
             self.entries += 1;
             let Ok(stat) = fstatat(&folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else {
                 continue;
             };
             self.bytes = self.bytes.saturating_add(size(&stat));
-            if kind == Some(Type::Directory) || is_folder(&stat) {
+            if is_folder(&stat) {
                 use std::os::unix::ffi::OsStrExt as _;
                 let name = std::ffi::OsStr::from_bytes(name.to_bytes());
                 self.left.push((root, path.join(name)));

@@ -8,10 +8,9 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::getpid;
 
+use super::granted::{self, Granted};
 use super::{Access, Network, PathRule, SandboxError, SandboxSpec, own_root};
 
 /// Restricts this process and everything it will start.
@@ -68,29 +67,21 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
     }
 }
 
-/// The rule's file, opened, and the rights that make sense for its type.
-///
-/// The parent resolved every link; one that is met now was put there since, and is refused. A path
-/// that is gone grants nothing, which is the safe side.
+/// The rule's file, opened, and the rights that make sense for its type; `None` when it is gone.
 fn open(rule: &PathRule, abi: ABI) -> Result<Option<(OwnedFd, BitFlags<AccessFs>)>, SandboxError> {
-    let fail = |errno: nix::Error| SandboxError::LandlockPath {
-        path: rule.path.clone(),
-        source: errno.into(),
-    };
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let file = match openat2(AT_FDCWD, &of_this_process(&rule.path), how) {
-        Ok(file) => file,
-        Err(nix::Error::ENOENT) => return Ok(None),
-        Err(errno) => return Err(fail(errno)),
-    };
-    let mut access = rights(rule.access) & AccessFs::from_all(abi);
-    let kind = SFlag::from_bits_truncate(fstat(&file).map_err(fail)?.st_mode) & SFlag::S_IFMT;
-    if kind != SFlag::S_IFDIR {
-        access &= AccessFs::from_file(abi);
-    }
-    Ok(Some((file, access)))
+    let opened = granted::open(&of_this_process(&rule.path)).map_err(|errno| {
+        SandboxError::LandlockPath {
+            path: rule.path.clone(),
+            source: errno.into(),
+        }
+    })?;
+    Ok(opened.map(|Granted { file, is_folder }| {
+        let mut access = rights(rule.access) & AccessFs::from_all(abi);
+        if !is_folder {
+            access &= AccessFs::from_file(abi);
+        }
+        (file, access)
+    }))
 }
 
 /// `/proc/self` is a link, and the one that is meant.

@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::symlinkat;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
@@ -20,6 +20,7 @@ use rustix::mount::{
     mount_change, move_mount, open_tree, unmount,
 };
 
+use super::granted::{self, Granted};
 use super::{Access, Link, Namespaces, PathRule, SandboxError, SandboxSpec};
 use crate::sys;
 
@@ -151,17 +152,9 @@ fn clone(path: &Path, rights: Rights) -> Result<Option<Detached>, SandboxError> 
         source: errno.into(),
     };
     let not_granted = |source: io::Error| refused(&format!("mount {}", path.display()), source);
-    // The parent resolved every link; one that is met now was put there since.
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let original = match openat2(AT_FDCWD, path, how) {
-        Ok(original) => original,
-        Err(Errno::ENOENT) => return Ok(None),
-        Err(errno) => return Err(fail(errno)),
+    let Some(Granted { file, is_folder }) = granted::open(path).map_err(fail)? else {
+        return Ok(None);
     };
-    let kind = SFlag::from_bits_truncate(fstat(&original).map_err(fail)?.st_mode) & SFlag::S_IFMT;
-    let is_folder = kind == SFlag::S_IFDIR;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
@@ -169,7 +162,7 @@ fn clone(path: &Path, rights: Rights) -> Result<Option<Detached>, SandboxError> 
         // With what is mounted below: a folder is granted with everything in it.
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let mount = open_tree(&original, c"", flags).map_err(|errno| not_granted(errno.into()))?;
+    let mount = open_tree(&file, c"", flags).map_err(|errno| not_granted(errno.into()))?;
     sys::add_mount_attributes(
         mount.as_fd(),
         u64::from(rights.attributes().bits()),

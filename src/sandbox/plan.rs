@@ -17,6 +17,17 @@ pub enum Requirement {
     Required,
 }
 
+impl Requirement {
+    /// Its word in the manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Preferred => "preferred",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// What the policy and the lock ask of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirements {

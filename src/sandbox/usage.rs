@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
+use super::process_stat;
+
 /// What a session uses at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -28,12 +30,14 @@ pub(super) fn of_descendants(first: Pid) -> Usage {
     while let Some(pid) = next.pop() {
         let folder = format!("/proc/{pid}");
         // One that has ended meanwhile uses nothing.
-        let (Ok(status), Ok(stat)) = (
-            fs::read_to_string(format!("{folder}/status")),
-            fs::read_to_string(format!("{folder}/stat")),
+        let (Ok(status), Some(stat)) = (
+            fs::read(format!("{folder}/status")),
+            process_stat::after_name(pid),
         ) else {
             continue;
         };
+        // It holds the name too, which may be any bytes.
+        let status = String::from_utf8_lossy(&status);
         usage.memory += memory(&status);
         usage.processes += field(&status, "Threads:");
         usage.processor += processor_time(&stat);
@@ -75,8 +79,7 @@ fn field(status: &str, name: &str) -> u64 {
 }
 
 /// utime, stime, cutime and cstime: fields 14 to 17 (proc_pid_stat(5)).
-fn processor_time(stat: &str) -> u64 {
-    let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
+fn processor_time(after_name: &str) -> u64 {
     let ticks: u64 = after_name
         .split_whitespace()
         .skip(11)
@@ -109,12 +112,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_behind_any_name() {
+    fn fields_are_found() {
         assert_eq!(
             memory("Name:\tx\nRssAnon:\t    12 kB\nRssShmem:\t 1 kB\nVmSwap:\t3 kB\n"),
             16 << 10
         );
-        let stat = "7 (a) b) (c) S 1 7 7 0 -1 0 0 0 0 0 100 50 25 25 20 0 1 0";
+        let stat = " S 1 7 7 0 -1 0 0 0 0 0 100 50 25 25 20 0 1 0";
         let ticks = sysconf(SysconfVar::CLK_TCK).unwrap().unwrap();
         assert_eq!(
             processor_time(stat),

@@ -148,7 +148,8 @@ pub(in super::super) const LEARNING: &[Attack] = &[
         "session-read",
         "Ask for its session, which tells from which terminal it was started.",
         Happens,
-        "return os.getsid(pid) > 0",
+        // 0 is an answer: its leader is outside of this pid namespace.
+        "return os.getsid(pid) >= 0",
     )
     .stopped(NOT_HIDDEN),
     Attack::new(
