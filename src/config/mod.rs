@@ -5,9 +5,11 @@
 
 mod diagnostic;
 mod edit;
+mod egress;
 pub mod env_names;
 mod environment;
 mod error;
+mod host_name;
 mod layers;
 mod lines;
 mod manifest;
@@ -20,8 +22,10 @@ mod validate;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
+pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use host_name::{HostName, HostNameError};
 pub use layers::Layers;
 pub use lines::Lines;
 pub use manifest::{

@@ -4,7 +4,9 @@
 //! they are on this machine.
 #![forbid(unsafe_code)]
 
+mod address;
 mod effective;
+mod egress;
 mod environment;
 mod error;
 mod grants;
@@ -12,7 +14,9 @@ mod profile;
 mod settings;
 mod syscalls;
 
+pub use address::{Kind, kind};
 pub use effective::{EffectivePolicy, Limits, OwnRoot};
+pub use egress::{EgressPolicy, Literal};
 pub use environment::{
     EnvironmentDecision, Places, VariableSource, decide_environment, variable_sources,
 };
