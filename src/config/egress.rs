@@ -183,3 +183,74 @@ impl fmt::Display for EgressRule {
         write!(f, ":{}", self.port)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<EgressRule, EgressRuleError> {
+        text.parse()
+    }
+
+    #[test]
+    fn entries_have_one_spelling() {
+        for (written, shown) in [
+            ("api.github.com:443", "api.github.com:443"),
+            ("API.GitHub.com.:0443", "api.github.com:443"),
+            ("*.example.com:8443", "*.example.com:8443"),
+            ("*:443", "*:443"),
+            ("bücher.example:1", "xn--bcher-kva.example:1"),
+            ("LOCALHOST:3000", "localhost:3000"),
+            ("127.0.0.1:65535", "127.0.0.1:65535"),
+            ("127.0.0.1/32:80", "127.0.0.1:80"),
+            ("10.0.0.0/8:5432", "10.0.0.0/8:5432"),
+            ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+            ("[2001:DB8:0::1/128]:443", "[2001:db8::1]:443"),
+            ("[fd00::/8]:443", "[fd00::/8]:443"),
+            ("[fd00::]/8:443", "[fd00::/8]:443"),
+        ] {
+            let rule = parse(written).unwrap_or_else(|error| panic!("{written}: {error}"));
+            assert_eq!(rule.to_string(), shown, "{written}");
+            assert_eq!(parse(shown), Ok(rule), "{shown}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_was_meant() {
+        for (written, says) in [
+            ("api.github.com", "no port"),
+            ("", "no port"),
+            ("[::1]", "no port"),
+            ("api.github.com:", "its port"),
+            ("api.github.com:0", "its port"),
+            ("api.github.com:65536", "its port"),
+            ("api.github.com:+443", "its port"),
+            ("api.github.com:https", "its port"),
+            ("api.github.com:443 ", "its port"),
+            ("https://api.github.com/v3", "`api.github.com:443`"),
+            ("http://user:word@host.test:81/", "`host.test:81`"),
+            ("::1:443", "in brackets"),
+            ("2001:db8::1:443", "in brackets"),
+            ("[::1:443", "in brackets"),
+            ("[127.0.0.1.5]:443", "can't be read"),
+            ("[example.com]:443", "can't be read"),
+            ("[::1]x:443", "can't be read"),
+            ("[::1/64/64]:443", "can't be read"),
+            ("10.0.0.0/33:443", "can't be read"),
+            ("10.0.0.1/8:443", "write `10.0.0.0/8`"),
+            ("[fd00::1/8]:443", "write `fd00::/8`"),
+            ("*.*.com:443", "`*` stands for"),
+            ("api.*.com:443", "`*` stands for"),
+            ("*example.com:443", "`*` stands for"),
+            ("*.:443", "empty label"),
+            ("a b.com:443", "internationalised"),
+            ("127.1:443", "four decimal numbers"),
+            ("0x7f000001:443", "four decimal numbers"),
+            ("*.1:443", "four decimal numbers"),
+            (":443", "empty label"),
+        ] {
+            let error = parse(written).unwrap_err().to_string();
+            assert!(error.contains(says), "{written}: {error}");
+        }
+    }
+}

@@ -92,3 +92,94 @@ impl fmt::Display for HostName {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_spelling() {
+        for (written, name) in [
+            ("api.github.com", "api.github.com"),
+            ("API.GitHub.COM.", "api.github.com"),
+            ("_http._tcp.example", "_http._tcp.example"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("BÜCHER.example", "xn--bcher-kva.example"),
+            // A full-width letter and an ideographic full stop (UTS 46).
+            ("ａpi。example", "api.example"),
+            ("localhost", "localhost"),
+            ("1e100.net", "1e100.net"),
+            ("0xfg.example", "0xfg.example"),
+        ] {
+            let parsed = HostName::parse(written);
+            assert_eq!(parsed.as_ref().map(HostName::as_str), Ok(name), "{written}");
+        }
+    }
+
+    /// Each of them looks like `paypal.com` or `apple.com` and is another name.
+    #[test]
+    fn a_look_alike_is_another_name() {
+        for (real, look_alike) in [("paypal.com", "pаypal.com"), ("apple.com", "аррӏе.com")] {
+            let other = HostName::parse(look_alike).unwrap();
+            assert!(other.as_str().starts_with("xn--"), "{other}");
+            assert_ne!(HostName::parse(real).unwrap(), other);
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        let long_label = format!("{}.example", "a".repeat(64));
+        let long_name = ["a".repeat(63).as_str(); 4].join(".");
+        for (written, error) in [
+            ("", HostNameError::EmptyLabel),
+            (".", HostNameError::EmptyLabel),
+            ("a..b", HostNameError::EmptyLabel),
+            (".example", HostNameError::EmptyLabel),
+            ("example..", HostNameError::EmptyLabel),
+            (long_label.as_str(), HostNameError::TooLong),
+            (long_name.as_str(), HostNameError::TooLong),
+            ("-a.example", HostNameError::Character),
+            ("a-.example", HostNameError::Character),
+            ("a b.example", HostNameError::Internationalised),
+            ("a%2eb.example", HostNameError::Internationalised),
+            ("a\0.example", HostNameError::Internationalised),
+            ("a/b.example", HostNameError::Internationalised),
+            ("xn--zzzzzzz99999.example", HostNameError::Internationalised),
+            ("127.1", HostNameError::Number),
+            ("2130706433", HostNameError::Number),
+            ("0x7f.1", HostNameError::Number),
+            ("0x7f000001", HostNameError::Number),
+            ("0X7F.0x1", HostNameError::Number),
+            ("example.0x", HostNameError::Number),
+            ("0177.0.0.01", HostNameError::Number),
+            ("１２７.1", HostNameError::Number),
+        ] {
+            assert_eq!(HostName::parse(written), Err(error), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn the_wire_is_ascii() {
+        for bad in ["bücher.example", "a b.example", "a\u{0}b.example", "a.b:53"] {
+            assert_eq!(HostName::from_ascii(bad), Err(HostNameError::Character));
+        }
+        let upper = HostName::from_ascii("ALLOWED.TEST.").unwrap();
+        assert_eq!(upper.as_str(), "allowed.test");
+    }
+
+    #[test]
+    fn below_means_whole_labels() {
+        let name = |text| HostName::parse(text).unwrap();
+        let parent = name("example.com");
+        for (child, expected) in [
+            ("a.example.com", true),
+            ("a.b.example.com", true),
+            ("example.com", false),
+            ("notexample.com", false),
+            ("example.com.evil.test", false),
+            ("com", false),
+        ] {
+            assert_eq!(name(child).is_below(&parent), expected, "{child}");
+        }
+    }
+}

@@ -84,10 +84,9 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => {
             from(high, low)
         }
-        // NAT64, well-known and local-use prefix (RFC 6052, RFC 8215).
-        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] | [0x0064, 0xff9b, 1, _, _, _, high, low] => {
-            from(high, low)
-        }
+        // NAT64 (RFC 6052). Where the local-use prefix 64:ff9b:1::/48 (RFC 8215) carries it is for each
+        // network to choose, so that one is reserved.
+        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => from(high, low),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => from(high, low),
         // Teredo (RFC 4380): the client's address, inverted.
@@ -108,5 +107,131 @@ impl fmt::Display for Kind {
             Self::Multicast => "of a group (multicast)",
             Self::Reserved => "reserved",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_from_its_first_to_its_last() {
+        for (kind_expected, addresses) in [
+            (
+                Kind::Public,
+                &[
+                    "1.0.0.0",
+                    "9.255.255.255",
+                    "11.0.0.0",
+                    "100.63.255.255",
+                    "100.128.0.0",
+                    "126.255.255.255",
+                    "128.0.0.0",
+                    "169.253.255.255",
+                    "169.255.0.0",
+                    "172.15.255.255",
+                    "172.32.0.0",
+                    "192.167.255.255",
+                    "192.169.0.0",
+                    "198.17.255.255",
+                    "198.20.0.0",
+                    "203.0.112.255",
+                    "203.0.114.0",
+                    "223.255.255.255",
+                    "2000::",
+                    "2001:200::1",
+                    "2606:4700::1111",
+                    "2001:db7::1",
+                    "2a00:1450::1",
+                    "64:ff9b::808:808",
+                    "2002:808:808::1",
+                    "::ffff:8.8.8.8",
+                ][..],
+            ),
+            (
+                Kind::Unspecified,
+                &["0.0.0.0", "0.255.255.255", "::", "::ffff:0.0.0.0"],
+            ),
+            (
+                Kind::Loopback,
+                &[
+                    "127.0.0.0",
+                    "127.255.255.255",
+                    "::1",
+                    "::ffff:127.0.0.1",
+                    "::127.0.0.1",
+                    "64:ff9b::7f00:1",
+                    "2002:7f00:1::",
+                    "::ffff:0:127.0.0.1",
+                ],
+            ),
+            (
+                Kind::Private,
+                &[
+                    "10.0.0.0",
+                    "10.255.255.255",
+                    "172.16.0.0",
+                    "172.31.255.255",
+                    "192.168.0.0",
+                    "192.168.255.255",
+                    "fc00::",
+                    "fdff:ffff::1",
+                    "fec0::1",
+                    "::ffff:10.0.0.1",
+                    "64:ff9b::a00:1",
+                    "2002:c0a8:101::1",
+                ],
+            ),
+            (
+                Kind::LinkLocal,
+                &[
+                    "169.254.0.0",
+                    "169.254.169.254",
+                    "169.254.255.255",
+                    "fe80::1",
+                    "febf:ffff::1",
+                    "::ffff:169.254.169.254",
+                    "64:ff9b::a9fe:a9fe",
+                ],
+            ),
+            (
+                Kind::SharedByProvider,
+                &["100.64.0.0", "100.100.100.200", "100.127.255.255"],
+            ),
+            (
+                Kind::Multicast,
+                &["224.0.0.1", "239.255.255.255", "ff00::1", "ff02::fb"],
+            ),
+            (
+                Kind::Reserved,
+                &[
+                    "192.0.0.192",
+                    "192.0.2.1",
+                    "192.88.99.1",
+                    "198.18.0.0",
+                    "198.19.255.255",
+                    "198.51.100.1",
+                    "203.0.113.1",
+                    "240.0.0.0",
+                    "255.255.255.255",
+                    "100::1",
+                    "2001:db8::1",
+                    "3fff::1",
+                    "2001:10::1",
+                    "2001:20::1",
+                    "4000::1",
+                    "64:ff9b:1::808:808",
+                    "64:ff9b:1:a00:0:100::",
+                    "fe00::1",
+                ],
+            ),
+        ] {
+            for address in addresses {
+                assert_eq!(kind(address.parse().unwrap()), kind_expected, "{address}");
+            }
+        }
+        // Teredo carries the address inverted: this is 127.0.0.1.
+        let teredo = "2001:0:4136:e378:8000:63bf:80ff:fffe".parse().unwrap();
+        assert_eq!(kind(teredo), Kind::Loopback);
     }
 }

@@ -102,3 +102,116 @@ fn plain(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) => address,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(rules: &[&str]) -> EgressPolicy {
+        EgressPolicy {
+            rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
+            tier: EgressTier::Names,
+            check_server_name: true,
+            connections: 256,
+            bytes: None,
+            trusts_names: false,
+        }
+    }
+
+    fn name(text: &str) -> HostName {
+        HostName::from_ascii(text).unwrap()
+    }
+
+    #[test]
+    fn names_are_reached_at_their_ports() {
+        let policy = policy(&["allowed.test:8443", "*.wild.test:80", "*.wild.test:443"]);
+        for (host, port, expected) in [
+            ("allowed.test", 8443, true),
+            ("ALLOWED.TEST.", 8443, true),
+            ("allowed.test", 443, false),
+            ("a.allowed.test", 8443, false),
+            ("allowed.test.evil.test", 8443, false),
+            ("notallowed.test", 8443, false),
+            ("a.wild.test", 80, true),
+            ("a.b.wild.test", 443, true),
+            ("a.wild.test", 8443, false),
+            ("wild.test", 80, false),
+            ("awild.test", 80, false),
+            ("test", 80, false),
+            ("localhost", 80, false),
+        ] {
+            assert_eq!(
+                policy.allows_name(&name(host), port),
+                expected,
+                "{host}:{port}"
+            );
+        }
+        assert!(policy.knows(&name("allowed.test")) && policy.knows(&name("x.wild.test")));
+        assert!(!policy.knows(&name("wild.test")) && !policy.knows(&name("other.test")));
+        assert_eq!(policy.ports(), [80, 443, 8443].into());
+    }
+
+    #[test]
+    fn any_name_is_not_the_machine_itself() {
+        let policy = policy(&["*:443"]);
+        assert!(policy.allows_name(&name("whatever.example"), 443));
+        assert!(!policy.allows_name(&name("whatever.example"), 80));
+        for own in ["localhost", "x.localhost", "LOCALHOST."] {
+            assert!(!policy.knows(&name(own)), "{own}");
+        }
+        let loopback = "127.0.0.1".parse().unwrap();
+        assert_eq!(policy.literal(loopback, 443), None);
+        assert_eq!(policy.literal("8.8.8.8".parse().unwrap(), 443), None);
+    }
+
+    #[test]
+    fn addresses_are_reached_only_where_they_are_listed() {
+        let policy = policy(&[
+            "10.0.0.0/8:5432",
+            "localhost:3000",
+            "[2001:db8::1]:443",
+            "*:443",
+        ]);
+        for (address, port, expected) in [
+            ("10.1.2.3", 5432, true),
+            ("::ffff:10.1.2.3", 5432, true),
+            ("10.1.2.3", 5433, false),
+            ("11.0.0.1", 5432, false),
+            ("2001:db8::1", 443, true),
+            ("2001:db8::2", 443, false),
+            ("127.0.0.1", 443, false),
+            ("169.254.169.254", 443, false),
+            ("64:ff9b::a00:1", 5432, false),
+        ] {
+            let target = policy.literal(address.parse().unwrap(), port);
+            assert_eq!(target.is_some(), expected, "{address} {port}");
+        }
+        for loopback in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            let target = policy.literal(loopback.parse().unwrap(), 3000);
+            assert_eq!(target, Some(Literal::Localhost), "{loopback}");
+            assert_eq!(policy.literal(loopback.parse().unwrap(), 3001), None);
+        }
+    }
+
+    #[test]
+    fn a_name_leads_to_public_addresses_and_to_listed_ones() {
+        let strict = policy(&["db.test:5432", "10.0.0.0/8:5432", "localhost:5432"]);
+        let may = |policy: &EgressPolicy, address: &str, port| {
+            policy.may_lead_to(address.parse().unwrap(), port)
+        };
+        assert_eq!(may(&strict, "8.8.8.8", 5432), Ok(()));
+        assert_eq!(may(&strict, "10.0.0.1", 5432), Ok(()));
+        assert_eq!(may(&strict, "::ffff:10.0.0.1", 5432), Ok(()));
+        assert_eq!(may(&strict, "10.0.0.1", 443), Err(Kind::Private));
+        // Rebinding: the machine's own loopback is reached by the name `localhost` alone.
+        assert_eq!(may(&strict, "127.0.0.1", 5432), Err(Kind::Loopback));
+        assert_eq!(may(&strict, "::1", 5432), Err(Kind::Loopback));
+        assert_eq!(may(&strict, "169.254.169.254", 5432), Err(Kind::LinkLocal));
+        assert_eq!(may(&strict, "64:ff9b::a00:1", 5432), Err(Kind::Private));
+        let trusting = EgressPolicy {
+            trusts_names: true,
+            ..strict
+        };
+        assert_eq!(may(&trusting, "127.0.0.1", 4873), Ok(()));
+    }
+}
