@@ -101,6 +101,9 @@ fn a_message_cut_anywhere_is_no_question() {
     }
 }
 
+/// What is wrong, the counts of the sections, and what follows the header.
+type Case<'a> = (&'a str, [u16; 4], &'a [&'a [u8]]);
+
 #[test]
 fn what_is_malformed() {
     let a: &[u8] = b"\x01a\0\0\x01\0\x01";
@@ -110,7 +113,7 @@ fn what_is_malformed() {
     let too_long = [b"\x01a".repeat(126), b"\x02aa\0\0\x01\0\x01".to_vec()].concat();
     let long_label = [&[64][..], &[b'a'; 64], &a[2..]].concat();
     let longest_label = [&[255][..], &[b'a'; 255], &a[2..]].concat();
-    let cases: &[(&str, [u16; 4], &[&[u8]])] = &[
+    let cases: &[Case<'_>] = &[
         ("no question", [0, 0, 0, 0], &[]),
         ("no question, yet one follows", [0, 0, 0, 0], &[a]),
         ("two questions", [2, 0, 0, 0], &[a, a]),
