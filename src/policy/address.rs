@@ -1,7 +1,7 @@
 //! Which addresses are public, and what the others are (the IANA special-purpose address registries).
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a server may reach. Pure: who asks for what is told, and the answer is yes or why not.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::address::{Kind, kind};
 use crate::config::{EgressHost, EgressRule, EgressTier, HostName};

@@ -1,3 +1,5 @@
+//! Handshakes as clients send them, and as nobody should.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Queries as resolvers send them, and as nobody should.
+
 use proptest::prelude::*;
 
 use super::*;
