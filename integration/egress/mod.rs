@@ -1,0 +1,205 @@
+//! Egress by name: a server reaches the hosts that it was granted, and nothing else.
+//!
+//! Each test has two worlds of its own (`support::World`), in which every address is a decoy that
+//! notes who calls: in one the server runs without pinfold, in the other behind it.
+
+mod clients;
+mod granted;
+mod limits;
+mod names;
+mod npm_server;
+mod refusals;
+mod server_name;
+mod tier;
+mod tunnel;
+mod upstream;
+mod zone;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use self::zone::{ALLOWED, ZONE};
+use crate::support::{Authority, Client, Home, Name, World, fixture, processes::wait_until};
+
+/// What is different from test to test.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    /// A file of `fixtures`.
+    server: &'a str,
+    /// Lines for the server's table in the manifest; `HOME` in them is the user's folder.
+    manifest: &'a str,
+    zone: &'a [Name],
+    /// Variables in pinfold's environment.
+    environment: &'a [(&'a str, &'a str)],
+}
+
+const SETTING: Setting<'_> = Setting {
+    server: "puppet.py",
+    manifest: r#"egress = ["allowed.test:8443"]"#,
+    zone: ZONE,
+    environment: &[],
+};
+
+/// A server in a world.
+struct Side {
+    world: World,
+    client: Client,
+    /// How much of the world's log was looked at.
+    seen: usize,
+}
+
+/// The same server without pinfold and behind it.
+struct Ground {
+    home: Home,
+    certificate: PathBuf,
+    bare: Side,
+    boxed: Side,
+}
+
+impl Ground {
+    /// `None`, and said, where no world can be made.
+    fn new(test: &str, setting: &Setting<'_>) -> Option<Self> {
+        Self::in_home(test, setting, Home::new())
+    }
+
+    fn in_home(test: &str, setting: &Setting<'_>, home: Home) -> Option<Self> {
+        let authority = Authority::new(test, &home, setting.zone, Value::Null)?;
+        let certificate = authority.certificate();
+        write_manifest(&home, setting);
+        home.succeed(["lock"]);
+
+        let world = authority.world(&home, "bare");
+        let mut command = Command::new(fixture(setting.server));
+        home.environment(&mut command);
+        command
+            .env("NODE_EXTRA_CA_CERTS", &certificate)
+            .current_dir(home.path());
+        let bare = Side::start(world, &command);
+
+        let world = authority.world(&home, "boxed");
+        let mut command = home.pinfold(["run", "puppet"]);
+        command.envs(setting.environment.iter().copied());
+        let boxed = Side::start(world, &command);
+        Some(Self {
+            home,
+            certificate,
+            bare,
+            boxed,
+        })
+    }
+
+    /// What a snippet may know.
+    fn arguments(&self, side: &Side, host: &str, port: u16) -> Value {
+        let (name, path) = side.world.sockets();
+        json!({
+            "host": host,
+            "port": port,
+            "ca": self.certificate,
+            "name": name,
+            "path": path,
+            "user": self.home.user(),
+        })
+    }
+
+    /// Runs a snippet without pinfold: its answer, and what has reached the world by it. When that
+    /// should be something, waits for it.
+    fn bare(&mut self, code: &str, host: &str, port: u16, trace: Option<&str>) -> String {
+        let arguments = self.arguments(&self.bare, host, port);
+        let answer = self.bare.run(code, &arguments);
+        if let Some(trace) = trace {
+            let before = self.bare.seen;
+            wait_until(&format!("control: {trace} of {code}: {answer}"), || {
+                let contacts = self.bare.world.contacts();
+                contacts[before..]
+                    .iter()
+                    .any(|contact| contact.starts_with(trace))
+            });
+        }
+        self.bare.news();
+        answer
+    }
+
+    /// Runs a snippet behind pinfold: its answer, and what has reached the world by it.
+    fn boxed(&mut self, code: &str, host: &str, port: u16) -> (String, Vec<String>) {
+        let arguments = self.arguments(&self.boxed, host, port);
+        let answer = self.boxed.run(code, &arguments);
+        (answer, self.boxed.news())
+    }
+
+    /// Sees a snippet reach its host with pinfold and without.
+    fn reaches(&mut self, what: &str, code: &str, host: &str, port: u16) {
+        let control = self.bare(code, host, port, None);
+        assert!(control.starts_with("ok:"), "control: {what}: {control}");
+        let (answer, news) = self.boxed(code, host, port);
+        assert!(answer.starts_with("ok:"), "{what}: {answer}\n{news:#?}");
+        let at = |contact: &String| {
+            let mut words = contact.split(' ');
+            let kind = words.next();
+            kind == Some("tcp")
+                && words
+                    .next()
+                    .is_some_and(|address| ALLOWED.contains(&address))
+        };
+        assert!(news.iter().any(at), "{what}: {answer}\n{news:#?}");
+    }
+
+    /// After everything else: one more connection goes through, so all that was under way before
+    /// has arrived; then what has reached the world since the start.
+    fn everything(&mut self) -> Vec<String> {
+        let (answer, _) = self.boxed(EXCHANGE, "allowed.test", 8443);
+        assert!(answer.starts_with("ok:"), "{answer}");
+        self.boxed.world.contacts()
+    }
+}
+
+impl Side {
+    fn start(world: World, command: &Command) -> Self {
+        let mut client = Client::start(&mut world.around(command));
+        let answer = client.initialize();
+        assert_eq!(answer["serverInfo"]["name"], "puppet", "{answer}");
+        Self {
+            world,
+            client,
+            seen: 0,
+        }
+    }
+
+    fn run(&mut self, code: &str, arguments: &Value) -> String {
+        // The puppet in Node has no arguments.
+        let arguments = json!({"code": code.replace("ARGUMENTS", &arguments.to_string()), "arguments": arguments});
+        self.client.call_text("do", arguments)
+    }
+
+    fn news(&mut self) -> Vec<String> {
+        let contacts = self.world.contacts();
+        let news = contacts[self.seen..].to_vec();
+        self.seen = contacts.len();
+        news
+    }
+}
+
+/// The server `puppet`, which may read the user's folder.
+fn write_manifest(home: &Home, setting: &Setting<'_>) {
+    let user = home.user();
+    let user = user.to_str().unwrap();
+    let text = format!(
+        "[servers.puppet]\nsource = \"path:{source}\"\nprofile = \"web\"\n\
+         tools = {{ allow = [\"do\"] }}\nfiles = {{ read = [\"HOME\"] }}\n\
+         env = {{ NODE_EXTRA_CA_CERTS = \"HOME/authority/authority.pem\" }}\n{more}\n",
+        source = fixture(setting.server).display(),
+        more = setting.manifest,
+    );
+    fs::create_dir_all(home.manifest().parent().unwrap()).unwrap();
+    fs::write(home.manifest(), text.replace("HOME", user)).unwrap();
+}
+
+/// Connects, asks and is answered. Connecting alone says nothing: in the box that is pinfold's doing.
+const EXCHANGE: &str = "
+    one = socket.create_connection((host, port), 20)
+    one.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
+    answer = one.recv(65536)
+    if not answer: raise ConnectionResetError(errno.ECONNRESET, 'nothing came')
+    return answer.decode()";
