@@ -191,7 +191,7 @@ fn document(explained: &Explained<'_>) -> Value {
         "network": {
             "ports": match &policy.network {
                 Network::Off => Vec::new(),
-                Network::Ports(ports) => ports.clone(),
+                Network::Ports(ports) | Network::Relayed(ports) => ports.clone(),
             },
             "from": from(&Origin::Profile(policy.profile.clone()), None),
         },

@@ -139,7 +139,7 @@ fn network(explained: &Explained<'_>) -> Vec<Row> {
     let policy = &explained.found.policy;
     let what = match &policy.network {
         Network::Off => "none".to_owned(),
-        Network::Ports(ports) => {
+        Network::Ports(ports) | Network::Relayed(ports) => {
             let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
             format!("outgoing TCP to ports {}; UDP", ports.join(", "))
         }

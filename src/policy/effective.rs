@@ -262,7 +262,7 @@ impl EffectivePolicy {
             landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
             landlock: self.layers.landlock,
             namespaces: self.layers.namespaces,
-            network: self.network != Network::Off,
+            network: self.network.clone(),
         };
         for name in &confinement.layers {
             let layer: Layer = name
