@@ -244,7 +244,15 @@ mod tests {
             let rule = EgressRule::of_endpoint(host, 443).map(|rule| rule.to_string());
             assert_eq!(rule.as_deref(), Ok(shown), "{host}");
         }
-        for host in ["*", "*.npmjs.org", "10.0.0.0/8", "[fd00::]/8", "[fd00::/8]", "a:1", ""] {
+        for host in [
+            "*",
+            "*.npmjs.org",
+            "10.0.0.0/8",
+            "[fd00::]/8",
+            "[fd00::/8]",
+            "a:1",
+            "",
+        ] {
             assert!(EgressRule::of_endpoint(host, 443).is_err(), "{host}");
         }
         assert!(EgressRule::of_endpoint("registry.npmjs.org", 0).is_err());

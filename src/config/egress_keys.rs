@@ -56,7 +56,9 @@ fn refused(rule: &EgressRule) -> Option<&'static str> {
         EgressHost::Network(IpNet::V4(network)) if overlap(network) => {
             Some("198.18.0.0/15 is reserved in the box for names")
         }
-        EgressHost::Network(IpNet::V4(network)) if name_server && network.contains(&NAME_SERVER) => {
+        EgressHost::Network(IpNet::V4(network))
+            if name_server && network.contains(&NAME_SERVER) =>
+        {
             Some("pinfold's own name server answers at 127.0.0.1:53")
         }
         EgressHost::Localhost if name_server => Some("pinfold's own name server answers there"),

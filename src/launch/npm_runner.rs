@@ -63,7 +63,12 @@ impl<'a> SandboxedNpm<'a> {
             .iter()
             .map(|(host, port)| EgressRule::of_endpoint(host, *port))
             .collect();
-        let rules = rules.map_err(|error| missing("npm", &format!("a registry or proxy of its settings can't be reached: {error}")))?;
+        let rules = rules.map_err(|error| {
+            missing(
+                "npm",
+                &format!("a registry or proxy of its settings can't be reached: {error}"),
+            )
+        })?;
         Ok(Self {
             launcher,
             staging,

@@ -115,7 +115,12 @@ pub(super) fn limitations_of(egress: &EgressPolicy) -> Vec<String> {
     match egress.tier {
         EgressTier::Names => {
             let any = |rule: &&EgressRule| rule.host == EgressHost::AnyName;
-            let ports: Vec<u16> = egress.rules.iter().filter(any).map(|rule| rule.port).collect();
+            let ports: Vec<u16> = egress
+                .rules
+                .iter()
+                .filter(any)
+                .map(|rule| rule.port)
+                .collect();
             if ports.is_empty() {
                 return Vec::new();
             }
