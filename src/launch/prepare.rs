@@ -242,14 +242,14 @@ impl<'a> Launcher<'a> {
             shared_memory: policy.own_root.shared_memory,
             temporary: policy.own_root.temporary,
         });
-        let filters = compile(&syscall_rules(&policy.network, namespaces.is_some())?)?;
+        let filters = compile(&syscall_rules(&policy.network(), namespaces.is_some())?)?;
         let spec = SandboxSpec {
             program: input.program,
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
             filesystem: rules.into_keys().collect(),
-            network: policy.network.clone(),
+            network: policy.network(),
             namespaces,
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {
