@@ -106,13 +106,22 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         name: arguments.name.parse()?,
         source: arguments.source.clone(),
         args: arguments.arguments.clone(),
-        profile: (arguments.profile != "offline").then(|| arguments.profile.clone()),
+        profile: profile(arguments),
+        egress: arguments.egress.clone(),
         env: environment(&arguments.env)?,
         exec: arguments.exec.clone(),
         read: absolute(&arguments.read)?,
         write: absolute(&arguments.write)?,
         allow: tool_names(&arguments.allow)?.into_iter().collect(),
     })
+}
+
+/// The profile to write; none stands for the default. Who names hosts wants a network.
+fn profile(arguments: &Add) -> Option<String> {
+    match &arguments.profile {
+        Some(profile) => (profile != "offline").then(|| profile.clone()),
+        None => (!arguments.egress.is_empty()).then(|| "web".to_owned()),
+    }
 }
 
 fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {

@@ -1,6 +1,6 @@
 //! npm, run in the box to resolve a closure: an empty home, the registry's ports, no scripts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::prepare::{Launcher, PROGRAMS, SpecInput};
 use super::tool::run_tool;
 use super::{LaunchError, StateFolder};
+use crate::config::{EgressRule, EgressTier};
 use crate::policy::EffectivePolicy;
 use crate::resolve::interpreter::find_program;
 use crate::resolve::npm::{NpmOutput, NpmRunner, NpmSettings};
@@ -31,7 +32,8 @@ pub struct SandboxedNpm<'a> {
     /// npm's own folder, which holds its command-line program.
     npm: PathBuf,
     program: PathBuf,
-    ports: Vec<u16>,
+    /// The user's registries and proxies.
+    rules: BTreeSet<EgressRule>,
 }
 
 impl<'a> SandboxedNpm<'a> {
@@ -56,18 +58,24 @@ impl<'a> SandboxedNpm<'a> {
             .and_then(Path::parent)
             .map(Path::to_owned)
             .ok_or_else(|| missing("npm", &"its folder could not be found"))?;
-        let ports = settings
+        let rules: Result<BTreeSet<EgressRule>, _> = settings
             .endpoints()
-            .into_iter()
-            .map(|(_, port)| port)
+            .iter()
+            .map(|(host, port)| EgressRule::of_endpoint(host, *port))
             .collect();
+        let rules = rules.map_err(|error| {
+            missing(
+                "npm",
+                &format!("a registry or proxy of its settings can't be reached: {error}"),
+            )
+        })?;
         Ok(Self {
             launcher,
             staging,
             node,
             npm,
             program,
-            ports,
+            rules,
         })
     }
 
@@ -83,7 +91,7 @@ impl<'a> SandboxedNpm<'a> {
             path: work.clone(),
             source,
         })?;
-        let policy = EffectivePolicy::for_resolver(&self.ports, &[])?;
+        let policy = EffectivePolicy::for_resolver(self.rules.clone(), EgressTier::Ports, &[])?;
         let mut words = vec![
             "node".to_owned(),
             self.program.to_string_lossy().into_owned(),

@@ -16,8 +16,8 @@ use crate::policy::{
 };
 use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::{
-    NamespaceSupport, Namespaces, Plan, Probe, Requirements, ResourceLimits, SandboxSpec, compile,
-    plan,
+    NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits, SandboxSpec,
+    compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -236,19 +236,20 @@ impl<'a> Launcher<'a> {
         };
         let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
         let namespaces = plan.has_namespaces().then_some(Namespaces {
-            network: !requirements.network,
+            network: !matches!(requirements.network, Network::Ports(_)),
             links,
+            files: Vec::new(),
             shared_memory: policy.own_root.shared_memory,
             temporary: policy.own_root.temporary,
         });
-        let filters = compile(&syscall_rules(&policy.network, namespaces.is_some())?)?;
+        let filters = compile(&syscall_rules(&policy.network(), namespaces.is_some())?)?;
         let spec = SandboxSpec {
             program: input.program,
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
             filesystem: rules.into_keys().collect(),
-            network: policy.network.clone(),
+            network: policy.network(),
             namespaces,
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {
