@@ -66,7 +66,7 @@ impl Ground {
     }
 
     fn in_home(test: &str, setting: &Setting<'_>, home: Home) -> Option<Self> {
-        let authority = Authority::new(test, &home, setting.zone, Value::Null)?;
+        let authority = Authority::new(test, &home, setting.zone, json!({}))?;
         let certificate = authority.certificate();
         write_manifest(&home, setting);
         home.succeed(["lock"]);
@@ -104,18 +104,17 @@ impl Ground {
         })
     }
 
-    /// Runs a snippet without pinfold: its answer, and what has reached the world by it. When that
-    /// should be something, waits for it.
+    /// Runs a snippet without pinfold: its answer. What reaches the world by it must begin with the
+    /// trace, or with one of those that stand between bars; that is waited for.
     fn bare(&mut self, code: &str, host: &str, port: u16, trace: Option<&str>) -> String {
         let arguments = self.arguments(&self.bare, host, port);
         let answer = self.bare.run(code, &arguments);
         if let Some(trace) = trace {
             let before = self.bare.seen;
             wait_until(&format!("control: {trace} of {code}: {answer}"), || {
-                let contacts = self.bare.world.contacts();
-                contacts[before..]
-                    .iter()
-                    .any(|contact| contact.starts_with(trace))
+                let is_one =
+                    |contact: &String| trace.split('|').any(|one| contact.starts_with(one));
+                self.bare.world.contacts()[before..].iter().any(is_one)
             });
         }
         self.bare.news();

@@ -9,13 +9,25 @@ const PORT: u16 = 8443;
 type Spelling = (&'static str, &'static str);
 
 const SAME: &[Spelling] = &[
-    ("allowed.test", "tcp 93.184.216.34 8443"),
-    ("ALLOWED.TEST.", "tcp 93.184.216.34 8443"),
-    ("Allowed.Test", "tcp 93.184.216.34 8443"),
+    (
+        "allowed.test",
+        "tcp 93.184.216.34 8443|tcp 2606:2800:220:1::1 8443",
+    ),
+    (
+        "ALLOWED.TEST.",
+        "tcp 93.184.216.34 8443|tcp 2606:2800:220:1::1 8443",
+    ),
+    (
+        "Allowed.Test",
+        "tcp 93.184.216.34 8443|tcp 2606:2800:220:1::1 8443",
+    ),
     ("a.wild.test", "tcp 93.184.216.40 8443"),
     ("a.b.wild.test", "tcp 93.184.216.40 8443"),
     // The name that it is an alias of isn't granted; what counts is that the address is public.
-    ("alias.test", "tcp 93.184.216.99 8443"),
+    (
+        "alias.test",
+        "tcp 93.184.216.99 8443|tcp 2606:2800:220:1::99 8443",
+    ),
 ];
 
 const OTHERS: &[Spelling] = &[
@@ -25,7 +37,10 @@ const OTHERS: &[Spelling] = &[
     ("xn--llowed-2nf.test", "tcp 93.184.216.68 8443"),
     ("\u{430}llowed.test", "tcp 93.184.216.68 8443"),
     ("wild.test", "tcp 93.184.216.41 8443"),
-    ("refused.test", "tcp 93.184.216.99 8443"),
+    (
+        "refused.test",
+        "tcp 93.184.216.99 8443|tcp 2606:2800:220:1::99 8443",
+    ),
 ];
 
 /// Names that are granted, and lead to where no public name leads.

@@ -98,13 +98,13 @@ fn ports_are_what_they_are_said_to_be() {
         EXCHANGE,
         "allowed.test",
         8444,
-        Some("tcp 93.184.216.34 8444"),
+        Some("tcp 93.184.216.34 8444|tcp 2606:2800:220:1::1 8444"),
     );
     assert!(control.starts_with("ok:"), "control: {control}");
     let (answer, _) = ground.boxed(EXCHANGE, "allowed.test", 8444);
     assert!(answer.starts_with("refused: EACCES"), "{answer}");
     let explained = ground.home.succeed(["explain", "puppet"]).stdout;
-    for words in ["ports", "hosts are not limited"] {
+    for words in ["egress_tier = \"ports\"", "not hosts"] {
         assert!(explained.contains(words), "no `{words}` in {explained}");
     }
 }
