@@ -373,9 +373,45 @@ mod tests {
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let digest = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap().digest();
-        let changes: [&dyn Fn(&mut Server); 10] = [
+        let web = |server: &mut Server| server.profile = "web".into();
+        let rules = |entries: &[&str]| -> Vec<EgressRule> {
+            entries.iter().map(|entry| entry.parse().unwrap()).collect()
+        };
+        let changes: [&dyn Fn(&mut Server); 18] = [
             &|_| {},
-            &|server| server.profile = "web".into(),
+            &web,
+            &|server| {
+                web(server);
+                server.egress = Some(Vec::new());
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["a.test:443"]));
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["b.test:443"]));
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["a.test:80"]));
+            },
+            &|server| {
+                web(server);
+                server.egress_tier = Some(EgressTier::Ports);
+            },
+            &|server| {
+                web(server);
+                server.check_server_name = Some(false);
+            },
+            &|server| {
+                web(server);
+                server.limits.connections = Some(1);
+            },
+            &|server| {
+                web(server);
+                server.limits.egress = Some(1);
+            },
             &|server| server.args = vec!["--all".into()],
             &|server| server.exec = vec!["git".into()],
             &|server| server.files.read = vec!["/srv".into()],
@@ -389,5 +425,16 @@ mod tests {
         ];
         let digests: BTreeSet<Digest> = changes.iter().map(|change| digest(*change)).collect();
         assert_eq!(digests.len(), changes.len());
+        // The order in which hosts are written, and saying what holds anyway, change nothing.
+        let same = |change: &dyn Fn(&mut Server), other: &dyn Fn(&mut Server)| {
+            assert_eq!(digest(change), digest(other));
+        };
+        same(&web, &|server| {
+            web(server);
+            server.egress = Some(rules(&["*:443", "*:80"]));
+            server.egress_tier = Some(EgressTier::Names);
+            server.check_server_name = Some(true);
+            server.limits.connections = Some(256);
+        });
     }
 }
