@@ -126,11 +126,18 @@ impl EffectivePolicy {
     /// # Errors
     /// Only when the embedded data is wrong.
     pub fn ungranted(runtime: Runtime) -> Result<Self, PolicyError> {
-        let source = Source::Path {
-            written: String::new(),
-            file: PathBuf::new(),
+        Self::resolve(&nothing(), runtime, &OwnFolders::default())
+    }
+
+    /// The policy of a server with the profile `web` that is granted nothing else.
+    ///
+    /// # Errors
+    /// Only when the embedded data is wrong.
+    pub fn web(runtime: Runtime) -> Result<Self, PolicyError> {
+        let server = Server {
+            profile: "web".to_owned(),
+            ..nothing()
         };
-        let server = Server::ungranted(source, String::new());
         Self::resolve(&server, runtime, &OwnFolders::default())
     }
 
@@ -290,6 +297,15 @@ impl EffectivePolicy {
     }
 }
 
+/// A server that is nowhere and may do nothing.
+fn nothing() -> Server {
+    let source = Source::Path {
+        written: String::new(),
+        file: PathBuf::new(),
+    };
+    Server::ungranted(source, String::new())
+}
+
 fn egress_document(egress: &EgressPolicy) -> serde_json::Value {
     let rules: Vec<String> = egress.rules.iter().map(ToString::to_string).collect();
     serde_json::json!({
@@ -307,11 +323,7 @@ mod tests {
     use super::*;
 
     fn server(change: impl FnOnce(&mut Server)) -> Server {
-        let source = Source::Path {
-            written: String::new(),
-            file: PathBuf::new(),
-        };
-        let mut server = Server::ungranted(source, String::new());
+        let mut server = nothing();
         change(&mut server);
         server
     }
