@@ -13,8 +13,8 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::LaunchError;
 use crate::sandbox::{
-    GO, KILL, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure, TERMINATE,
-    end_orphans, stub,
+    GO, KILL, Listeners, Network, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure,
+    TERMINATE, end_orphans, stub,
 };
 use crate::sys;
 
@@ -26,6 +26,8 @@ const MAX_RECORD_BYTES: u64 = 64 << 10;
 pub(super) struct Standing {
     running: Running,
     status: pipe::Receiver,
+    /// Of a relayed network.
+    listeners: Option<Listeners>,
 }
 
 /// A server that runs, and its pipes.
@@ -103,6 +105,12 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
     if first != [stub::READY] {
         return Err(monitor.failure(status, first).await?);
     }
+    let listeners = match spec.network {
+        Network::Relayed(_) => {
+            Some(Listeners::receive(&monitor.control).map_err(LaunchError::Spawn)?)
+        }
+        Network::Off | Network::Ports(_) => None,
+    };
     Ok(Standing {
         running: Running {
             monitor,
@@ -112,6 +120,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             limits: spec.limits.clone(),
         },
         status,
+        listeners,
     })
 }
 
