@@ -238,3 +238,42 @@ fn report(name: &ServerName, server: &Server) {
         "{{ \"mcpServers\": {{ \"{name}\": {{ \"command\": \"pinfold\", \"args\": [\"run\", \"{name}\"] }} }} }}"
     ));
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+
+    fn described(words: &[&str]) -> NewServer {
+        let start = ["pinfold", "add", "name", "npm:x"];
+        let arguments = Arguments::try_parse_from(start.iter().chain(words)).unwrap();
+        let Command::Add(add) = arguments.command else {
+            panic!("{words:?}");
+        };
+        describe(&add).unwrap()
+    }
+
+    #[test]
+    fn whoever_names_hosts_gets_the_profile_for_them() {
+        let egress = &["--egress", "a.test:443", "--egress", "*.b.test:1"][..];
+        for (words, profile) in [
+            (&[][..], None),
+            (&["--profile", "offline"], None),
+            (&["--profile", "web"], Some("web")),
+            (egress, Some("web")),
+            (
+                &[egress, &["--profile", "browser"]].concat(),
+                Some("browser"),
+            ),
+            // Refused later, by the policy.
+            (&[egress, &["--profile", "offline"]].concat(), None),
+        ] {
+            let new = described(words);
+            assert_eq!(new.profile.as_deref(), profile, "{words:?}");
+            let named = words.contains(&"--egress");
+            assert_eq!(new.egress.len(), if named { 2 } else { 0 }, "{words:?}");
+        }
+    }
+}

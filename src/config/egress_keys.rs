@@ -109,3 +109,104 @@ pub(super) fn check_server_name(walk: &mut Walk, node: &Node<'_>) -> Option<bool
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Code, Manifest, Server};
+
+    fn parse(lines: &str) -> Result<Server, Vec<(Code, usize, String)>> {
+        let text = format!("[servers.s]\nsource = \"npm:x\"\ntools.allow = []\n{lines}\n");
+        match Manifest::parse(&text, Path::new("/m/pinfold.toml"), None) {
+            Ok(mut manifest) => Ok(manifest.servers.pop_first().unwrap().1),
+            Err(diagnostics) => Err(diagnostics
+                .items()
+                .iter()
+                .map(|item| {
+                    let column = diagnostics.position(item).1;
+                    (item.code, column, item.message.clone())
+                })
+                .collect()),
+        }
+    }
+
+    #[test]
+    fn no_list_and_an_empty_one_are_not_the_same() {
+        assert_eq!(parse("").unwrap().egress, None);
+        assert_eq!(parse("egress = []").unwrap().egress, Some(Vec::new()));
+    }
+
+    #[test]
+    fn each_bad_entry_is_reported_in_its_place() {
+        let mistakes =
+            parse(r#"egress = ["a.test:443", "a.test", "*.*:1", "A.TEST.:443", "b.test:0"]"#)
+                .unwrap_err();
+        let expected = [
+            (
+                Code::InvalidValue,
+                25,
+                "`a.test` is not an entry of `egress`: it has no port",
+            ),
+            (
+                Code::InvalidValue,
+                35,
+                "`*.*:1` is not an entry of `egress`: `*` stands for",
+            ),
+            (Code::Duplicate, 44, "`a.test:443` is listed twice"),
+            (
+                Code::InvalidValue,
+                59,
+                "`b.test:0` is not an entry of `egress`: its port",
+            ),
+        ];
+        assert_eq!(mistakes.len(), expected.len(), "{mistakes:?}");
+        for ((code, column, message), (wanted, place, says)) in mistakes.iter().zip(expected) {
+            assert_eq!((*code, *column), (wanted, place), "{message}");
+            assert!(message.starts_with(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_the_box_uses_itself_is_refused() {
+        for (entry, says) in [
+            ("198.18.0.0/15:443", "reserved in the box"),
+            ("198.19.255.255:443", "reserved in the box"),
+            ("198.18.7.0/24:443", "reserved in the box"),
+            ("198.0.0.0/8:443", "reserved in the box"),
+            ("0.0.0.0/0:443", "reserved in the box"),
+            ("localhost:53", "name server"),
+            ("127.0.0.1:53", "name server"),
+            ("127.0.0.0/8:53", "name server"),
+            ("[::ffff:10.0.0.1]:443", "four decimal numbers"),
+            ("[::ffff:0:0/96]:443", "four decimal numbers"),
+        ] {
+            let mistakes = parse(&format!("egress = [{entry:?}]")).unwrap_err();
+            assert_eq!(mistakes.len(), 1, "{entry}");
+            assert!(mistakes[0].2.contains(says), "{entry}: {mistakes:?}");
+        }
+        for entry in [
+            "198.17.255.255:443",
+            "198.20.0.0/16:443",
+            "localhost:54",
+            "127.0.0.2:53",
+            "10.0.0.1:53",
+            "dns.test:53",
+            "[::1]:53",
+            "[::/0]:443",
+        ] {
+            assert!(parse(&format!("egress = [{entry:?}]")).is_ok(), "{entry}");
+        }
+    }
+
+    #[test]
+    fn ports_are_bounded_and_hosts_are_not() {
+        let list = |entries: Vec<String>| format!("egress = {entries:?}");
+        let ports = |count: u16| list((1..=count).map(|port| format!("a.test:{port}")).collect());
+        assert!(parse(&ports(64)).is_ok());
+        let mistakes = parse(&ports(65)).unwrap_err();
+        assert!(mistakes[0].2.contains("64 different ports"), "{mistakes:?}");
+        let hosts = (0..1000).map(|host| format!("h{host}.test:443")).collect();
+        assert!(parse(&list(hosts)).is_ok());
+    }
+}

@@ -126,11 +126,18 @@ impl EffectivePolicy {
     /// # Errors
     /// Only when the embedded data is wrong.
     pub fn ungranted(runtime: Runtime) -> Result<Self, PolicyError> {
-        let source = Source::Path {
-            written: String::new(),
-            file: PathBuf::new(),
+        Self::resolve(&nothing(), runtime, &OwnFolders::default())
+    }
+
+    /// The policy of a server with the profile `web` that is granted nothing else.
+    ///
+    /// # Errors
+    /// Only when the embedded data is wrong.
+    pub fn web(runtime: Runtime) -> Result<Self, PolicyError> {
+        let server = Server {
+            profile: "web".to_owned(),
+            ..nothing()
         };
-        let server = Server::ungranted(source, String::new());
         Self::resolve(&server, runtime, &OwnFolders::default())
     }
 
@@ -290,6 +297,15 @@ impl EffectivePolicy {
     }
 }
 
+/// A server that is nowhere and may do nothing.
+fn nothing() -> Server {
+    let source = Source::Path {
+        written: String::new(),
+        file: PathBuf::new(),
+    };
+    Server::ungranted(source, String::new())
+}
+
 fn egress_document(egress: &EgressPolicy) -> serde_json::Value {
     let rules: Vec<String> = egress.rules.iter().map(ToString::to_string).collect();
     serde_json::json!({
@@ -307,11 +323,7 @@ mod tests {
     use super::*;
 
     fn server(change: impl FnOnce(&mut Server)) -> Server {
-        let source = Source::Path {
-            written: String::new(),
-            file: PathBuf::new(),
-        };
-        let mut server = Server::ungranted(source, String::new());
+        let mut server = nothing();
         change(&mut server);
         server
     }
@@ -373,9 +385,45 @@ mod tests {
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let digest = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap().digest();
-        let changes: [&dyn Fn(&mut Server); 10] = [
+        let web = |server: &mut Server| server.profile = "web".into();
+        let rules = |entries: &[&str]| -> Vec<EgressRule> {
+            entries.iter().map(|entry| entry.parse().unwrap()).collect()
+        };
+        let changes: [&dyn Fn(&mut Server); 18] = [
             &|_| {},
-            &|server| server.profile = "web".into(),
+            &web,
+            &|server| {
+                web(server);
+                server.egress = Some(Vec::new());
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["a.test:443"]));
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["b.test:443"]));
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["a.test:80"]));
+            },
+            &|server| {
+                web(server);
+                server.egress_tier = Some(EgressTier::Ports);
+            },
+            &|server| {
+                web(server);
+                server.check_server_name = Some(false);
+            },
+            &|server| {
+                web(server);
+                server.limits.connections = Some(1);
+            },
+            &|server| {
+                web(server);
+                server.limits.egress = Some(1);
+            },
             &|server| server.args = vec!["--all".into()],
             &|server| server.exec = vec!["git".into()],
             &|server| server.files.read = vec!["/srv".into()],
@@ -389,5 +437,16 @@ mod tests {
         ];
         let digests: BTreeSet<Digest> = changes.iter().map(|change| digest(*change)).collect();
         assert_eq!(digests.len(), changes.len());
+        // The order in which hosts are written, and saying what holds anyway, change nothing.
+        let same = |change: &dyn Fn(&mut Server), other: &dyn Fn(&mut Server)| {
+            assert_eq!(digest(change), digest(other));
+        };
+        same(&web, &|server| {
+            web(server);
+            server.egress = Some(rules(&["*:443", "*:80"]));
+            server.egress_tier = Some(EgressTier::Names);
+            server.check_server_name = Some(true);
+            server.limits.connections = Some(256);
+        });
     }
 }
