@@ -8,6 +8,7 @@ mod granted;
 mod limits;
 mod names;
 mod npm_server;
+mod protocols;
 mod refusals;
 mod server_name;
 mod tier;

@@ -69,11 +69,6 @@ const FAST_OPEN: &str = "
     one.settimeout(10)
     return len(one.recv(65536))";
 
-const MANY_PATHS: &str = "
-    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); one.connect((host, port))
-    one.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
-    return len(one.recv(65536))";
-
 /// Waits for the server's first words.
 const LISTEN: &str = "
     one = socket.create_connection((host, port), 10); one.settimeout(5)
@@ -317,54 +312,4 @@ fn nothing_else_is_reached() {
         .filter(|contact| !granted(contact))
         .collect();
     assert!(others.is_empty(), "{others:#?}");
-}
-
-const LEAST: &[(&str, &str)] = &[
-    (
-        "MPTCP",
-        MANY_PATHS,
-    ),
-    (
-        "an echo request, raw",
-        "
-        one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); one.settimeout(5)
-        one.sendto(b'\\x08\\x00\\xf7\\xff\\x00\\x00\\x00\\x00', (host, 0))
-        return len(one.recv(100))",
-    ),
-    (
-        "an echo request",
-        "
-        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); one.settimeout(5)
-        one.sendto(b'\\x08\\x00\\xf7\\xff\\x00\\x00\\x00\\x00', (host, 0))
-        return len(one.recv(100))",
-    ),
-    (
-        "an echo request over IPv6",
-        "
-        one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6); one.settimeout(5)
-        one.sendto(b'\\x80\\x00\\x00\\x00\\x00\\x00\\x00\\x00', ('2606:2800:220:1::1', 0))
-        return len(one.recv(100))",
-    ),
-    (
-        "packets as they are",
-        "return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).fileno() > 0",
-    ),
-];
-
-/// Of these the world sees nothing even without pinfold; but the client has its answer.
-#[test]
-fn no_other_protocol_can_be_spoken() {
-    let test = "egress::no_other_protocol_can_be_spoken";
-    let Some(mut ground) = Ground::new(test, &SETTING) else {
-        return;
-    };
-    for (name, code) in LEAST {
-        let control = ground.bare(code, "93.184.216.34", 8443, None);
-        if !control.starts_with("ok:") {
-            skip(test, &format!("no control for {name}: {control}"));
-        }
-        let (answer, news) = ground.boxed(code, "93.184.216.34", 8443);
-        assert!(!answer.starts_with("ok:"), "{name}: {answer}");
-        assert!(news.is_empty(), "{name}: {news:#?}");
-    }
 }
