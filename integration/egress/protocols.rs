@@ -3,15 +3,13 @@
 use super::{Ground, SETTING};
 use crate::support::skip;
 
-const MANY_PATHS: &str = "
-    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); one.connect((host, port))
-    one.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
-    return len(one.recv(65536))";
-
 const PROTOCOLS: &[(&str, &str)] = &[
     (
         "MPTCP",
-        MANY_PATHS,
+        "
+        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); one.connect((host, port))
+        one.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
+        return len(one.recv(65536))",
     ),
     (
         "an echo request, raw",
