@@ -23,7 +23,12 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const BULK_BYTES: u64 = 256 * 1024;
 /// What a user without privileges may set a pipe to (pipe(7)).
 const PIPE_BYTES: usize = 1024 * 1024;
-fn chunk() -> usize { std::env::var("CHUNK").ok().and_then(|v| v.parse().ok()).unwrap_or(PIPE_BYTES) }
+fn chunk() -> usize {
+    std::env::var("CHUNK")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(PIPE_BYTES)
+}
 /// Pipes at one time, of two descriptors each.
 const MAX_PIPES: usize = 32;
 /// A pipe through which nothing came for so long is given back.
