@@ -102,8 +102,8 @@ fn many_connections_leave_nothing_behind() {
     let before = settled(&ground, 0);
     // The control: connections are what is counted.
     let (answer, _) = ground.boxed(
-        "global kept; kept = [socket.create_connection((host, port), 10) for _ in range(20)]
-[one.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n') or one.recv(1) for one in kept]",
+        "sys.kept = [socket.create_connection((host, port), 10) for _ in range(20)]
+[one.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n') or one.recv(1) for one in sys.kept]",
         "allowed.test",
         8443,
     );
@@ -113,7 +113,7 @@ fn many_connections_leave_nothing_behind() {
         "{before:?} {:?}",
         held(&ground)
     );
-    let (answer, _) = ground.boxed("[one.close() for one in kept]", "", 0);
+    let (answer, _) = ground.boxed("[one.close() for one in sys.kept]", "", 0);
     assert!(answer.starts_with("ok:"), "{answer}");
 
     for (code, expected) in [(ONE_AFTER_THE_OTHER, "ok: 1000"), (AT_ONCE, "ok: 400")] {

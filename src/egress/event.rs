@@ -136,11 +136,11 @@ impl fmt::Display for Event {
             }
             Self::TooManyConnections { limit } => write!(
                 f,
-                "more than {limit} connections at one time; the further ones are reset"
+                "more than {limit} connections at one time (`limits.connections`); the further ones are reset"
             ),
             Self::BytesSpent { limit } => write!(
                 f,
-                "the session has moved {limit} bytes, which is all that it may; every connection was reset and no new one is made"
+                "the session has moved {limit} bytes, which is all that it may (`limits.egress`); every connection was reset and no new one is made"
             ),
             Self::Closed {
                 host,
