@@ -117,7 +117,7 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
         }
         (_, NamespaceSupport::Refused(reason)) if by_name => {
             return Err(Refusal::NoEgressByName {
-                reason: format!("this machine refuses namespaces: {reason}"),
+                reason: reason.clone(),
             });
         }
         (Requirement::Off, _) => {
