@@ -62,6 +62,9 @@ const MUCH: &str = "
             received += len(data)
     return received";
 
+/// KiB in a round of 1200 connections.
+const LEAST_LEAK: u64 = 600;
+
 /// Descriptors and resident memory in KiB of the process that relays.
 fn held(ground: &Ground) -> (usize, u64) {
     let process = ground.boxed.world.process();
@@ -93,13 +96,7 @@ fn many_connections_leave_nothing_behind() {
     let Some(mut ground) = Ground::new(test, &SETTING) else {
         return;
     };
-    let mut all = |code, expected: &str| {
-        let (answer, _) = ground.boxed(code, "allowed.test", 8443);
-        assert_eq!(answer, expected);
-    };
-    all(ONE_AFTER_THE_OTHER, "ok: 1000");
-    all(AT_ONCE, "ok: 400");
-    let before = settled(&ground, 0);
+    let before = held(&ground);
     // The control: connections are what is counted.
     let (answer, _) = ground.boxed(
         "sys.kept = [socket.create_connection((host, port), 10) for _ in range(20)]
@@ -116,13 +113,26 @@ fn many_connections_leave_nothing_behind() {
     let (answer, _) = ground.boxed("[one.close() for one in sys.kept]", "", 0);
     assert!(answer.starts_with("ok:"), "{answer}");
 
+    // Memory that was needed at once is kept for the next time; what leaks, leaks every time.
+    let mut residents = vec![before.1];
+    for _ in 0..6 {
+        round(&mut ground);
+        let (descriptors, resident) = settled(&ground, before.0);
+        assert!(descriptors <= before.0, "{descriptors}, before {before:?}");
+        let grown = resident.saturating_sub(residents[residents.len() - 1]);
+        residents.push(resident);
+        if grown <= LEAST_LEAK {
+            return;
+        }
+    }
+    panic!("each round needs more memory: {residents:?} KiB");
+}
+
+fn round(ground: &mut Ground) {
     for (code, expected) in [(ONE_AFTER_THE_OTHER, "ok: 1000"), (AT_ONCE, "ok: 400")] {
         let (answer, _) = ground.boxed(code, "allowed.test", 8443);
         assert_eq!(answer, expected);
     }
-    let after = settled(&ground, before.0);
-    assert!(after.0 <= before.0, "descriptors: {before:?}, {after:?}");
-    assert!(after.1 <= before.1 + 4096, "memory: {before:?}, {after:?}");
 }
 
 #[test]

@@ -143,6 +143,45 @@ fn a_granted_name_leads_to_public_addresses_only() {
     }
 }
 
+/// What the profile says where the manifest says nothing.
+#[test]
+fn without_entries_it_is_the_public_web() {
+    let mut zone = ZONE.to_vec();
+    zone.extend(LEADING_INSIDE);
+    let setting = Setting {
+        manifest: "",
+        zone: &zone,
+        ..SETTING
+    };
+    let Some(mut ground) = Ground::new("egress::without_entries_it_is_the_public_web", &setting)
+    else {
+        return;
+    };
+    for port in [80, 443] {
+        for host in ["allowed.test", "refused.test"] {
+            let (answer, news) = ground.boxed(EXCHANGE, host, port);
+            assert!(answer.starts_with("ok:"), "{host}:{port}: {answer}");
+            let arrived = news.iter().any(|contact| contact.starts_with("tcp "));
+            assert!(arrived, "{host}:{port}: {news:#?}");
+        }
+        for host in ["93.184.216.34", "127.0.0.1", "localhost", "private.test"] {
+            let control = ground.bare(EXCHANGE, host, port, Some("tcp "));
+            assert!(control.starts_with("ok:"), "control: {host}: {control}");
+            let (answer, news) = ground.boxed(EXCHANGE, host, port);
+            assert!(!answer.starts_with("ok:"), "{host}:{port}: {answer}");
+            let dialled = news.iter().any(|contact| contact.starts_with("tcp "));
+            assert!(!dialled, "{host}:{port}: {news:#?}");
+        }
+    }
+    let control = ground.bare(EXCHANGE, "allowed.test", PORT, Some("tcp "));
+    assert!(control.starts_with("ok:"), "control: {control}");
+    let (answer, news) = ground.boxed(EXCHANGE, "allowed.test", PORT);
+    assert!(
+        !answer.starts_with("ok:") && news.is_empty(),
+        "{answer}\n{news:#?}"
+    );
+}
+
 #[test]
 fn a_name_that_changes_its_mind_does_not_lead_inside() {
     let Some(mut ground) = ground("egress::a_name_that_changes_its_mind") else {
