@@ -201,7 +201,7 @@ impl Launcher<'_> {
             if policy.layers.namespaces == Requirement::Off {
                 return off();
             }
-            if let Some(NamespaceSupport::Refused(reason)) = self.namespaces.get() {
+            if let NamespaceSupport::Refused(reason) = self.namespaces() {
                 return reason.clone();
             }
         }

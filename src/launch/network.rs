@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::LaunchError;
 use crate::config::Environment;
-use crate::egress::{Egress, Event, Listeners, Outside};
+use crate::egress::{Egress, Event, Listeners, Outside, Proxies};
 use crate::policy::EgressPolicy;
 use crate::sandbox::{NAME_SERVER, OwnFile};
 
@@ -52,7 +52,9 @@ pub(super) fn serve(
         // npm knows the user's proxies by itself, and they are among its rules.
         Outside::default()
     } else {
-        Outside::from_variables(variable).map_err(LaunchError::Egress)?
+        Outside {
+            proxies: Proxies::from_variables(variable).map_err(LaunchError::Egress)?,
+        }
     };
     let spoken = RefCell::new(BTreeSet::new());
     Egress::start(

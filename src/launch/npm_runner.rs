@@ -15,6 +15,7 @@ use crate::config::{EgressRule, EgressTier};
 use crate::policy::EffectivePolicy;
 use crate::resolve::interpreter::find_program;
 use crate::resolve::npm::{NpmOutput, NpmRunner, NpmSettings};
+use crate::sandbox::Refusal;
 use crate::store::Staging;
 
 /// A resolution over a slow network, retries included.
@@ -91,7 +92,6 @@ impl<'a> SandboxedNpm<'a> {
             path: work.clone(),
             source,
         })?;
-        let policy = EffectivePolicy::for_resolver(self.rules.clone(), EgressTier::Ports, &[])?;
         let mut words = vec![
             "node".to_owned(),
             self.program.to_string_lossy().into_owned(),
@@ -105,19 +105,30 @@ impl<'a> SandboxedNpm<'a> {
             ("TMPDIR".to_owned(), temporary),
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
-        let launch = self.launcher.launch(SpecInput {
-            policy: &policy,
-            confinement: &policy.confinement(),
-            tree: self.npm.clone(),
-            state: &state,
-            interpreter: Some(self.node.clone()),
-            programs: vec![self.node.clone()],
-            program: self.node.clone(),
-            arguments: words,
-            environment,
-            working_directory: work,
-        })?;
-        let output = run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await?;
+        let run = async |tier| {
+            let policy = EffectivePolicy::for_resolver(self.rules.clone(), tier, &[])?;
+            let launch = self.launcher.launch(SpecInput {
+                policy: &policy,
+                confinement: &policy.confinement(),
+                tree: self.npm.clone(),
+                state: &state,
+                interpreter: Some(self.node.clone()),
+                programs: vec![self.node.clone()],
+                program: self.node.clone(),
+                arguments: words.clone(),
+                environment: environment.clone(),
+                working_directory: work.clone(),
+            })?;
+            run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await
+        };
+        let output = match run(EgressTier::Names).await {
+            // Nothing was executed. npm is no server: it runs once, with nothing of the user's.
+            Err(LaunchError::Machine(Refusal::NoEgressByName { reason })) => {
+                tracing::info!("{reason}, so npm is held to the ports of its registries alone");
+                run(EgressTier::Ports).await?
+            }
+            result => result?,
+        };
         let package_lock = read_bounded(&lock_path).map_err(|source| LaunchError::State {
             path: lock_path,
             source,

@@ -11,7 +11,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
-use super::LaunchError;
+use super::{LaunchError, network};
+use crate::config::Environment;
+use crate::egress::Egress;
+use crate::policy::EgressPolicy;
 use crate::sandbox::{
     GO, KILL, Listeners, Network, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure,
     TERMINATE, end_orphans, stub,
@@ -38,6 +41,8 @@ pub struct Running {
     pub stderr: ChildStderr,
     /// What it may use.
     pub limits: ResourceLimits,
+    /// Its network, which is served for as long as this lives.
+    pub egress: Option<Egress>,
 }
 
 /// The hold on every process of a session.
@@ -118,6 +123,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             stdout,
             stderr,
             limits: spec.limits.clone(),
+            egress: None,
         },
         status,
         listeners,
@@ -125,6 +131,22 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
 }
 
 impl Standing {
+    /// Answers what the server will ask of its network, if that is relayed.
+    ///
+    /// # Errors
+    /// When it can't be served; the box is taken down then.
+    pub(super) fn serve_network(
+        &mut self,
+        policy: &EgressPolicy,
+        environment: &Environment,
+    ) -> Result<(), LaunchError> {
+        if let Some(listeners) = self.listeners.take() {
+            let egress = network::serve(listeners, policy, environment)?;
+            self.running.egress = Some(egress);
+        }
+        Ok(())
+    }
+
     /// Lets the server be executed.
     ///
     /// # Errors

@@ -67,8 +67,8 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
     for grant in &grants {
         root.attach(grant)?;
     }
-    for OwnFile { path, text } in &namespaces.files {
-        root.attach(&root.file(path, text)?)?;
+    for file in &namespaces.files {
+        root.write(file)?;
     }
     for (path, target) in DEVICE_LINKS {
         root.link(Path::new(path), Path::new(target))?;
@@ -261,27 +261,27 @@ impl Root {
         self.mount_at(path, &scratch)
     }
 
-    /// A file with this text, to be attached like a granted one: its place may be in a granted folder.
-    fn file(&self, path: &Path, text: &str) -> Result<Detached, SandboxError> {
+    /// A file with this text: mounted like a granted one, for its place may be in a granted folder.
+    fn write(&self, OwnFile { path, text }: &OwnFile) -> Result<(), SandboxError> {
         const WORK: &str = ".file";
-        let fail = |source| refused(&format!("write {}", path.display()), source);
-        let write = || -> io::Result<OwnedFd> {
+        let make = || -> io::Result<OwnedFd> {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
             let file = openat(&self.0, WORK, flags, Mode::from_bits_truncate(0o444))?;
             fs::File::from(file).write_all(text.as_bytes())?;
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
             let mount = open_tree(&self.0, WORK, flags)?;
-            // The mount keeps it; no other name of it is left.
-            unlinkat(&self.0, WORK, UnlinkatFlags::NoRemoveDir)?;
             let attributes = u64::from(Rights::default().attributes().bits());
             sys::add_mount_attributes(mount.as_fd(), attributes, false)?;
             Ok(mount)
         };
-        Ok(Detached {
-            path: path.to_owned(),
-            mount: write().map_err(fail)?,
+        let fail = |source| refused(&format!("write {}", path.display()), source);
+        self.attach(&Detached {
+            path: path.clone(),
+            mount: make().map_err(fail)?,
             is_folder: false,
-        })
+        })?;
+        // The mount keeps it.
+        unlinkat(&self.0, WORK, UnlinkatFlags::NoRemoveDir).map_err(|errno| fail(errno.into()))
     }
 
     fn mount_at(&self, path: &Path, mount: &OwnedFd) -> Result<(), SandboxError> {
