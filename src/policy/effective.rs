@@ -230,7 +230,7 @@ impl EffectivePolicy {
         let document = serde_json::json!({
             "profile": self.profile,
             "runtime": self.runtime.name(),
-            "egress": self.egress.as_ref().map(egress_document),
+            "network": self.egress.as_ref().map_or_else(|| "off".into(), egress_document),
             "grants": grants,
             "libraries_of": self.libraries_of,
             "loads": self.loads,

@@ -16,7 +16,7 @@ pub const NAME_SERVER_PORT: u16 = 53;
 
 /// As many ports can be relayed. One message takes 253 descriptors (SCM_MAX_FD, unix(7)), and each
 /// port needs two.
-pub const MAX_PORTS: usize = 100;
+pub(super) const MAX_PORTS: usize = 100;
 const MAX_DESCRIPTORS: usize = 2 + 2 * MAX_PORTS;
 
 /// The message that carries them.

@@ -34,7 +34,7 @@ mod watch;
 pub use descendants::end_orphans;
 pub use error::{NAMESPACES, SandboxError, StepFailure};
 pub use layer::Layer;
-pub use listeners::{Listeners, MAX_PORTS, NAME_SERVER, NAME_SERVER_PORT};
+pub use listeners::{Listeners, NAME_SERVER, NAME_SERVER_PORT};
 pub use monitor::{GO, KILL, TERMINATE};
 pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
