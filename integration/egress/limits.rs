@@ -149,7 +149,7 @@ fn connections_at_one_time_are_limited() {
     assert_eq!(control, "ok: [true, true, true, true, true, true]");
     let (answer, _) = ground.boxed(HELD, "allowed.test", 8443);
     assert_eq!(answer, "ok: [true, true, true, true, false, true]");
-    let (_, stderr) = ground.boxed.client.close();
+    let stderr = ground.boxed.end();
     assert!(stderr.contains("limits.connections"), "{stderr}");
 }
 
@@ -171,6 +171,6 @@ fn bytes_are_limited() {
     let (answer, news) = ground.boxed(EXCHANGE, "allowed.test", 8443);
     assert!(!answer.starts_with("ok:"), "{answer}");
     assert!(news.is_empty(), "{news:#?}");
-    let (_, stderr) = ground.boxed.client.close();
+    let stderr = ground.boxed.end();
     assert!(stderr.contains("limits.egress"), "{stderr}");
 }

@@ -19,6 +19,7 @@ mod zone;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -47,17 +48,19 @@ const SETTING: Setting<'_> = Setting {
 /// A server in a world.
 struct Side {
     world: World,
-    client: Client,
+    /// `None` when it has ended.
+    client: Option<Client>,
     /// How much of the world's log was looked at.
     seen: usize,
 }
 
 /// The same server without pinfold and behind it.
 struct Ground {
-    home: Home,
     certificate: PathBuf,
     bare: Side,
     boxed: Side,
+    // Last, so that nobody is in it any more when it is removed.
+    home: Home,
 }
 
 impl Ground {
@@ -159,7 +162,7 @@ impl Side {
         assert_eq!(answer["serverInfo"]["name"], "puppet", "{answer}");
         Self {
             world,
-            client,
+            client: Some(client),
             seen: 0,
         }
     }
@@ -167,7 +170,14 @@ impl Side {
     fn run(&mut self, code: &str, arguments: &Value) -> String {
         // The puppet in Node has no arguments.
         let arguments = json!({"code": code.replace("ARGUMENTS", &arguments.to_string()), "arguments": arguments});
-        self.client.call_text("do", arguments)
+        let client = self.client.as_mut().expect("it has not ended");
+        client.call_text("do", arguments)
+    }
+
+    /// Ends the session: what was written to standard error in it.
+    fn end(&mut self) -> String {
+        let client = self.client.take().expect("it has not ended");
+        client.close().1
     }
 
     fn news(&mut self) -> Vec<String> {
@@ -175,6 +185,20 @@ impl Side {
         let news = contacts[self.seen..].to_vec();
         self.seen = contacts.len();
         news
+    }
+}
+
+impl Drop for Side {
+    /// Lets it end by itself, as it does when its client leaves.
+    fn drop(&mut self) {
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        client.close_input();
+        let patience = Instant::now() + Duration::from_secs(10);
+        while matches!(client.child.try_wait(), Ok(None)) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

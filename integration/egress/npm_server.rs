@@ -14,7 +14,7 @@ const ZONE: &[Name] = &[
 ];
 
 /// The server with these entries of `egress`, in a world that plays its API.
-fn search(test: &str, egress: &str) -> Option<(World, Client, Home)> {
+fn search(test: &str, egress: &str) -> Option<(Home, World, Client)> {
     if !registry_is_reachable() {
         skip(test, "the npm registry can't be reached");
         return None;
@@ -39,13 +39,13 @@ fn search(test: &str, egress: &str) -> Option<(World, Client, Home)> {
     let world = authority.world(&home, "world");
     let mut client = Client::start(&mut world.around(&home.pinfold(["run", "search"])));
     client.initialize();
-    Some((world, client, home))
+    Some((home, world, client))
 }
 
 #[test]
 fn it_works_with_its_host() {
     let test = "egress::a_published_server_works_with_its_host";
-    let Some((world, mut client, _home)) = search(test, "\"api.search.brave.com:443\"") else {
+    let Some((_home, world, mut client)) = search(test, "\"api.search.brave.com:443\"") else {
         return;
     };
     let found = client.call_text("brave_web_search", json!({"query": "anything"}));
@@ -60,7 +60,7 @@ fn it_works_with_its_host() {
 #[test]
 fn without_its_host_its_call_fails_and_the_user_is_told_what_is_missing() {
     let test = "egress::a_published_server_fails_without_its_host";
-    let Some((world, mut client, _home)) = search(test, "\"other.test:443\"") else {
+    let Some((_home, world, mut client)) = search(test, "\"other.test:443\"") else {
         return;
     };
     let answer = client.call("brave_web_search", json!({"query": "anything"}));
