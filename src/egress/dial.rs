@@ -125,16 +125,15 @@ fn judge(
             Ok(()) if allowed.contains(&address) || allowed.len() == MAX_ADDRESSES => {}
             Ok(()) => allowed.push(address),
             Err(kind) => {
-                refused.get_or_insert(EgressError::LeadsTo {
-                    address: address.ip(),
-                    kind,
-                });
+                refused.get_or_insert((address.ip(), kind));
             }
         }
     }
     if allowed.is_empty() {
-        let none = || EgressError::Lookup(io::Error::other("it has no address"));
-        return Err(refused.unwrap_or_else(none));
+        return Err(match refused {
+            Some((address, kind)) => EgressError::LeadsTo { address, kind },
+            None => EgressError::Lookup(io::Error::other("it has no address")),
+        });
     }
     Ok(allowed)
 }
@@ -147,10 +146,7 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut left = addresses.iter().copied();
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::other("it has no address");
-    loop {
-        let Some(address) = left.next() else {
-            break;
-        };
+    while let Some(address) = left.next() {
         attempts.spawn_local(TcpStream::connect(address));
         tokio::select! {
             biased;
