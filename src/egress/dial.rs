@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::error::EgressError;
 use super::event::Host;
 use super::session::Session;
+use super::target::is_own;
 use super::tunnel;
 use crate::config::HostName;
 use crate::policy::EgressPolicy;
@@ -86,7 +87,8 @@ pub(super) async fn dial(
             .to_vec(),
     };
     match (proxy, addresses.first()) {
-        (Some(proxy), Some(first)) => {
+        // A name that may lead to this machine is meant to lead to this one, not to the proxy's.
+        (Some(proxy), Some(first)) if !is_own(first.ip()) => {
             tunnel::dial(session, &proxy, &Host::Address(first.ip()), port).await
         }
         _ => match timeout(session.timing.connect, connect(&addresses)).await {
@@ -125,7 +127,7 @@ fn judge(
             Ok(()) if allowed.contains(&address) || allowed.len() == MAX_ADDRESSES => {}
             Ok(()) => allowed.push(address),
             Err(kind) => {
-                refused.get_or_insert((address.ip(), kind));
+                refused.get_or_insert_with(|| (address.ip(), kind));
             }
         }
     }
