@@ -24,6 +24,7 @@ mod relaying;
 mod roles;
 mod starts;
 mod table;
+mod transfers;
 
 use options::{Options, Section};
 use place::Place;
@@ -51,6 +52,7 @@ fn main() {
             Section::Peers => peers::measure(&place, &options),
             Section::Add => installs::measure(&options),
             Section::Relay => relaying::measure(&place, &options),
+            Section::Transfer => transfers::measure(&place),
             Section::Memory => memory::measure(&place),
         }
     }

@@ -11,9 +11,11 @@ cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package 
   peers    the same for a small Node server, in the boxes of bwrap and srt where installed
   add      `pinfold add` against `npx -y`, both with empty caches (needs npm, a registry)
   relay    round trip and throughput, against a relay that only copies
+  transfer a large download of a server, against the same without pinfold
   memory   what pinfold itself holds during a session
 
-Without SECTION: all of them. Defaults: 30 launches, 5 installs, 5000 pings, 200 MB.";
+Without SECTION: all of them. Defaults: 30 launches, 5 installs, 5000 pings, 200 MB of answers,
+5 downloads of 1 GB.";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
@@ -22,6 +24,7 @@ pub(crate) enum Section {
     Peers,
     Add,
     Relay,
+    Transfer,
     Memory,
 }
 
@@ -72,6 +75,7 @@ impl Options {
                 "peers" => options.sections.push(Section::Peers),
                 "add" => options.sections.push(Section::Add),
                 "relay" => options.sections.push(Section::Relay),
+                "transfer" => options.sections.push(Section::Transfer),
                 "memory" => options.sections.push(Section::Memory),
                 other => return Err(format!("`{other}` is not known here")),
             }
@@ -83,6 +87,7 @@ impl Options {
                 Section::Peers,
                 Section::Add,
                 Section::Relay,
+                Section::Transfer,
                 Section::Memory,
             ];
         }

@@ -80,7 +80,14 @@ impl Place {
 
     /// Adds a server with all its tools allowed.
     pub(crate) fn add(&self, name: &str, source: &str, arguments: &[&str]) {
-        let mut all = vec!["add", name, source, "--allow-all", "--"];
+        self.add_with(name, source, &[], arguments);
+    }
+
+    /// The same, with options of `pinfold add`.
+    pub(crate) fn add_with(&self, name: &str, source: &str, options: &[&str], arguments: &[&str]) {
+        let mut all = vec!["add", name, source, "--allow-all"];
+        all.extend(options);
+        all.push("--");
         all.extend(arguments);
         let mut command = self.pinfold(&all);
         with_network(&mut command);

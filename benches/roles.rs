@@ -2,9 +2,12 @@
 //! once, and the relay that a relay can't be faster than by much: it copies and reads nothing.
 
 use std::io::{BufRead, Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 pub(crate) const SERVER: &str = "role-server";
+/// The same, but for `tools/call`: it reads from this machine's port, which is named next, to the end.
+pub(crate) const DOWNLOAD: &str = "role-download";
 pub(crate) const COPY: &str = "role-copy";
 
 /// Length of an answer to `tools/call`, in bytes, newline included.
@@ -13,7 +16,8 @@ pub(crate) const LONG_LINE: usize = 10_000;
 /// Plays the role that the first argument names; `false` when it names none.
 pub(crate) fn play(arguments: &[String]) -> bool {
     match arguments {
-        [role, ..] if role == SERVER => serve(),
+        [role, ..] if role == SERVER => serve(None),
+        [role, port, ..] if role == DOWNLOAD => serve(Some(port.parse().unwrap())),
         [role, program, rest @ ..] if role == COPY => copy(program, rest),
         _ => return false,
     }
@@ -21,7 +25,7 @@ pub(crate) fn play(arguments: &[String]) -> bool {
 }
 
 /// Knows its one client: ids are numbers, and one line is one request.
-fn serve() {
+fn serve(download_from: Option<u16>) {
     let mut input = std::io::stdin().lock();
     let mut output = std::io::stdout().lock();
     let (mut line, mut answer) = (Vec::new(), Vec::new());
@@ -39,7 +43,13 @@ fn serve() {
         } else if holds(&line, b"\"tools/list\"") {
             r#"{"tools":[{"name":"long","inputSchema":{"type":"object"}}]}"#
         } else if holds(&line, b"\"tools/call\"") {
-            ""
+            match download_from {
+                None => "",
+                Some(port) => {
+                    download(port);
+                    "{\"content\":[]}"
+                }
+            }
         } else {
             "{}"
         };
@@ -58,6 +68,12 @@ fn serve() {
             return;
         }
     }
+}
+
+fn download(port: u16) {
+    let mut connection = TcpStream::connect(("localhost", port)).expect("the sender listens");
+    let mut buffer = vec![0; 256 << 10];
+    while connection.read(&mut buffer).expect("the sender sends") > 0 {}
 }
 
 fn holds(line: &[u8], wanted: &[u8]) -> bool {

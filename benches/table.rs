@@ -81,9 +81,20 @@ pub(crate) fn print(title: &str, unit: &str, worse: Worse, rows: &[Row]) {
 /// Says whether `row` is at most `bound` times `base`.
 pub(crate) fn goal(row: &Row, bound: f64, base: &Row) {
     let ratio = row.median() / base.median();
-    let verdict = if ratio <= bound { "met" } else { "MISSED" };
+    say_goal(row, "at most", bound, base, ratio <= bound);
+}
+
+/// Says whether `row` is at least `bound` times `base`.
+pub(crate) fn goal_at_least(row: &Row, bound: f64, base: &Row) {
+    let ratio = row.median() / base.median();
+    say_goal(row, "at least", bound, base, ratio >= bound);
+}
+
+fn say_goal(row: &Row, side: &str, bound: f64, base: &Row, met: bool) {
+    let ratio = row.median() / base.median();
+    let verdict = if met { "met" } else { "MISSED" };
     println!(
-        "- goal: {} at most {bound} × {}: {ratio:.2}, {verdict}",
+        "- goal: {} {side} {bound} × {}: {ratio:.2}, {verdict}",
         row.name, base.name
     );
 }

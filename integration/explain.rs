@@ -244,14 +244,27 @@ fn every_right_has_its_origin() {
     );
     assert_eq!(from(Path::new("/etc/passwd")), json!({"part": "base"}));
     assert_eq!(
-        from(Path::new("/etc/resolv.conf")),
+        from(Path::new("/etc/ssl/certs")),
         json!({"part": "profile", "name": "web"})
     );
     assert_eq!(
         document["profile"],
         json!({"name": "web", "line": line("profile")})
     );
-    assert_eq!(document["network"]["ports"], json!([80, 443]));
+    let web = json!({"part": "profile", "name": "web"});
+    assert_eq!(
+        document["network"],
+        json!({
+            "tier": "names",
+            "egress": [
+                {"entry": "*:80", "from": web},
+                {"entry": "*:443", "from": web},
+            ],
+            "ports": [80, 443],
+            "check_server_name": true,
+            "from": web,
+        })
+    );
     let numbers = document["numbers"].as_array().unwrap();
     assert_eq!(
         numbers[0],
@@ -277,10 +290,10 @@ fn every_right_has_its_origin() {
     let said = format!("manifest, line {}", line("read ="));
     assert!(row(&explained.readable).ends_with(&said), "{shown}");
     assert!(
-        row(Path::new("/etc/resolv.conf")).contains("profile web: which name server"),
+        row(Path::new("/etc/ssl/certs")).contains("profile web: certificate authorities"),
         "{shown}"
     );
-    assert!(shown.contains("outgoing TCP to ports 80, 443"), "{shown}");
+    assert!(shown.contains("names: held by name"), "{shown}");
 }
 
 #[test]

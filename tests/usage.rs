@@ -58,6 +58,34 @@ fn of_what_add_is_given() {
         ),
         (&["add", "a", "npm:x", "--profile", "no such"], "profile"),
         (&["add", "a", "npm:x", "--read", "/"], "the whole machine"),
+        (
+            &[
+                "add",
+                "a",
+                "npm:x",
+                "--egress",
+                "https://api.example.com/v3",
+            ],
+            "`api.example.com:443`",
+        ),
+        (
+            &[
+                "add", "a", "npm:x", "--egress", "a.test:1", "--egress", "A.test:1",
+            ],
+            "`a.test:1` is listed twice",
+        ),
+        (
+            &[
+                "add",
+                "a",
+                "npm:x",
+                "--profile",
+                "offline",
+                "--egress",
+                "a.test:1",
+            ],
+            "the profile `offline` has no network, so it goes with no `egress`",
+        ),
         (&["add", "a", "npm:x", "--exec", "../sh"], "../sh"),
         (&["add", "a", "npm:x", "--allow", "a b\u{202e}"], "tool"),
     ] {

@@ -106,13 +106,22 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         name: arguments.name.parse()?,
         source: arguments.source.clone(),
         args: arguments.arguments.clone(),
-        profile: (arguments.profile != "offline").then(|| arguments.profile.clone()),
+        profile: profile(arguments),
+        egress: arguments.egress.clone(),
         env: environment(&arguments.env)?,
         exec: arguments.exec.clone(),
         read: absolute(&arguments.read)?,
         write: absolute(&arguments.write)?,
         allow: tool_names(&arguments.allow)?.into_iter().collect(),
     })
+}
+
+/// The profile to write; none stands for the default. Who names hosts wants a network.
+fn profile(arguments: &Add) -> Option<String> {
+    match &arguments.profile {
+        Some(profile) => (profile != "offline").then(|| profile.clone()),
+        None => (!arguments.egress.is_empty()).then(|| "web".to_owned()),
+    }
 }
 
 fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
@@ -228,4 +237,43 @@ fn report(name: &ServerName, server: &Server) {
     output::data(&format!(
         "{{ \"mcpServers\": {{ \"{name}\": {{ \"command\": \"pinfold\", \"args\": [\"run\", \"{name}\"] }} }} }}"
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+
+    fn described(words: &[&str]) -> NewServer {
+        let start = ["pinfold", "add", "name", "npm:x"];
+        let arguments = Arguments::try_parse_from(start.iter().chain(words)).unwrap();
+        let Command::Add(add) = arguments.command else {
+            panic!("{words:?}");
+        };
+        describe(&add).unwrap()
+    }
+
+    #[test]
+    fn whoever_names_hosts_gets_the_profile_for_them() {
+        let egress = &["--egress", "a.test:443", "--egress", "*.b.test:1"][..];
+        for (words, profile) in [
+            (&[][..], None),
+            (&["--profile", "offline"], None),
+            (&["--profile", "web"], Some("web")),
+            (egress, Some("web")),
+            (
+                &[egress, &["--profile", "browser"]].concat(),
+                Some("browser"),
+            ),
+            // Refused later, by the policy.
+            (&[egress, &["--profile", "offline"]].concat(), None),
+        ] {
+            let new = described(words);
+            assert_eq!(new.profile.as_deref(), profile, "{words:?}");
+            let named = words.contains(&"--egress");
+            assert_eq!(new.egress.len(), if named { 2 } else { 0 }, "{words:?}");
+        }
+    }
 }

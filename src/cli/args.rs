@@ -74,9 +74,14 @@ pub(super) struct Add {
     /// Allow every tool that it offers now
     #[arg(long)]
     pub(super) allow_all: bool,
-    /// The profile: offline, files-ro, files-rw, web or browser
-    #[arg(long, default_value = "offline")]
-    pub(super) profile: String,
+    /// The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else
+    /// offline]
+    #[arg(long)]
+    pub(super) profile: Option<String>,
+    /// Let it reach this host at this port, and no other; may be given many times. `*.HOST` is
+    /// every name below
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) egress: Vec<String>,
     /// Set a variable: KEY=VALUE, or KEY to pass it on from the client
     #[arg(long, value_name = "KEY[=VALUE]")]
     pub(super) env: Vec<String>,

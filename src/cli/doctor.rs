@@ -23,6 +23,7 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let mut checks = kernel(&launcher);
     checks.push(live_box(&context, &launcher).await?);
+    checks.push(egress(&launcher)?);
     checks.extend(programs(&context));
     checks.push(Check {
         name: "store",
@@ -53,9 +54,9 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
     Ok(if able { Exit::Success } else { Exit::Machine })
 }
 
-/// Programs are only needed by the servers that use them.
+/// Programs and a network are only needed by the servers that use them.
 fn needed(name: &str) -> bool {
-    !matches!(name, "node" | "npm" | "python")
+    !matches!(name, "egress" | "node" | "npm" | "python")
 }
 
 fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {
@@ -131,6 +132,24 @@ async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<
             found: error.to_string(),
         },
         Err(error) => return Err(error.into()),
+    })
+}
+
+/// Whether a server with network can be held to names of hosts; what the box has taught is known.
+fn egress(launcher: &Launcher<'_>) -> anyhow::Result<Check> {
+    let policy = EffectivePolicy::web(Runtime::Native)?;
+    let (ok, found) = match launcher.plan(&policy, &policy.confinement()) {
+        Ok(_) => (
+            true,
+            "by name: servers with a network reach what `egress` names".to_owned(),
+        ),
+        Err(error @ LaunchError::Machine(_)) => (false, error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Check {
+        name: "egress",
+        ok,
+        found,
     })
 }
 

@@ -98,6 +98,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NotTrusted { .. }
         | LaunchError::NotLocked { .. }
         | LaunchError::GrantedPath { .. }
+        | LaunchError::Egress(_)
         | LaunchError::Program { .. }
         | LaunchError::Policy(_) => Exit::Usage,
         LaunchError::SourceChanged { .. }

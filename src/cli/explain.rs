@@ -8,11 +8,11 @@ use super::args::Explain;
 use super::context::Context;
 use super::exit::Exit;
 use super::{explain_text, output};
-use crate::config::{Lines, Manifest, Server};
+use crate::config::{EgressTier, Lines, Manifest, Server};
 use crate::launch::{Explanation, Launcher, Right, RightSource};
 use crate::lockfile::{LockedServer, ServerName};
-use crate::policy::{Grant, Origin, VariableSource, variable_sources};
-use crate::sandbox::{Access, CallRule, Network};
+use crate::policy::{EgressPolicy, Grant, Origin, VariableSource, variable_sources};
+use crate::sandbox::{Access, CallRule};
 
 /// An explanation with everything that it speaks of.
 pub(super) struct Explained<'a> {
@@ -92,8 +92,35 @@ impl Explained<'_> {
         self.lines.get(&format!("{key}.{place}"))
     }
 
+    /// The entries of the egress in force, each with where it comes from and its line.
+    pub(super) fn egress_entries(&self) -> Vec<(String, Origin, Option<usize>)> {
+        let policy = &self.found.policy;
+        let profile = || Origin::Profile(policy.profile.clone());
+        let rules = policy.egress.iter().flat_map(|egress| &egress.rules);
+        match &self.server.egress {
+            Some(written) => written
+                .iter()
+                .enumerate()
+                .map(|(place, rule)| {
+                    let line = self.lines.get(&format!("egress.{place}"));
+                    (rule.to_string(), Origin::Manifest, line)
+                })
+                .collect(),
+            None => rules
+                .map(|rule| (rule.to_string(), profile(), None))
+                .collect(),
+        }
+    }
+
+    /// Egress that passes through pinfold, so that it is limited by name.
+    fn egress_by_name(&self) -> Option<&EgressPolicy> {
+        let egress = self.found.policy.egress.as_ref()?;
+        (egress.tier == EgressTier::Names).then_some(egress)
+    }
+
     /// Names and values: bytes, counts, and of `processor_time` milliseconds.
     pub(super) fn numbers(&self) -> Vec<(&'static str, Option<u64>)> {
+        let egress = self.egress_by_name();
         let limits = &self.found.policy.limits;
         let own_root = &self.found.policy.own_root;
         vec![
@@ -105,6 +132,8 @@ impl Explained<'_> {
             ("file_size", limits.file_size),
             ("shared_memory", Some(own_root.shared_memory)),
             ("temporary", Some(own_root.temporary)),
+            ("connections", egress.map(|egress| egress.connections)),
+            ("egress", egress.and_then(|egress| egress.bytes)),
         ]
     }
 
@@ -188,13 +217,7 @@ fn document(explained: &Explained<'_>) -> Value {
             "version": program.version,
             "sha256": program.sha256.to_string(),
         })),
-        "network": {
-            "ports": match &policy.network {
-                Network::Off => Vec::new(),
-                Network::Ports(ports) => ports.clone(),
-            },
-            "from": from(&Origin::Profile(policy.profile.clone()), None),
-        },
+        "network": network_document(explained),
         "files": found.rights.iter().map(|right| json!({
             "path": right.path,
             "access": right.access,
@@ -223,6 +246,27 @@ fn document(explained: &Explained<'_>) -> Value {
             "landlock": policy.layers.landlock.name(),
         },
         "limitations": limitations(found),
+    })
+}
+
+fn network_document(explained: &Explained<'_>) -> Value {
+    let policy = &explained.found.policy;
+    let egress = policy.egress.as_ref();
+    let origin = match explained.server.egress {
+        Some(_) => Origin::Manifest,
+        None => Origin::Profile(policy.profile.clone()),
+    };
+    let entries: Vec<Value> = explained
+        .egress_entries()
+        .iter()
+        .map(|(entry, origin, line)| json!({ "entry": entry, "from": from(origin, *line) }))
+        .collect();
+    json!({
+        "tier": egress.map(|egress| egress.tier.name()),
+        "egress": entries,
+        "ports": egress.map(EgressPolicy::ports).unwrap_or_default(),
+        "check_server_name": egress.map(|egress| egress.check_server_name),
+        "from": from(&origin, explained.lines.get("egress")),
     })
 }
 

@@ -2,9 +2,10 @@
 
 use super::explain::{Explained, Variable, calls, limitations};
 use super::output;
+use crate::config::EgressTier;
 use crate::launch::Right;
 use crate::policy::{Origin, VariableSource};
-use crate::sandbox::{Access, Network};
+use crate::sandbox::Access;
 
 /// A first column gets no wider than this; what is longer pushes the rest of its line.
 const MAX_COLUMN: usize = 64;
@@ -137,14 +138,39 @@ fn head(explained: &Explained<'_>) -> Vec<Row> {
 
 fn network(explained: &Explained<'_>) -> Vec<Row> {
     let policy = &explained.found.policy;
-    let what = match &policy.network {
-        Network::Off => "none".to_owned(),
-        Network::Ports(ports) => {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            format!("outgoing TCP to ports {}; UDP", ports.join(", "))
-        }
+    let Some(egress) = &policy.egress else {
+        return vec![("none".to_owned(), format!("profile {}", policy.profile))];
     };
-    vec![(what, format!("profile {}", policy.profile))]
+    let mut rows: Vec<Row> = explained
+        .egress_entries()
+        .iter()
+        .map(|(entry, origin, line)| (shown(entry), from(origin, *line)))
+        .collect();
+    if rows.is_empty() {
+        let line = manifest_line(explained.lines.get("egress"));
+        rows.push(("no host".to_owned(), line));
+    }
+    let chosen = |key: &str| match explained.lines.get(key) {
+        None => "by default".to_owned(),
+        line => manifest_line(line),
+    };
+    let held = match egress.tier {
+        EgressTier::Names => "held by name, in a network of its own",
+        EgressTier::Ports => "held by port alone",
+    };
+    rows.push((
+        format!("{}: {held}", egress.tier.name()),
+        chosen("egress_tier"),
+    ));
+    if egress.tier == EgressTier::Names {
+        let check = if egress.check_server_name {
+            "the server name of TLS must be the one dialled"
+        } else {
+            "the server name of TLS is not looked at"
+        };
+        rows.push((check.to_owned(), chosen("tls_server_name")));
+    }
+    rows
 }
 
 fn reason(explained: &Explained<'_>, right: &Right) -> String {
@@ -195,6 +221,8 @@ fn numbers(explained: &Explained<'_>) -> Vec<Row> {
                 "disk" => ("what it keeps in its own folders", output::size(value)),
                 "open_files" => ("open files of each process", value.to_string()),
                 "file_size" => ("size of a file that it writes", output::size(value)),
+                "connections" => ("connections at one time", value.to_string()),
+                "egress" => ("to and from the network in a session", output::size(value)),
                 "shared_memory" => ("/dev/shm, in a root of its own", output::size(value)),
                 _ => ("/tmp, in a root of its own", output::size(value)),
             };

@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::lockfile::LockedServer;
-use crate::policy::EffectivePolicy;
+use crate::policy::{EffectivePolicy, EgressPolicy};
 use crate::relay::Introspection;
 use crate::sandbox::{Layer, Plan};
 
@@ -53,6 +53,7 @@ pub(super) fn agreement(
         ));
     }
     lines.push(format!("profile    {}", policy.profile));
+    lines.push(format!("network    {}", network(policy.egress.as_ref())));
     lines.push(format!("layers     {}", layers(plan)));
     let limitations = policy
         .limitations
@@ -61,6 +62,20 @@ pub(super) fn agreement(
         .chain(plan.limitations.iter().map(String::as_str));
     lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
+}
+
+/// What may be reached, after the word for how that is held.
+fn network(egress: Option<&EgressPolicy>) -> String {
+    let Some(egress) = egress else {
+        return "none".to_owned();
+    };
+    let rules: Vec<String> = egress.rules.iter().map(ToString::to_string).collect();
+    let rules = if rules.is_empty() {
+        "no host".to_owned()
+    } else {
+        output::foreign(&rules.join(", "), 400)
+    };
+    format!("{}: {rules}", egress.tier.name())
 }
 
 /// The layers in force, by name.

@@ -22,6 +22,8 @@ pub struct NewServer {
     pub source: String,
     pub args: Vec<String>,
     pub profile: Option<String>,
+    /// Entries of `egress`.
+    pub egress: Vec<String>,
     pub env: BTreeMap<String, EnvValue>,
     pub exec: Vec<String>,
     /// Paths as they shall stand in the manifest, absolute or `~/`.
@@ -137,6 +139,9 @@ fn entry_text(new: &NewServer) -> String {
     }
     if let Some(profile) = &new.profile {
         lines.push(line("profile", &Value::from(profile)));
+    }
+    if !new.egress.is_empty() {
+        lines.push(list_line("egress", &new.egress));
     }
     if !new.env.is_empty() {
         lines.push(line("env", &env_table(&new.env).into()));

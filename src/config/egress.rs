@@ -74,6 +74,24 @@ impl EgressTier {
     }
 }
 
+impl EgressRule {
+    /// The rule for one host as an address of a page has it: a name, or an address, an IPv6 one in
+    /// brackets.
+    ///
+    /// # Errors
+    /// When it is no single host, or `port` is 0.
+    pub fn of_endpoint(host: &str, port: u16) -> Result<Self, EgressRuleError> {
+        // Both are fine in an address of a page or in a manifest, and neither is one host.
+        if host.contains('*') {
+            return Err(EgressRuleError::Wildcard);
+        }
+        if host.contains('/') {
+            return Err(EgressRuleError::Address);
+        }
+        format!("{host}:{port}").parse()
+    }
+}
+
 impl FromStr for EgressRule {
     type Err = EgressRuleError;
 
@@ -213,6 +231,31 @@ mod tests {
             assert_eq!(rule.to_string(), shown, "{written}");
             assert_eq!(parse(shown), Ok(rule), "{shown}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_is_one_host() {
+        for (host, shown) in [
+            ("registry.npmjs.org", "registry.npmjs.org:443"),
+            ("localhost", "localhost:443"),
+            ("127.0.0.1", "127.0.0.1:443"),
+            ("[::1]", "[::1]:443"),
+        ] {
+            let rule = EgressRule::of_endpoint(host, 443).map(|rule| rule.to_string());
+            assert_eq!(rule.as_deref(), Ok(shown), "{host}");
+        }
+        for host in [
+            "*",
+            "*.npmjs.org",
+            "10.0.0.0/8",
+            "[fd00::]/8",
+            "[fd00::/8]",
+            "a:1",
+            "",
+        ] {
+            assert!(EgressRule::of_endpoint(host, 443).is_err(), "{host}");
+        }
+        assert!(EgressRule::of_endpoint("registry.npmjs.org", 0).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
+use super::egress::{EgressRule, EgressTier};
 use super::error::ConfigError;
 use super::layers::Layers;
 use super::paths::Paths;
@@ -53,6 +54,11 @@ pub struct Server {
     /// Programs that the server may run besides its interpreter: bare names or absolute paths.
     pub exec: Vec<String>,
     pub files: Files,
+    /// As written, each once; `None` leaves the profile's, and an empty list is no host at all.
+    pub egress: Option<Vec<EgressRule>>,
+    pub egress_tier: Option<EgressTier>,
+    /// `tls_server_name`: whether the server name of a TLS handshake must be the one dialled.
+    pub check_server_name: Option<bool>,
     pub tools: Tools,
     pub limits: Limits,
     pub layers: Layers,
@@ -93,6 +99,10 @@ pub struct Limits {
     pub open_files: Option<u64>,
     /// Bytes.
     pub file_size: Option<u64>,
+    /// Connections at one time.
+    pub connections: Option<u64>,
+    /// Bytes, both ways of all connections of a session.
+    pub egress: Option<u64>,
 }
 
 impl Server {
@@ -106,6 +116,9 @@ impl Server {
             env: BTreeMap::new(),
             exec: Vec::new(),
             files: Files::default(),
+            egress: None,
+            egress_tier: None,
+            check_server_name: None,
             tools: Tools::default(),
             limits: Limits::default(),
             layers: Layers::default(),

@@ -6,11 +6,13 @@
 mod diagnostic;
 mod edit;
 mod egress;
+mod egress_keys;
 pub mod env_names;
 mod environment;
 mod error;
 mod host_name;
 mod layers;
+mod limits;
 mod lines;
 mod manifest;
 mod paths;

@@ -11,11 +11,12 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::diagnostic::{Code, Diagnostic};
+use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
 use super::layers::layers;
-use super::manifest::{EnvValue, Files, Limits, Manifest, Server, Settings, Tools};
+use super::limits::limits;
+use super::manifest::{EnvValue, Files, Manifest, Server, Settings, Tools};
 use super::raw::{Node, Walk};
-use super::size::parse_size;
 use super::source::Source;
 use crate::lockfile::{ServerName, ToolName, is_hidden};
 
@@ -23,8 +24,6 @@ pub(super) const DEFAULT_PROFILE: &str = "offline";
 /// A release age above this is a mistake, and arithmetic with it might overflow.
 const MAX_RELEASE_AGE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 const MAX_PATH_BYTES: usize = 4096;
-/// No kernel allows more processes or open files per process than this by default.
-const MAX_COUNT: u64 = 1 << 22;
 
 /// What relative paths and `~/` in the manifest start from.
 pub(super) struct Places<'p> {
@@ -84,8 +83,19 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 9] = [
-    "source", "args", "profile", "env", "exec", "files", "tools", "limits", "layers",
+const SERVER_KEYS: [&str; 12] = [
+    "source",
+    "args",
+    "profile",
+    "env",
+    "exec",
+    "files",
+    "egress",
+    "egress_tier",
+    "tls_server_name",
+    "tools",
+    "limits",
+    "layers",
 ];
 
 fn server(
@@ -119,6 +129,13 @@ fn server(
         .get("files")
         .map(|node| files(walk, node, places))
         .unwrap_or_default();
+    let egress = table.get("egress").map(|node| egress(walk, node));
+    let egress_tier = table
+        .get("egress_tier")
+        .and_then(|node| egress_tier(walk, node));
+    let check_server_name = table
+        .get("tls_server_name")
+        .and_then(|node| check_server_name(walk, node));
     let tools = tools(walk, table.get("tools"), place, name_span);
     let limits = table
         .get("limits")
@@ -137,6 +154,9 @@ fn server(
         env,
         exec,
         files,
+        egress,
+        egress_tier,
+        check_server_name,
         tools,
         limits,
         layers,
@@ -356,84 +376,4 @@ fn tools(walk: &mut Walk, node: Option<&Node<'_>>, place: &str, name_span: Range
         }
     }
     Tools { allow }
-}
-
-fn limits(walk: &mut Walk, node: &Node<'_>) -> Limits {
-    let Some(table) = walk.table(node, "`limits`") else {
-        return Limits::default();
-    };
-    walk.only_keys(
-        table,
-        &[
-            "memory",
-            "processes",
-            "processor_time",
-            "disk",
-            "open_files",
-            "file_size",
-        ],
-        "`limits`",
-    );
-    let mut limit = |key: &str, kind: LimitKind| {
-        table
-            .get(key)
-            .and_then(|node| limit(walk, node, &format!("`limits.{key}`"), kind))
-    };
-    Limits {
-        memory: limit("memory", LimitKind::Bytes),
-        processes: limit("processes", LimitKind::Count),
-        processor_time: limit("processor_time", LimitKind::Time),
-        disk: limit("disk", LimitKind::Bytes),
-        open_files: limit("open_files", LimitKind::Count),
-        file_size: limit("file_size", LimitKind::Bytes),
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LimitKind {
-    /// A whole number, or a string such as `"1GiB"`.
-    Bytes,
-    /// A whole number up to [`MAX_COUNT`].
-    Count,
-    /// A time span such as `"10min"`; in milliseconds.
-    Time,
-}
-
-fn milliseconds(text: &str) -> Result<u64, String> {
-    let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    u64::try_from(span.as_millis()).map_err(|_| "it is too large".to_owned())
-}
-
-fn limit(walk: &mut Walk, node: &Node<'_>, what: &str, kind: LimitKind) -> Option<u64> {
-    let value = match (node.get_ref().as_integer(), node.get_ref().as_str(), kind) {
-        (Some(integer), _, LimitKind::Bytes | LimitKind::Count) => {
-            u64::from_str_radix(integer.as_str(), integer.radix())
-                .map_err(|_| "it is negative or too large".to_owned())
-        }
-        (None, Some(text), LimitKind::Time) => milliseconds(text),
-        (None, Some(text), LimitKind::Bytes) => parse_size(text).map_err(|e| e.to_string()),
-        _ => {
-            let expected = match kind {
-                LimitKind::Bytes => "a number of bytes or a size such as \"512MiB\"",
-                LimitKind::Count => "a whole number",
-                LimitKind::Time => "a time span such as \"10min\"",
-            };
-            walk.wrong_type(node, what, expected);
-            return None;
-        }
-    };
-    let problem = match value {
-        Ok(0) => "with a limit of 0 nothing could run".to_owned(),
-        Ok(value) if kind == LimitKind::Count && value > MAX_COUNT => {
-            format!("it is above {MAX_COUNT}")
-        }
-        Ok(value) => return Some(value),
-        Err(problem) => problem,
-    };
-    walk.report(
-        Code::InvalidValue,
-        node.span(),
-        format!("{what} is not a limit: {problem}"),
-    );
-    None
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::egress::EgressError;
 use crate::lockfile::{LockError, ServerName};
 use crate::policy::PolicyError;
 use crate::relay::RelayError;
@@ -82,6 +83,8 @@ pub enum LaunchError {
     Spawn(#[source] io::Error),
     #[error("the stub ended without saying why (exit code {code:?})")]
     StubDied { code: Option<i32> },
+    #[error("the server's network can't be served: {0}")]
+    Egress(#[source] EgressError),
     #[error("the relay failed: {0}")]
     Relay(#[from] RelayError),
     #[error("the server could not be asked for its tools: {source}; {last_words}")]

@@ -83,7 +83,7 @@ impl Launcher<'_> {
         let state = StateFolder::planned(self.paths.server_state(name));
         let plan = self.plan(&policy, &locked.confinement);
         let own_root = plan.as_ref().is_ok_and(Plan::has_namespaces);
-        let calls = syscall_rules(&policy.network, own_root)?;
+        let calls = syscall_rules(&policy.network(), own_root)?;
         let (mut rights, absent) = self.rights(locked, &policy, &state)?;
         if own_root {
             rights.extend(SCRATCH.map(|path| Right {
@@ -194,14 +194,14 @@ impl Launcher<'_> {
 
     fn why_not(&self, layer: Layer, policy: &EffectivePolicy) -> String {
         let off = || "off in the manifest".to_owned();
-        if layer == Layer::OwnNetwork && policy.network != Network::Off {
-            return format!("the profile `{}` has a network", policy.profile);
+        if layer == Layer::OwnNetwork && matches!(policy.network(), Network::Ports(_)) {
+            return "egress is limited by ports alone (`egress_tier`)".to_owned();
         }
         if layer.is_namespace() {
             if policy.layers.namespaces == Requirement::Off {
                 return off();
             }
-            if let Some(NamespaceSupport::Refused(reason)) = self.namespaces.get() {
+            if let NamespaceSupport::Refused(reason) = self.namespaces() {
                 return reason.clone();
             }
         }

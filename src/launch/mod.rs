@@ -4,6 +4,7 @@
 mod elf;
 mod error;
 mod explain;
+mod network;
 mod npm_runner;
 mod prepare;
 mod programs;

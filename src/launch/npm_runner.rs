@@ -1,6 +1,6 @@
 //! npm, run in the box to resolve a closure: an empty home, the registry's ports, no scripts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,9 +11,11 @@ use std::time::Duration;
 use super::prepare::{Launcher, PROGRAMS, SpecInput};
 use super::tool::run_tool;
 use super::{LaunchError, StateFolder};
+use crate::config::{EgressRule, EgressTier};
 use crate::policy::EffectivePolicy;
 use crate::resolve::interpreter::find_program;
 use crate::resolve::npm::{NpmOutput, NpmRunner, NpmSettings};
+use crate::sandbox::Refusal;
 use crate::store::Staging;
 
 /// A resolution over a slow network, retries included.
@@ -31,7 +33,8 @@ pub struct SandboxedNpm<'a> {
     /// npm's own folder, which holds its command-line program.
     npm: PathBuf,
     program: PathBuf,
-    ports: Vec<u16>,
+    /// The user's registries and proxies.
+    rules: BTreeSet<EgressRule>,
 }
 
 impl<'a> SandboxedNpm<'a> {
@@ -56,18 +59,24 @@ impl<'a> SandboxedNpm<'a> {
             .and_then(Path::parent)
             .map(Path::to_owned)
             .ok_or_else(|| missing("npm", &"its folder could not be found"))?;
-        let ports = settings
+        let rules: Result<BTreeSet<EgressRule>, _> = settings
             .endpoints()
-            .into_iter()
-            .map(|(_, port)| port)
+            .iter()
+            .map(|(host, port)| EgressRule::of_endpoint(host, *port))
             .collect();
+        let rules = rules.map_err(|error| {
+            missing(
+                "npm",
+                &format!("a registry or proxy of its settings can't be reached: {error}"),
+            )
+        })?;
         Ok(Self {
             launcher,
             staging,
             node,
             npm,
             program,
-            ports,
+            rules,
         })
     }
 
@@ -83,7 +92,6 @@ impl<'a> SandboxedNpm<'a> {
             path: work.clone(),
             source,
         })?;
-        let policy = EffectivePolicy::for_resolver(&self.ports, &[])?;
         let mut words = vec![
             "node".to_owned(),
             self.program.to_string_lossy().into_owned(),
@@ -97,19 +105,30 @@ impl<'a> SandboxedNpm<'a> {
             ("TMPDIR".to_owned(), temporary),
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
-        let launch = self.launcher.launch(SpecInput {
-            policy: &policy,
-            confinement: &policy.confinement(),
-            tree: self.npm.clone(),
-            state: &state,
-            interpreter: Some(self.node.clone()),
-            programs: vec![self.node.clone()],
-            program: self.node.clone(),
-            arguments: words,
-            environment,
-            working_directory: work,
-        })?;
-        let output = run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await?;
+        let run = async |tier| {
+            let policy = EffectivePolicy::for_resolver(self.rules.clone(), tier, &[])?;
+            let launch = self.launcher.launch(SpecInput {
+                policy: &policy,
+                confinement: &policy.confinement(),
+                tree: self.npm.clone(),
+                state: &state,
+                interpreter: Some(self.node.clone()),
+                programs: vec![self.node.clone()],
+                program: self.node.clone(),
+                arguments: words.clone(),
+                environment: environment.clone(),
+                working_directory: work.clone(),
+            })?;
+            run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await
+        };
+        let output = match run(EgressTier::Names).await {
+            // Nothing was executed. npm is no server: it runs once, with nothing of the user's.
+            Err(LaunchError::Machine(Refusal::NoEgressByName { reason })) => {
+                tracing::info!("{reason}, so npm is held to the ports of its registries alone");
+                run(EgressTier::Ports).await?
+            }
+            result => result?,
+        };
         let package_lock = read_bounded(&lock_path).map_err(|source| LaunchError::State {
             path: lock_path,
             source,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
 use super::start::{Launch, TreeCheck};
-use super::{LaunchError, StateFolder};
+use super::{LaunchError, StateFolder, network};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
@@ -16,8 +16,8 @@ use crate::policy::{
 };
 use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::{
-    NamespaceSupport, Namespaces, Plan, Probe, Requirements, ResourceLimits, SandboxSpec, compile,
-    plan,
+    NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits, SandboxSpec,
+    compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -35,8 +35,8 @@ pub struct Launcher<'a> {
     pub store: &'a Store,
     pub environment: &'a Environment,
     pub probe: Probe,
-    /// What the first launch with namespaces has taught.
-    pub(super) namespaces: OnceLock<NamespaceSupport>,
+    /// What the last launch with namespaces has taught.
+    namespaces: Mutex<NamespaceSupport>,
 }
 
 /// A launch that was found to be in order, but for the server's code: that is looked at while the
@@ -72,7 +72,7 @@ impl<'a> Launcher<'a> {
             store,
             environment,
             probe: Probe::current(),
-            namespaces: OnceLock::new(),
+            namespaces: Mutex::default(),
         }
     }
 
@@ -216,12 +216,25 @@ impl<'a> Launcher<'a> {
     }
 
     pub(super) fn plan_for(&self, requirements: &Requirements) -> Result<Plan, LaunchError> {
-        let namespaces = self.namespaces.get().cloned();
         let probe = Probe {
-            namespaces: namespaces.unwrap_or_default(),
+            namespaces: self.namespaces(),
             ..self.probe.clone()
         };
         Ok(plan(requirements, &probe)?)
+    }
+
+    /// What is known of them.
+    pub(super) fn namespaces(&self) -> NamespaceSupport {
+        let learned = self.namespaces.lock();
+        learned.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Later plans are made with this in mind.
+    pub(super) fn learn_of_namespaces(&self, support: NamespaceSupport) {
+        *self
+            .namespaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = support;
     }
 
     pub(super) fn launch(&self, input: SpecInput<'_>) -> Result<Launch, LaunchError> {
@@ -235,20 +248,25 @@ impl<'a> Launcher<'a> {
             interpreter: input.interpreter,
         };
         let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
-        let namespaces = plan.has_namespaces().then_some(Namespaces {
-            network: !requirements.network,
+        let network = policy.network();
+        let namespaces = plan.has_namespaces().then(|| Namespaces {
+            network: !matches!(network, Network::Ports(_)),
             links,
+            files: match network {
+                Network::Relayed(_) => network::files(),
+                Network::Off | Network::Ports(_) => Vec::new(),
+            },
             shared_memory: policy.own_root.shared_memory,
             temporary: policy.own_root.temporary,
         });
-        let filters = compile(&syscall_rules(&policy.network, namespaces.is_some())?)?;
+        let filters = compile(&syscall_rules(&network, namespaces.is_some())?)?;
         let spec = SandboxSpec {
             program: input.program,
             arguments: input.arguments,
             environment: input.environment.into_iter().collect(),
             working_directory: input.working_directory,
             filesystem: rules.into_keys().collect(),
-            network: policy.network.clone(),
+            network,
             namespaces,
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {
@@ -266,6 +284,7 @@ impl<'a> Launcher<'a> {
             spec,
             plan,
             requirements,
+            egress: policy.egress.clone(),
         })
     }
 

@@ -65,6 +65,7 @@ pub async fn serve(
         stdout,
         stderr,
         limits,
+        egress: _egress,
     } = running;
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
@@ -140,6 +141,7 @@ pub async fn learn(
         stdin,
         stdout,
         stderr,
+        egress: _egress,
         ..
     } = running;
     let tail = StderrTail::default();

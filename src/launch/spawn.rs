@@ -11,10 +11,13 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
-use super::LaunchError;
+use super::{LaunchError, network};
+use crate::config::Environment;
+use crate::egress::Egress;
+use crate::policy::EgressPolicy;
 use crate::sandbox::{
-    GO, KILL, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure, TERMINATE,
-    end_orphans, stub,
+    GO, KILL, Listeners, Network, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure,
+    TERMINATE, end_orphans, stub,
 };
 use crate::sys;
 
@@ -26,6 +29,8 @@ const MAX_RECORD_BYTES: u64 = 64 << 10;
 pub(super) struct Standing {
     running: Running,
     status: pipe::Receiver,
+    /// Of a relayed network.
+    listeners: Option<Listeners>,
 }
 
 /// A server that runs, and its pipes.
@@ -36,6 +41,8 @@ pub struct Running {
     pub stderr: ChildStderr,
     /// What it may use.
     pub limits: ResourceLimits,
+    /// Its network, which is served for as long as this lives.
+    pub egress: Option<Egress>,
 }
 
 /// The hold on every process of a session.
@@ -103,6 +110,12 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
     if first != [stub::READY] {
         return Err(monitor.failure(status, first).await?);
     }
+    let listeners = match spec.network {
+        Network::Relayed(_) => {
+            Some(Listeners::receive(&monitor.control).map_err(LaunchError::Spawn)?)
+        }
+        Network::Off | Network::Ports(_) => None,
+    };
     Ok(Standing {
         running: Running {
             monitor,
@@ -110,12 +123,30 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             stdout,
             stderr,
             limits: spec.limits.clone(),
+            egress: None,
         },
         status,
+        listeners,
     })
 }
 
 impl Standing {
+    /// Answers what the server will ask of its network, if that is relayed.
+    ///
+    /// # Errors
+    /// When it can't be served; the box is taken down then.
+    pub(super) fn serve_network(
+        &mut self,
+        policy: &EgressPolicy,
+        environment: &Environment,
+    ) -> Result<(), LaunchError> {
+        if let Some(listeners) = self.listeners.take() {
+            let egress = network::serve(listeners, policy, environment)?;
+            self.running.egress = Some(egress);
+        }
+        Ok(())
+    }
+
     /// Lets the server be executed.
     ///
     /// # Errors

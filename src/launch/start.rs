@@ -5,7 +5,7 @@ use super::LaunchError;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
 use crate::lockfile::{Digest, ServerName};
-use crate::policy::syscall_rules;
+use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
 };
@@ -17,6 +17,8 @@ pub struct Launch {
     pub spec: SandboxSpec,
     pub plan: Plan,
     pub requirements: Requirements,
+    /// What the server may reach; `None` is no network.
+    pub egress: Option<EgressPolicy>,
 }
 
 /// The question whether a server's code is what was locked.
@@ -99,14 +101,14 @@ impl Launcher<'_> {
             mut spec,
             plan,
             requirements,
+            egress,
         } = launch;
         let with_namespaces = spec.namespaces.is_some();
         match spawn(&spec).await {
             Err(LaunchError::Sandbox(StepFailure { step, message }))
                 if with_namespaces && step == NAMESPACES =>
             {
-                let refused = NamespaceSupport::Refused(message);
-                let _ = self.namespaces.set(refused);
+                self.learn_of_namespaces(NamespaceSupport::Refused(message));
                 // Refuses when they are required.
                 let plan = self.plan_for(&requirements)?;
                 spec.namespaces = None;
@@ -114,9 +116,12 @@ impl Launcher<'_> {
                 Ok((spawn(&spec).await?, plan))
             }
             Err(error) => Err(error),
-            Ok(standing) => {
+            Ok(mut standing) => {
                 if with_namespaces {
-                    let _ = self.namespaces.set(NamespaceSupport::Works);
+                    self.learn_of_namespaces(NamespaceSupport::Works);
+                }
+                if let Some(egress) = &egress {
+                    standing.serve_network(egress, self.environment)?;
                 }
                 Ok((standing, plan))
             }

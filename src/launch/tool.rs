@@ -35,6 +35,7 @@ pub(super) async fn run_tool(
         stdin,
         stdout: mut out,
         stderr: mut err,
+        egress: _egress,
         ..
     } = started.running;
     drop(stdin);

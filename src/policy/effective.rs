@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_demands};
-use super::settings::{Settings, settings};
-use super::{PolicyError, Profile, Runtime};
-use crate::config::{self, EnvValue, Layers, Server, Source};
+use super::network::{egress_of, egress_of_resolver, limitations_of, network_of};
+use super::settings::settings;
+use super::{EgressPolicy, PolicyError, Profile, Runtime};
+use crate::config::{self, EgressRule, EgressTier, EnvValue, Layers, Server, Source};
 use crate::lockfile::{Confinement, Digest, ToolName};
 use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
 
@@ -20,7 +21,8 @@ const LANDLOCK_FLOOR: u32 = 4;
 pub struct EffectivePolicy {
     pub profile: String,
     pub runtime: Runtime,
-    pub network: Network,
+    /// `None` is no network.
+    pub egress: Option<EgressPolicy>,
     pub grants: Vec<Grant>,
     /// Path templates of folders whose shared objects load further libraries.
     pub libraries_of: Vec<String>,
@@ -33,7 +35,8 @@ pub struct EffectivePolicy {
     pub tools: BTreeSet<ToolName>,
     pub limits: Limits,
     pub own_root: OwnRoot,
-    /// Where the values of `limits` and `own_root` come from, by their names.
+    /// Where the values of `limits` and `own_root` come from, by their names; those of `egress` are
+    /// called `connections` and, for its bytes, `egress`.
     pub origins: BTreeMap<&'static str, Origin>,
     pub layers: Layers,
     /// What can't be limited yet, in words for a person.
@@ -82,14 +85,12 @@ impl EffectivePolicy {
             (&profile, Origin::Profile(server.profile.clone())),
             (&part, Origin::Runtime(runtime.name())),
         ];
-        let Settings {
-            limits,
-            own_root,
-            origins,
-        } = settings(&server.limits, &parts)?;
+        let settings = settings(&server.limits, &parts)?;
+        let egress = egress_of(server, &profile, &settings)?;
+        let tier = egress.as_ref().map(|egress| egress.tier);
         let mut grants: Vec<Grant> = parts
             .iter()
-            .flat_map(|(part, origin)| grants_of(part, origin))
+            .flat_map(|(part, origin)| grants_of(part, origin, tier))
             .collect();
         for (paths, access) in [
             (&server.files.read, Access::Read),
@@ -99,10 +100,12 @@ impl EffectivePolicy {
                 grants.push(manifest_grant(path, access, own)?);
             }
         }
+        let limitations = egress.iter().flat_map(limitations_of);
+        let limitations = limitations.chain(profile.limitations).collect();
         Ok(Self {
             profile: server.profile.clone(),
             runtime,
-            network: profile.network(),
+            egress,
             grants,
             libraries_of: [profile.libraries_of, part.libraries_of].concat(),
             loads: [profile.loads, part.loads].concat(),
@@ -110,11 +113,11 @@ impl EffectivePolicy {
             environment: server.env.clone(),
             arguments: server.args.clone(),
             tools: server.tools.allow.clone(),
-            limits,
-            own_root,
-            origins,
+            limits: settings.limits,
+            own_root: settings.own_root,
+            origins: settings.origins,
             layers: server.layers,
-            limitations: profile.limitations,
+            limitations,
         })
     }
 
@@ -123,19 +126,31 @@ impl EffectivePolicy {
     /// # Errors
     /// Only when the embedded data is wrong.
     pub fn ungranted(runtime: Runtime) -> Result<Self, PolicyError> {
-        let source = Source::Path {
-            written: String::new(),
-            file: PathBuf::new(),
-        };
-        let server = Server::ungranted(source, String::new());
-        Self::resolve(&server, runtime, &OwnFolders::default())
+        Self::resolve(&nothing(), runtime, &OwnFolders::default())
     }
 
-    /// The policy for npm while it resolves: TCP to `ports` only, and `certificates` readable.
+    /// The policy of a server with the profile `web` that is granted nothing else.
     ///
     /// # Errors
     /// Only when the embedded data is wrong.
-    pub fn for_resolver(ports: &[u16], certificates: &[PathBuf]) -> Result<Self, PolicyError> {
+    pub fn web(runtime: Runtime) -> Result<Self, PolicyError> {
+        let server = Server {
+            profile: "web".to_owned(),
+            ..nothing()
+        };
+        Self::resolve(&server, runtime, &OwnFolders::default())
+    }
+
+    /// The policy for npm while it resolves: it reaches what `rules` say, held as `tier` says, and
+    /// may read `certificates`.
+    ///
+    /// # Errors
+    /// Only when the embedded data is wrong.
+    pub fn for_resolver(
+        rules: BTreeSet<EgressRule>,
+        tier: EgressTier,
+        certificates: &[PathBuf],
+    ) -> Result<Self, PolicyError> {
         let base = Profile::base()?;
         let profile = Profile::resolver()?;
         let part = Profile::runtime(Runtime::Node)?;
@@ -145,14 +160,11 @@ impl EffectivePolicy {
             (&profile, origin.clone()),
             (&part, Origin::Runtime(Runtime::Node.name())),
         ];
-        let Settings {
-            limits,
-            own_root,
-            origins,
-        } = settings(&config::Limits::default(), &parts)?;
+        let settings = settings(&config::Limits::default(), &parts)?;
+        let egress = egress_of_resolver(rules, tier, &settings)?;
         let mut grants: Vec<Grant> = parts
             .iter()
-            .flat_map(|(part, origin)| grants_of(part, origin))
+            .flat_map(|(part, origin)| grants_of(part, origin, Some(tier)))
             .collect();
         grants.extend(certificates.iter().map(|path| Grant {
             path: path.to_string_lossy().into_owned(),
@@ -161,17 +173,12 @@ impl EffectivePolicy {
             origin: origin.clone(),
             resolved: None,
         }));
-        let Network::Ports(mut all_ports) = profile.network() else {
-            return Err(PolicyError::BuiltIn {
-                file: "profiles/resolver.toml",
-                message: "the resolver needs a network".to_owned(),
-            });
-        };
-        all_ports.extend(ports);
+        let limitations = limitations_of(&egress);
+        let limitations = limitations.into_iter().chain(profile.limitations).collect();
         Ok(Self {
             profile: "resolver".to_owned(),
             runtime: Runtime::Node,
-            network: Network::Ports(all_ports),
+            egress: Some(egress),
             grants,
             libraries_of: part.libraries_of,
             loads: part.loads,
@@ -179,12 +186,25 @@ impl EffectivePolicy {
             environment: BTreeMap::new(),
             arguments: Vec::new(),
             tools: BTreeSet::new(),
-            limits,
-            own_root,
-            origins,
+            limits: settings.limits,
+            own_root: settings.own_root,
+            origins: settings.origins,
             layers: Layers::default(),
-            limitations: profile.limitations,
+            limitations,
         })
+    }
+
+    /// What the sandbox lets through.
+    pub fn network(&self) -> Network {
+        network_of(self.egress.as_ref())
+    }
+
+    /// How much the namespaces matter: without them there is no egress by name.
+    pub fn namespaces(&self) -> Requirement {
+        match self.network() {
+            Network::Relayed(_) => Requirement::Required,
+            Network::Off | Network::Ports(_) => self.layers.namespaces,
+        }
     }
 
     /// The digest that the lock pins: over what the policy says, not over what the paths are on
@@ -210,7 +230,7 @@ impl EffectivePolicy {
         let document = serde_json::json!({
             "profile": self.profile,
             "runtime": self.runtime.name(),
-            "network": self.network,
+            "network": self.egress.as_ref().map_or_else(|| "off".into(), egress_document),
             "grants": grants,
             "libraries_of": self.libraries_of,
             "loads": self.loads,
@@ -228,12 +248,11 @@ impl EffectivePolicy {
 
     /// The part of the policy that the lock records.
     pub fn confinement(&self) -> Confinement {
+        let namespaces = self.namespaces() == Requirement::Required;
         let least = |layer: &Layer| match layer {
             Layer::Landlock => self.layers.landlock == Requirement::Required,
-            Layer::OwnNetwork => {
-                self.layers.namespaces == Requirement::Required && self.network == Network::Off
-            }
-            layer => !layer.is_namespace() || self.layers.namespaces == Requirement::Required,
+            Layer::OwnNetwork => namespaces && !matches!(self.network(), Network::Ports(_)),
+            layer => namespaces || !layer.is_namespace(),
         };
         let mut layers: Vec<String> = Layer::ALL
             .iter()
@@ -261,8 +280,8 @@ impl EffectivePolicy {
         let mut requirements = Requirements {
             landlock_abi: confinement.landlock_abi.max(LANDLOCK_FLOOR),
             landlock: self.layers.landlock,
-            namespaces: self.layers.namespaces,
-            network: self.network != Network::Off,
+            namespaces: self.namespaces(),
+            network: self.network(),
         };
         for name in &confinement.layers {
             let layer: Layer = name
@@ -278,16 +297,33 @@ impl EffectivePolicy {
     }
 }
 
+/// A server that is nowhere and may do nothing.
+fn nothing() -> Server {
+    let source = Source::Path {
+        written: String::new(),
+        file: PathBuf::new(),
+    };
+    Server::ungranted(source, String::new())
+}
+
+fn egress_document(egress: &EgressPolicy) -> serde_json::Value {
+    let rules: Vec<String> = egress.rules.iter().map(ToString::to_string).collect();
+    serde_json::json!({
+        "rules": rules,
+        "tier": egress.tier.name(),
+        "check_server_name": egress.check_server_name,
+        "connections": egress.connections,
+        "bytes": egress.bytes,
+        "trusts_names": egress.trusts_names,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn server(change: impl FnOnce(&mut Server)) -> Server {
-        let source = Source::Path {
-            written: String::new(),
-            file: PathBuf::new(),
-        };
-        let mut server = Server::ungranted(source, String::new());
+        let mut server = nothing();
         change(&mut server);
         server
     }
@@ -349,9 +385,45 @@ mod tests {
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let digest = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap().digest();
-        let changes: [&dyn Fn(&mut Server); 10] = [
+        let web = |server: &mut Server| server.profile = "web".into();
+        let rules = |entries: &[&str]| -> Vec<EgressRule> {
+            entries.iter().map(|entry| entry.parse().unwrap()).collect()
+        };
+        let changes: [&dyn Fn(&mut Server); 18] = [
             &|_| {},
-            &|server| server.profile = "web".into(),
+            &web,
+            &|server| {
+                web(server);
+                server.egress = Some(Vec::new());
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["a.test:443"]));
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["b.test:443"]));
+            },
+            &|server| {
+                web(server);
+                server.egress = Some(rules(&["a.test:80"]));
+            },
+            &|server| {
+                web(server);
+                server.egress_tier = Some(EgressTier::Ports);
+            },
+            &|server| {
+                web(server);
+                server.check_server_name = Some(false);
+            },
+            &|server| {
+                web(server);
+                server.limits.connections = Some(1);
+            },
+            &|server| {
+                web(server);
+                server.limits.egress = Some(1);
+            },
             &|server| server.args = vec!["--all".into()],
             &|server| server.exec = vec!["git".into()],
             &|server| server.files.read = vec!["/srv".into()],
@@ -365,5 +437,16 @@ mod tests {
         ];
         let digests: BTreeSet<Digest> = changes.iter().map(|change| digest(*change)).collect();
         assert_eq!(digests.len(), changes.len());
+        // The order in which hosts are written, and saying what holds anyway, change nothing.
+        let same = |change: &dyn Fn(&mut Server), other: &dyn Fn(&mut Server)| {
+            assert_eq!(digest(change), digest(other));
+        };
+        same(&web, &|server| {
+            web(server);
+            server.egress = Some(rules(&["*:443", "*:80"]));
+            server.egress_tier = Some(EgressTier::Names);
+            server.check_server_name = Some(true);
+            server.limits.connections = Some(256);
+        });
     }
 }

@@ -16,6 +16,18 @@ pub enum PolicyError {
         "the profile `{profile}` goes with no entry in `{key}`: remove them, or choose the profile `files-rw`"
     )]
     RefusedGrant { profile: String, key: &'static str },
+    #[error(
+        "the profile `{profile}` has no network, so it goes with no `{key}`: remove it, or choose `profile = \"web\"`"
+    )]
+    NoNetwork { profile: String, key: &'static str },
+    #[error(
+        "hosts are limited in a network namespace, and `layers.namespaces` is \"off\": remove that line, or accept `egress_tier = \"ports\"`, which limits ports but not hosts"
+    )]
+    NamesNeedNamespaces,
+    #[error(
+        "`{key}` can't be enforced with `egress_tier = \"ports\"`, where connections don't pass through pinfold: remove one of the two"
+    )]
+    NamesOnly { key: &'static str },
     #[error("the built-in file {file} is not valid, which is a bug of pinfold: {message}")]
     BuiltIn { file: &'static str, message: String },
     #[error(

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::profile::Demand;
+use super::profile::{Demand, Unless};
 use super::{PolicyError, Profile};
-use crate::config::Server;
+use crate::config::{EgressTier, Server};
 use crate::sandbox::Access;
 
 /// One right to files.
@@ -64,8 +64,13 @@ pub(super) fn meet_demands(server: &Server, profile: &Profile) -> Result<(), Pol
     Ok(())
 }
 
-/// What one part of the policy grants.
-pub(super) fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
+/// What one part of the policy grants to a server with egress of this tier, or without network.
+pub(super) fn grants_of(
+    profile: &Profile,
+    origin: &Origin,
+    tier: Option<EgressTier>,
+) -> Vec<Grant> {
+    let by_name = tier == Some(EgressTier::Names);
     [
         (&profile.read, Access::Read),
         (&profile.write, Access::Write),
@@ -74,6 +79,7 @@ pub(super) fn grants_of(profile: &Profile, origin: &Origin) -> Vec<Grant> {
     ]
     .into_iter()
     .flat_map(|(paths, access)| paths.iter().map(move |path| (path, access)))
+    .filter(|(path, _)| !(by_name && path.unless == Some(Unless::Names)))
     .map(|(path, access)| Grant {
         path: path.path.clone(),
         access,

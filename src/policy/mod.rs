@@ -10,6 +10,7 @@ mod egress;
 mod environment;
 mod error;
 mod grants;
+mod network;
 mod profile;
 mod settings;
 mod syscalls;

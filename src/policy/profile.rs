@@ -1,9 +1,11 @@
 //! The built-in profiles: commented data in `profiles/`, embedded here.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use super::PolicyError;
-use crate::sandbox::Network;
+use crate::config::EgressRule;
 
 /// The profiles that a manifest can name.
 pub const PROFILES: &[&str] = &["offline", "files-ro", "files-rw", "web", "browser"];
@@ -43,7 +45,7 @@ pub struct Profile {
     pub summary: String,
     #[serde(default)]
     network: NetworkText,
-    /// What this profile can't limit yet, in words for a person.
+    /// What this profile can't limit, in words for a person.
     #[serde(default)]
     pub limitations: Vec<String>,
     /// Folders whose shared objects may load further shared libraries.
@@ -75,6 +77,15 @@ pub struct Profile {
 pub struct PathText {
     pub path: String,
     pub why: String,
+    pub unless: Option<Unless>,
+}
+
+/// When a path is not granted although it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unless {
+    /// Egress is by name: then the box has a file of its own there.
+    Names,
 }
 
 /// Limits as written, for example `"8GiB"`.
@@ -86,6 +97,8 @@ pub struct LimitsText {
     pub file_size: Option<String>,
     pub processes: Option<u64>,
     pub disk: Option<String>,
+    /// At one time.
+    pub connections: Option<u64>,
 }
 
 /// Sizes as written of the memory file systems of a root of its own.
@@ -123,7 +136,8 @@ pub enum Demand {
 #[serde(untagged)]
 enum NetworkText {
     Off(Off),
-    Ports(Vec<u16>),
+    /// As `egress` in a manifest.
+    Egress(Vec<String>),
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -202,11 +216,20 @@ impl Profile {
         }
     }
 
-    pub fn network(&self) -> Network {
-        match &self.network {
-            NetworkText::Off(Off::Off) => Network::Off,
-            NetworkText::Ports(ports) => Network::Ports(ports.clone()),
-        }
+    /// What a manifest without `egress` lets it reach; `None` is no network at all.
+    ///
+    /// # Errors
+    /// Only when the embedded data is wrong.
+    pub fn egress(&self) -> Result<Option<BTreeSet<EgressRule>>, PolicyError> {
+        let NetworkText::Egress(entries) = &self.network else {
+            return Ok(None);
+        };
+        let rules: Result<BTreeSet<EgressRule>, _> =
+            entries.iter().map(|entry| entry.parse()).collect();
+        rules.map(Some).map_err(|error| PolicyError::BuiltIn {
+            file: "profiles/web.toml or another",
+            message: format!("`network`: {error}"),
+        })
     }
 }
 
@@ -248,12 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_with_network_says_what_it_cannot_limit() {
+    fn a_profile_with_network_limits_its_connections() {
         for name in PROFILES {
             let profile = Profile::named(name).unwrap();
             let has_network = ["web", "browser"].contains(name);
-            assert_eq!(profile.network() != Network::Off, has_network, "{name}");
-            assert_eq!(!profile.limitations.is_empty(), has_network, "{name}");
+            assert_eq!(profile.egress().unwrap().is_some(), has_network, "{name}");
+            assert_eq!(profile.limits.connections.is_some(), has_network, "{name}");
         }
     }
 

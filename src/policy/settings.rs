@@ -11,6 +11,10 @@ use crate::config::{self, parse_size};
 pub(super) struct Settings {
     pub limits: Limits,
     pub own_root: OwnRoot,
+    /// At one time; `None` without network.
+    pub connections: Option<u64>,
+    /// Bytes, both ways of all connections of a session.
+    pub egress: Option<u64>,
     pub origins: BTreeMap<&'static str, Origin>,
 }
 
@@ -41,9 +45,15 @@ pub(super) fn settings(
         shared_memory: choice.must("shared_memory", |part| size(&part.own_root.shared_memory))?,
         temporary: choice.must("temporary", |part| size(&part.own_root.temporary))?,
     };
+    let connections = choice.of("connections", manifest.connections, |part| {
+        Ok(part.limits.connections)
+    })?;
+    let egress = choice.of("egress", manifest.egress, |_| Ok(None))?;
     Ok(Settings {
         limits,
         own_root,
+        connections,
+        egress,
         origins: choice.origins,
     })
 }

@@ -11,7 +11,7 @@ use landlock::{
 use nix::unistd::getpid;
 
 use super::granted::{self, Granted};
-use super::{Access, Network, PathRule, SandboxError, SandboxSpec, own_root};
+use super::{Access, NAME_SERVER_PORT, Network, PathRule, SandboxError, SandboxSpec, own_root};
 
 /// Restricts this process and everything it will start.
 pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
@@ -35,15 +35,17 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
             .map_err(|error| fail(&error))?;
     }
     let mut created = ruleset.create().map_err(|error| fail(&error))?;
-    let scratch = spec
-        .namespaces
-        .iter()
-        .flat_map(|_| own_root::SCRATCH)
-        .map(|path| PathRule {
-            path: path.into(),
-            access: Access::Write,
-        });
-    for rule in spec.filesystem.iter().cloned().chain(scratch) {
+    let rule = |path: &Path, access| PathRule {
+        path: path.to_owned(),
+        access,
+    };
+    let own = spec.namespaces.iter().flat_map(|namespaces| {
+        let scratch = own_root::SCRATCH.map(|path| rule(path.as_ref(), Access::Write));
+        let files = &namespaces.files;
+        let files = files.iter().map(|file| rule(&file.path, Access::Read));
+        scratch.into_iter().chain(files)
+    });
+    for rule in spec.filesystem.iter().cloned().chain(own) {
         let rule = &rule;
         let Some((file, access)) = open(rule, abi)? else {
             continue;
@@ -52,8 +54,13 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
             .add_rule(PathBeneath::new(file, access))
             .map_err(|error| fail(&error))?;
     }
-    if let (Network::Ports(ports), 4..) = (&spec.network, number) {
-        for &port in ports {
+    if number >= 4 {
+        let ports: &[u16] = match &spec.network {
+            Network::Off => &[],
+            Network::Ports(ports) | Network::Relayed(ports) => ports,
+        };
+        let name_server = matches!(spec.network, Network::Relayed(_)).then_some(NAME_SERVER_PORT);
+        for port in ports.iter().copied().chain(name_server) {
             created = created
                 .add_rule(NetPort::new(port, AccessNet::ConnectTcp))
                 .map_err(|error| fail(&error))?;

@@ -9,7 +9,7 @@ use nix::sched::CloneFlags;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, getegid, geteuid, getpid};
 
-use super::{Namespaces, SandboxError, SandboxSpec, own_root};
+use super::{Namespaces, Network, SandboxError, SandboxSpec, own_network, own_root};
 
 /// The machine's own name is nobody's business.
 const HOST_NAME: &str = "localhost";
@@ -50,14 +50,15 @@ pub(super) fn flags(namespaces: &Namespaces) -> CloneFlags {
 }
 
 /// For process 1 of the new namespaces: its life tied to the monitor's, the user that it was
-/// outside, and a root of its own.
+/// outside, a network and a root of its own.
 ///
-/// `monitor` is a pipe whose other end only the monitor holds.
+/// `monitor` is a pipe whose other end only the monitor holds; `parent` is the control socket.
 pub(super) fn enter(
     spec: &SandboxSpec,
     namespaces: &Namespaces,
     outside: Identity,
     monitor: &impl AsFd,
+    parent: &impl AsFd,
 ) -> Result<(), SandboxError> {
     // From here on settings are changed that would be the machine's anywhere else.
     if getpid().as_raw() != 1 {
@@ -91,6 +92,9 @@ pub(super) fn enter(
                 source,
             }
         })?;
+    }
+    if let Network::Relayed(ports) = &spec.network {
+        own_network::enter(ports, parent)?;
     }
     own_root::enter(spec, namespaces)?;
     numbered_anew()

@@ -6,14 +6,15 @@
 //! if it may be.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::symlinkat;
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
     OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
@@ -21,7 +22,7 @@ use rustix::mount::{
 };
 
 use super::granted::{self, Granted};
-use super::{Access, Link, Namespaces, PathRule, SandboxError, SandboxSpec};
+use super::{Access, Link, Namespaces, OwnFile, PathRule, SandboxError, SandboxSpec};
 use crate::sys;
 
 /// Where the server may put files that it doesn't keep.
@@ -65,6 +66,9 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
     // After those, for a grant may lie in one of them.
     for grant in &grants {
         root.attach(grant)?;
+    }
+    for file in &namespaces.files {
+        root.write(file)?;
     }
     for (path, target) in DEVICE_LINKS {
         root.link(Path::new(path), Path::new(target))?;
@@ -255,6 +259,29 @@ impl Root {
         let scratch = new_mount("tmpfs", &options, attributes)
             .map_err(|source| refused("mount a tmpfs", source))?;
         self.mount_at(path, &scratch)
+    }
+
+    /// A file with this text: mounted like a granted one, for its place may be in a granted folder.
+    fn write(&self, OwnFile { path, text }: &OwnFile) -> Result<(), SandboxError> {
+        const WORK: &str = ".file";
+        let make = || -> io::Result<OwnedFd> {
+            let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+            let file = openat(&self.0, WORK, flags, Mode::from_bits_truncate(0o444))?;
+            fs::File::from(file).write_all(text.as_bytes())?;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            let mount = open_tree(&self.0, WORK, flags)?;
+            let attributes = u64::from(Rights::default().attributes().bits());
+            sys::add_mount_attributes(mount.as_fd(), attributes, false)?;
+            Ok(mount)
+        };
+        let fail = |source| refused(&format!("write {}", path.display()), source);
+        self.attach(&Detached {
+            path: path.clone(),
+            mount: make().map_err(fail)?,
+            is_folder: false,
+        })?;
+        // The mount keeps it.
+        unlinkat(&self.0, WORK, UnlinkatFlags::NoRemoveDir).map_err(|errno| fail(errno.into()))
     }
 
     fn mount_at(&self, path: &Path, mount: &OwnedFd) -> Result<(), SandboxError> {

@@ -1,6 +1,6 @@
 //! Requirements × probe → plan or refusal. Pure: simulated kernels are tested in a table below.
 
-use super::{Layer, NamespaceSupport, Probe};
+use super::{Layer, NamespaceSupport, Network, Probe};
 
 /// The newest Landlock ABI whose rights the `landlock` crate lets us handle.
 const NEWEST_LANDLOCK_ABI: u32 = 9;
@@ -34,10 +34,10 @@ pub struct Requirements {
     /// Lowest Landlock ABI that is accepted where Landlock is required.
     pub landlock_abi: u32,
     pub landlock: Requirement,
-    /// The full tier: user, pid, ipc, uts, cgroup, mount and, without network, network namespaces.
+    /// The full tier: user, pid, ipc, uts, cgroup, mount and network namespaces, the last unless the
+    /// server shares the machine's network.
     pub namespaces: Requirement,
-    /// Whether the server has a network.
-    pub network: bool,
+    pub network: Network,
 }
 
 /// What will be enforced.
@@ -83,6 +83,10 @@ pub enum Refusal {
     )]
     NoNamespaces { reason: String },
     #[error(
+        "{reason}, and without namespaces `egress` can't be limited to the hosts that it names; on Ubuntu 23.10 and later `sudo cp packaging/apparmor/pinfold /etc/apparmor.d/ && sudo apparmor_parser -r /etc/apparmor.d/pinfold` allows them; elsewhere see user.max_user_namespaces and kernel.unprivileged_userns_clone (sysctl(8)); or let the server have `egress_tier = \"ports\"` in the manifest, which limits only the ports: any host can then be reached at them"
+    )]
+    NoEgressByName { reason: String },
+    #[error(
         "/proc is not mounted, so the processes of a session could not be found and ended; mount it with `mount -t proc proc /proc`"
     )]
     NoProc,
@@ -104,7 +108,18 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
     }
     let landlock_abi = landlock(requirements, probe)?;
     let mut limitations = limitations(landlock_abi);
+    let by_name = matches!(requirements.network, Network::Relayed(_));
     let namespaces = match (requirements.namespaces, &probe.namespaces) {
+        (Requirement::Off, _) if by_name => {
+            return Err(Refusal::NoEgressByName {
+                reason: "namespaces are off in the manifest".to_owned(),
+            });
+        }
+        (_, NamespaceSupport::Refused(reason)) if by_name => {
+            return Err(Refusal::NoEgressByName {
+                reason: reason.clone(),
+            });
+        }
         (Requirement::Off, _) => {
             limitations.push("namespaces are off in the manifest".to_owned());
             false
@@ -125,14 +140,14 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
     }
     let in_force = |layer: &Layer| match layer {
         Layer::Landlock => landlock_abi.is_some(),
-        Layer::OwnNetwork => namespaces && !requirements.network,
+        Layer::OwnNetwork => namespaces && !matches!(requirements.network, Network::Ports(_)),
         layer => namespaces || !layer.is_namespace(),
     };
     Ok(Plan {
         landlock_abi,
         layers: Layer::ALL.into_iter().filter(in_force).collect(),
         limitations,
-        may_fall_back: requirements.namespaces < Requirement::Required,
+        may_fall_back: requirements.namespaces < Requirement::Required && !by_name,
     })
 }
 
@@ -206,7 +221,7 @@ mod tests {
             landlock_abi: 4,
             landlock,
             namespaces,
-            network: false,
+            network: Network::Off,
         }
     }
 
@@ -232,6 +247,7 @@ mod tests {
             Err(Refusal::OldLandlock { .. }) => "old landlock".to_owned(),
             Err(Refusal::NoSeccomp { .. }) => "no seccomp".to_owned(),
             Err(Refusal::NoNamespaces { .. }) => "no namespaces".to_owned(),
+            Err(Refusal::NoEgressByName { .. }) => "no egress by name".to_owned(),
             Err(Refusal::NoProc) => "no proc".to_owned(),
         }
     }
@@ -299,14 +315,42 @@ mod tests {
     }
 
     #[test]
-    fn only_a_server_without_network_gets_a_network_of_its_own() {
-        for network in [false, true] {
+    fn a_server_has_a_network_of_its_own_unless_only_ports_are_limited() {
+        for (network, own) in [
+            (Network::Off, true),
+            (Network::Ports(vec![443]), false),
+            (Network::Relayed(vec![443]), true),
+        ] {
             let asked = Requirements {
                 network,
                 ..requirements(Requirement::Required, Requirement::Preferred)
             };
             let plan = plan(&asked, &probe(Some(7), NamespaceSupport::Works)).unwrap();
-            assert_eq!(plan.layers.contains(&Layer::OwnNetwork), !network);
+            assert_eq!(plan.layers.contains(&Layer::OwnNetwork), own);
+        }
+    }
+
+    #[test]
+    fn egress_by_name_is_refused_without_namespaces() {
+        use NamespaceSupport::{Untried, Works};
+        use Requirement::{Off, Preferred, Required};
+        for (support, namespaces, expected) in [
+            (Works, Preferred, "full 7"),
+            (Untried, Preferred, "full 7"),
+            (Works, Required, "full 7"),
+            (Works, Off, "no egress by name"),
+            (refused(), Preferred, "no egress by name"),
+            (refused(), Required, "no egress by name"),
+        ] {
+            let asked = Requirements {
+                network: Network::Relayed(vec![443]),
+                ..requirements(Required, namespaces)
+            };
+            let probe = probe(Some(7), support);
+            assert_eq!(outcome(&asked, &probe), expected, "{probe:?} {asked:?}");
+            if let Ok(plan) = plan(&asked, &probe) {
+                assert!(!plan.may_fall_back);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
@@ -17,7 +18,30 @@ pub(super) fn run(spec: &SandboxSpec) -> Result<(), SandboxError> {
     if spec.landlock_abi.is_some() {
         forbidden_folder_is_closed()?;
     }
-    forbidden_sockets_are_closed(spec)
+    forbidden_sockets_are_closed(spec)?;
+    network_is_relayed(spec)
+}
+
+/// Where every address is local, a socket has the address that it is connected with. Connecting a
+/// datagram socket sends nothing (connect(2)).
+fn network_is_relayed(spec: &SandboxSpec) -> Result<(), SandboxError> {
+    /// Nobody has it (RFC 5737).
+    const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    if !matches!(spec.network, Network::Relayed(_)) {
+        return Ok(());
+    }
+    let own = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((ELSEWHERE, 9))?;
+        socket.local_addr()
+    });
+    match own {
+        Ok(address) if address.ip() == ELSEWHERE => Ok(()),
+        Ok(address) => Err(failure(&format!(
+            "{} is the address of its network, which is not relayed",
+            address.ip()
+        ))),
+        Err(error) => Err(failure(&format!("its network can't be tried: {error}"))),
+    }
 }
 
 fn recorded_by_the_kernel() -> Result<(), SandboxError> {

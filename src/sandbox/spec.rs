@@ -70,6 +70,9 @@ pub enum Network {
     Off,
     /// Outgoing TCP to these ports, of any host; UDP sockets are not limited before Landlock ABI 10.
     Ports(Vec<u16>),
+    /// Outgoing TCP to these ports, of whom the parent lets it reach: nothing leaves the network
+    /// namespace but what the parent takes up through [`super::Listeners`]. Needs the full tier.
+    Relayed(Vec<u16>),
 }
 
 /// What the full tier adds: user, pid, ipc, uts, cgroup and mount namespaces (namespaces(7)), with a
@@ -77,10 +80,12 @@ pub enum Network {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespaces {
-    /// A network namespace too: no interface, and no abstract socket of the machine.
+    /// A network namespace too: no interface of the machine, and none of its abstract sockets.
     pub network: bool,
     /// Symbolic links to make in the root, for paths that lead to granted ones.
     pub links: Vec<Link>,
+    /// Files to make in the root, which may be read; also where a granted folder has others.
+    pub files: Vec<OwnFile>,
     /// Size of the tmpfs on `/dev/shm`, in bytes.
     pub shared_memory: u64,
     /// Size of the tmpfs on `/tmp`, in bytes.
@@ -95,6 +100,15 @@ pub struct Link {
     pub path: PathBuf,
     /// What it says.
     pub target: PathBuf,
+}
+
+/// A file with a text of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnFile {
+    /// Absolute, and no link on the way.
+    pub path: PathBuf,
+    pub text: String,
 }
 
 /// How much a server may use. The kernel holds each process to some of them (setrlimit(2), soft and
@@ -180,6 +194,10 @@ mod tests {
                 links: vec![Link {
                     path: "/lib".into(),
                     target: "usr/lib".into(),
+                }],
+                files: vec![OwnFile {
+                    path: "/etc/hosts".into(),
+                    text: "127.0.0.1 localhost\n".into(),
                 }],
                 shared_memory: 1 << 20,
                 temporary: 1 << 20,

@@ -77,15 +77,21 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
             signals,
             gate,
         }) => {
-            drop((control, signals, gate.open));
-            become_the_server(&spec, outside, status, gate.wait)
+            drop((signals, gate.open));
+            become_the_server(&spec, outside, status, control, gate.wait)
         }
     }
 }
 
 /// What comes after the fork from the monitor. In the full tier there is one more fork, because the
 /// first process of a pid namespace has duties that no server knows.
-fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate: OwnedFd) -> ! {
+fn become_the_server(
+    spec: &SandboxSpec,
+    outside: Outside,
+    status: OwnedFd,
+    control: OwnedFd,
+    gate: OwnedFd,
+) -> ! {
     let mut waits = Waits {
         parent: outside.monitor,
         init: None,
@@ -93,7 +99,9 @@ fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate
     };
     if let Some(wanted) = &spec.namespaces {
         waits.parent = getpid();
-        let entered = namespaces::enter(spec, wanted, outside.identity, &waits.gate)
+        let entered = namespaces::enter(spec, wanted, outside.identity, &waits.gate, &control);
+        drop(control);
+        let entered = entered
             .and_then(|()| pipe().map_err(SandboxError::Gate))
             .and_then(|ends| {
                 Ok((
@@ -114,6 +122,8 @@ fn become_the_server(spec: &SandboxSpec, outside: Outside, status: OwnedFd, gate
             }
             Ok(((init, _), Forked::Child)) => waits.init = Some(init),
         }
+    } else {
+        drop(control);
     }
     let mut status = std::fs::File::from(status);
     let Err(error) = confine_and_execute(spec, waits, &mut status);

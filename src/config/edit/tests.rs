@@ -10,7 +10,8 @@ fn new_server(name: &str) -> NewServer {
         name: name.parse().unwrap(),
         source: "npm:@a/b@^1.2".into(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
-        profile: Some("offline".into()),
+        profile: Some("web".into()),
+        egress: vec!["api.github.com:443".into()],
         env: BTreeMap::from([
             ("KEY".into(), EnvValue::Literal("a value".into())),
             (
@@ -31,6 +32,7 @@ fn smallest(name: &str) -> NewServer {
     NewServer {
         args: vec![],
         profile: None,
+        egress: vec![],
         env: BTreeMap::new(),
         exec: vec![],
         read: vec![],
@@ -55,7 +57,8 @@ fn the_first_entry_is_the_whole_file() {
         r#"[servers.github]
 source = "npm:@a/b@^1.2"
 args = ["--quiet", 'a "b" \ c']
-profile = "offline"
+profile = "web"
+egress = ["api.github.com:443"]
 env = { KEY = "a value", LANG = { from = "LANG" } }
 exec = ["git"]
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::config::Environment;
+use crate::config::{EgressTier, Environment};
 
 const HOME: &str = "/home/ada";
 
@@ -41,6 +41,9 @@ release_age = "0s"
 source = "npm:@a/everything@^2026.8"
 args = ["--flag", ""]
 profile = "web"
+egress = ["*.example.com:443", "API.example.com:443"]
+egress_tier = "names"
+tls_server_name = "off"
 env = { KEY = "value", LANG = { from = "CLIENT_LANG" } }
 exec = ["git", "/usr/bin/sh"]
 
@@ -58,6 +61,8 @@ disk = "2GiB"
 processes = 64
 open_files = 1_024
 file_size = 0x400
+connections = 16
+egress = "2GiB"
 
 [servers.small]
 source = "path:server.py"
@@ -83,6 +88,10 @@ tools.allow = []
         [Path::new("/home/ada/src/docs"), Path::new("/opt/data/x")]
     );
     assert_eq!(server.files.write, [Path::new("/var/tmp/x")]);
+    let egress = server.egress.iter().flatten().map(ToString::to_string);
+    assert!(egress.eq(["*.example.com:443", "api.example.com:443"]));
+    assert_eq!(server.egress_tier, Some(EgressTier::Names));
+    assert_eq!(server.check_server_name, Some(false));
     assert_eq!(server.tools.allow.len(), 2);
     assert_eq!(
         server.limits,
@@ -92,7 +101,9 @@ tools.allow = []
             processor_time: Some(90_000),
             disk: Some(2 << 30),
             open_files: Some(1024),
-            file_size: Some(1024)
+            file_size: Some(1024),
+            connections: Some(16),
+            egress: Some(2 << 30),
         }
     );
     let small = &manifest.servers[&"small".parse::<ServerName>().unwrap()];
@@ -105,6 +116,8 @@ tools.allow = []
     );
     assert_eq!(small.profile, "offline");
     assert_eq!(small.limits, Limits::default());
+    assert_eq!(small.egress, None);
+    assert_eq!((small.egress_tier, small.check_server_name), (None, None));
 }
 
 #[test]
@@ -175,7 +188,14 @@ fn each_line_that_is_wrong_is_refused() {
         ("profile = \"\"", Code::InvalidValue),
         ("profile = \"../x\"", Code::InvalidValue),
         ("profile = 1", Code::WrongType),
-        ("egress = []", Code::UnknownKey),
+        ("network = []", Code::UnknownKey),
+        ("egress = \"api.example.com:443\"", Code::WrongType),
+        ("egress = [443]", Code::WrongType),
+        ("egress = [\"api.example.com\"]", Code::InvalidValue),
+        ("egress_tier = \"hosts\"", Code::InvalidValue),
+        ("egress_tier = true", Code::WrongType),
+        ("tls_server_name = \"on\"", Code::InvalidValue),
+        ("tls_server_name = false", Code::WrongType),
         ("env = []", Code::WrongType),
         ("env = { A = \"x\\u0000\" }", Code::InvalidValue),
         ("env = { A = { form = \"B\" } }", Code::UnknownKey),
@@ -220,6 +240,11 @@ fn each_line_that_is_wrong_is_refused() {
         ),
         ("limits = { processes = \"64\" }", Code::WrongType),
         ("limits = { processes = 99999999 }", Code::InvalidValue),
+        ("limits = { connections = 0 }", Code::InvalidValue),
+        ("limits = { connections = 65537 }", Code::InvalidValue),
+        ("limits = { connections = \"1GiB\" }", Code::WrongType),
+        ("limits = { egress = 0 }", Code::InvalidValue),
+        ("limits = { egress = \"much\" }", Code::InvalidValue),
         ("limits = { cpu = 1 }", Code::UnknownKey),
     ] {
         let found = mistakes(&with_line(line));
@@ -231,6 +256,7 @@ fn each_line_that_is_wrong_is_refused() {
         assert!(found[0].1 == 3, "{line}: {found:?}");
     }
     good(&with_line(""));
+    good(&with_line("limits = { connections = 65536 }"));
 }
 
 #[test]
