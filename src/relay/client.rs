@@ -341,14 +341,14 @@ fn text(object: Object<'_>, key: &str) -> Option<String> {
         .map(std::borrow::Cow::into_owned)
 }
 
-fn list_params(meta: Option<&str>, cursor: Option<&[u8]>) -> String {
+pub(super) fn list_params(meta: Option<&str>, cursor: Option<&[u8]>) -> String {
     let meta = meta.map(|meta| format!("\"_meta\":{meta}"));
     let cursor = cursor.map(|cursor| format!("\"cursor\":{}", String::from_utf8_lossy(cursor)));
     let members: Vec<_> = meta.into_iter().chain(cursor).collect();
     format!("{{{}}}", members.join(","))
 }
 
-fn modern_meta() -> String {
+pub(super) fn modern_meta() -> String {
     format!(
         "{{\"io.modelcontextprotocol/protocolVersion\":\"{MODERN_VERSION}\",\
          \"io.modelcontextprotocol/clientCapabilities\":{{}},\

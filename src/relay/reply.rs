@@ -20,6 +20,20 @@ pub fn empty_result_line(id: &Id) -> Vec<u8> {
     line
 }
 
+/// The result of a `tools/call` that went wrong, without newline: text that a model and a
+/// person can read. `stateless`: as 2026-07-28 wants it.
+pub(super) fn tool_error_line(id: &Id, text: &str, stateless: bool) -> Vec<u8> {
+    let mut line = start(Some(id));
+    line.extend_from_slice(b",\"result\":{");
+    if stateless {
+        line.extend_from_slice(b"\"resultType\":\"complete\",");
+    }
+    line.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":");
+    write_string(&mut line, text);
+    line.extend_from_slice(b"}],\"isError\":true}}");
+    line
+}
+
 fn start(id: Option<&Id>) -> Vec<u8> {
     let mut line = b"{\"jsonrpc\":\"2.0\"".to_vec();
     if let Some(id) = id {

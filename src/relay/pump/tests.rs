@@ -25,6 +25,7 @@ fn session() -> Session {
     let allow = BTreeSet::from(["echo".parse().unwrap()]);
     Session::new(SessionPolicy {
         allow,
+        pins: None,
         max_line: 1 << 20,
     })
 }
