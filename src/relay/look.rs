@@ -7,8 +7,8 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use super::client::{list_params, modern_meta};
 use super::message::Id;
+use super::reply::{list_params, modern_meta};
 use super::tool_list::Shown;
 
 /// How long calls of a tool that is in question pass while the server is asked for it.

@@ -77,7 +77,7 @@ mod tests {
         }
         let path = store.definition_path(&digest);
         std::fs::remove_file(&path).unwrap();
-        write(&path, "other words");
+        write(&path, "other words").unwrap();
         assert_eq!(store.definition(&digest), None);
         store
             .staging()

@@ -58,9 +58,10 @@ fn listed(
     tools: &[&str],
     next: Option<&str>,
 ) -> String {
-    let params = cursor.map_or("{}".to_owned(), |cursor| {
-        format!(r#"{{"cursor":"{cursor}"}}"#)
-    });
+    let params = cursor.map_or_else(
+        || "{}".to_owned(),
+        |cursor| format!(r#"{{"cursor":"{cursor}"}}"#),
+    );
     client_passes(session, &request("77", "tools/list", &params));
     let next = next.map_or(String::new(), |next| format!(r#","nextCursor":"{next}""#));
     let page = format!(r#"{{"tools":[{}]{next}}}"#, tools.join(","));
