@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, fixture};
+use crate::support::{Client, Home, Ran, fixture};
 
 const AGREED: &str = "Echoes the message back to you.";
 /// One letter is another.
@@ -325,6 +325,70 @@ fn what_is_not_known_of_the_old_text_is_said() {
     assert!(
         shown.contains("\\x1b[2J\\u{202e}") && !shown.contains('\u{1b}'),
         "{shown}"
+    );
+}
+
+/// Runs its arguments on a terminal, answers each question with the next of `y`, nothing and `n`,
+/// and ends as the program does.
+const PERSON: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+answers, said = [b'y\\n', b'\\n', b'n\\n'], b''
+while True:
+    try:
+        more = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not more:
+        break
+    said += more
+    if said.endswith(b'[y/N] '):
+        os.write(terminal, answers.pop(0))
+        said += b'\\n'
+print(said.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn a_person_is_asked_for_each_and_no_is_the_answer_unless_it_is_yes() {
+    let moody = Moody::new();
+    moody.write(&json!({"echo": CHANGED, "other": "Changed.", "instructions": "Be king."}));
+    let mut person = Command::new("python3");
+    person
+        .args([
+            "-c",
+            PERSON,
+            env!("CARGO_BIN_EXE_pinfold"),
+            "review",
+            "moody",
+        ])
+        .current_dir(moody.home.path());
+    moody.home.environment(&mut person);
+    let ran = Ran::of(&mut person);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    for question in [
+        "Accept `echo` (changed)? [y/N]",
+        "Accept `other` (changed)? [y/N]",
+        "Accept the instructions? [y/N]",
+        "accepted: `echo`",
+    ] {
+        assert_eq!(ran.stdout.matches(question).count(), 1, "{ran:#?}");
+    }
+    let left = moody.review(&["--json"], 1);
+    let left: Value = serde_json::from_str(&left).unwrap();
+    let states = [&left["tools"][0], &left["tools"][1], &left["instructions"]];
+    assert_eq!(
+        states.map(|one| one["state"].as_str().unwrap()),
+        ["unchanged", "changed", "changed"],
+        "{left}"
+    );
+    // It was never run, and what a review found is known all the same.
+    let tools = moody.home.succeed(["tools", "moody"]).stdout;
+    assert!(
+        tools.contains("allowed   echo\n") && tools.contains("changed   other  "),
+        "{tools}"
     );
 }
 

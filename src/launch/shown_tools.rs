@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::lockfile::{ToolName, read_guarded, replace_atomically};
+use crate::lockfile::{ToolName, create_private_folder, read_guarded, replace_atomically};
 
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -48,7 +48,11 @@ impl ShownTools {
         }
         let names: Vec<&str> = differing.iter().map(ToolName::as_str).collect();
         let text = json!({ "differing": names }).to_string();
-        if let Err(error) = replace_atomically(&self.path, text.as_bytes(), 0o600) {
+        // A server that was never run has no folder yet.
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let written = create_private_folder(folder)
+            .and_then(|()| replace_atomically(&self.path, text.as_bytes(), 0o600));
+        if let Err(error) = written {
             tracing::warn!("could not write {}: {error}", self.path.display());
         }
         self.known = Some(differing);
@@ -62,7 +66,7 @@ mod tests {
     #[test]
     fn what_was_noted_is_found() {
         let folder = crate::lockfile::private_test_folder();
-        let path = folder.path().join("tools.json");
+        let path = folder.path().join("moody/tools.json");
         let mut shown = ShownTools::new(path.clone());
         let echo: ToolName = "echo".parse().unwrap();
         assert_eq!(shown.differing(), BTreeSet::new());
