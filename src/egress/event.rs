@@ -128,7 +128,11 @@ impl fmt::Display for Event {
                 "looked up more than {told} names that it may not reach; no more of them are told"
             ),
             Self::Refused { host, port, why } => {
-                write!(f, "was refused a connection to {}: {why}", host.entry(*port))?;
+                write!(
+                    f,
+                    "was refused a connection to {}: {why}",
+                    host.entry(*port)
+                )?;
                 match remedy(host, *port, why) {
                     Some(remedy) => write!(f, "; {remedy}"),
                     None => Ok(()),
@@ -136,11 +140,11 @@ impl fmt::Display for Event {
             }
             Self::TooManyConnections { limit } => write!(
                 f,
-                "has more than {limit} connections at one time; the further ones are reset"
+                "has more than {limit} connections at one time (`limits.connections`); the further ones are reset"
             ),
             Self::BytesSpent { limit } => write!(
                 f,
-                "has moved {limit} bytes, which is all that its session may; every connection was reset and no new one is made"
+                "has moved {limit} bytes, which is all that its session may (`limits.egress`); every connection was reset and no new one is made"
             ),
             Self::Closed {
                 host,
