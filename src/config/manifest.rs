@@ -15,6 +15,7 @@ use super::paths::Paths;
 use super::source::Source;
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
+use crate::schema::Schema;
 
 /// The largest manifest that is read: 4 MiB.
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
@@ -84,6 +85,67 @@ pub struct Files {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tools {
     pub allow: BTreeSet<ToolName>,
+    /// How often a tool may be called.
+    pub limits: PerTool<Rate>,
+    /// For so long a call of a tool with the same arguments is refused.
+    pub repeat: PerTool<Duration>,
+    /// What the arguments of a tool must be.
+    pub rules: BTreeMap<ToolName, Schema>,
+}
+
+/// Something said of some tools by name and, as `*`, of each of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerTool<T> {
+    pub named: BTreeMap<ToolName, T>,
+    pub others: Option<T>,
+}
+
+/// So many calls in this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Never zero.
+    pub calls: u32,
+    /// Never zero.
+    pub period: Duration,
+}
+
+impl<T> Default for PerTool<T> {
+    fn default() -> Self {
+        Self {
+            named: BTreeMap::new(),
+            others: None,
+        }
+    }
+}
+
+impl<T> PerTool<T> {
+    /// What holds for this tool, and the key that says it.
+    pub fn of<'a>(&'a self, tool: &'a ToolName) -> Option<(&'a T, &'a str)> {
+        let named = self.named.get(tool).map(|what| (what, tool.as_str()));
+        named.or_else(|| self.others.as_ref().map(|what| (what, "*")))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.others.is_none()
+    }
+
+    /// With the keys as written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        let named = self.named.iter().map(|(tool, what)| (tool.as_str(), what));
+        named.chain(self.others.iter().map(|what| ("*", what)))
+    }
+}
+
+/// As in the manifest.
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = match self.period.as_secs() {
+            1 => "s",
+            60 => "min",
+            _ => "h",
+        };
+        write!(f, "{}/{unit}", self.calls)
+    }
 }
 
 /// Upper bounds; `None` leaves the profile's. Never zero.

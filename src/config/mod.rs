@@ -3,6 +3,7 @@
 //!
 //! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
 
+mod call_rules;
 mod diagnostic;
 mod edit;
 mod egress;
@@ -19,6 +20,7 @@ mod paths;
 mod raw;
 mod size;
 mod source;
+mod tool_keys;
 mod trust;
 mod validate;
 
@@ -31,7 +33,7 @@ pub use host_name::{HostName, HostNameError};
 pub use layers::Layers;
 pub use lines::Lines;
 pub use manifest::{
-    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, Server, Settings, Tools,
+    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, Server, Settings, Tools,
 };
 pub use paths::Paths;
 pub use size::{SizeError, parse_size};

@@ -3,7 +3,7 @@
 //! Pure. Every function notes its mistakes in the walk and goes on with a default;
 //! the caller throws the result away when there was any.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -15,10 +15,11 @@ use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
 use super::layers::layers;
 use super::limits::limits;
-use super::manifest::{EnvValue, Files, Manifest, Server, Settings, Tools};
+use super::manifest::{EnvValue, Files, Manifest, Server, Settings};
 use super::raw::{Node, Walk};
 use super::source::Source;
-use crate::lockfile::{ServerName, ToolName, is_hidden};
+use super::tool_keys::tools;
+use crate::lockfile::{ServerName, is_hidden};
 
 pub(super) const DEFAULT_PROFILE: &str = "offline";
 /// A release age above this is a mistake, and arithmetic with it might overflow.
@@ -335,45 +336,4 @@ fn checked_path(path: PathBuf, written: &str) -> Result<PathBuf, &'static str> {
     } else {
         Ok(path.components().collect())
     }
-}
-
-fn tools(walk: &mut Walk, node: Option<&Node<'_>>, place: &str, name_span: Range<usize>) -> Tools {
-    let help = Some("name the tools that may be used: allow = [\"echo\"]".to_owned());
-    let Some(node) = node else {
-        walk.report_with_help(
-            Code::MissingKey,
-            name_span,
-            format!("{place} has no `tools` table, and without an allowlist nothing is launched"),
-            help,
-        );
-        return Tools::default();
-    };
-    let Some(table) = walk.table(node, "`tools`") else {
-        return Tools::default();
-    };
-    walk.only_keys(table, &["allow"], "`tools`");
-    if table.get("allow").is_none() {
-        walk.report_with_help(
-            Code::MissingKey,
-            node.span(),
-            "`tools` has no `allow` list, and without one nothing is launched",
-            help,
-        );
-    }
-    let mut allow = BTreeSet::new();
-    for (text, span) in walk.strings(table.get("allow"), "`tools.allow`") {
-        match text.parse::<ToolName>() {
-            Err(error) => walk.report(Code::InvalidValue, span, error.to_string()),
-            Ok(tool) => {
-                if !allow.insert(tool) {
-                    walk.report(
-                        Code::Duplicate,
-                        span,
-                        format!("tool `{text}` is listed twice"),
-                    );
-                }
-            }
-        }
-    }
-    Tools { allow }
 }

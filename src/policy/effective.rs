@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::calls::CallPolicy;
 use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_demands};
 use super::network::{egress_of, egress_of_resolver, limitations_of, network_of};
 use super::settings::settings;
@@ -33,6 +34,7 @@ pub struct EffectivePolicy {
     pub environment: BTreeMap<String, EnvValue>,
     pub arguments: Vec<String>,
     pub tools: BTreeSet<ToolName>,
+    pub calls: CallPolicy,
     pub limits: Limits,
     pub own_root: OwnRoot,
     /// Where the values of `limits` and `own_root` come from, by their names; those of `egress` are
@@ -113,6 +115,7 @@ impl EffectivePolicy {
             environment: server.env.clone(),
             arguments: server.args.clone(),
             tools: server.tools.allow.clone(),
+            calls: CallPolicy::of(server),
             limits: settings.limits,
             own_root: settings.own_root,
             origins: settings.origins,
@@ -186,6 +189,7 @@ impl EffectivePolicy {
             environment: BTreeMap::new(),
             arguments: Vec::new(),
             tools: BTreeSet::new(),
+            calls: CallPolicy::default(),
             limits: settings.limits,
             own_root: settings.own_root,
             origins: settings.origins,
@@ -227,7 +231,7 @@ impl EffectivePolicy {
             })
             .collect();
         let tools: Vec<&str> = self.tools.iter().map(ToolName::as_str).collect();
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "profile": self.profile,
             "runtime": self.runtime.name(),
             "network": self.egress.as_ref().map_or_else(|| "off".into(), egress_document),
@@ -242,6 +246,11 @@ impl EffectivePolicy {
             "own_root": self.own_root,
             "layers": [self.layers.namespaces.name(), self.layers.landlock.name()],
         });
+        // What a manifest doesn't say leaves no trace, so that locks stay valid.
+        let calls = self.calls.document();
+        if !calls.is_empty() {
+            document["calls"] = calls.into();
+        }
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
     }
