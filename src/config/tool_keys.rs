@@ -51,9 +51,7 @@ pub(super) fn tools(
     let limits = table
         .get("limits")
         .map(|node| per_tool(walk, node, "`tools.limits`", &allow, rate));
-    let repeat = table
-        .get("repeat")
-        .map(|node| repeat(walk, node, &allow));
+    let repeat = table.get("repeat").map(|node| repeat(walk, node, &allow));
     let rules = table.get("rules").map(|node| rules(walk, node, &allow));
     Tools {
         allow,

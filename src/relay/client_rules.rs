@@ -43,7 +43,13 @@ impl Session {
         if let Some(answer) = self.withhold_call(id, method, message, events) {
             return Verdict::Answer(answer);
         }
-        let admitted = self.admit(method, message).and_then(|asked| {
+        let admitted = self.admit(method, message);
+        if matches!(&admitted, Ok(asked) if asked.request == ClientRequest::CallTool)
+            && let Some(answer) = self.refuse_call(id, message, events)
+        {
+            return Verdict::Answer(answer);
+        }
+        let admitted = admitted.and_then(|asked| {
             self.asked_by_client
                 .enter(id.clone(), asked)
                 .map_err(|not_entered| {
@@ -113,9 +119,7 @@ impl Session {
         if !self.definitions.are_pinned() || !matches!(method, "tools/call" | "tools/list") {
             return None;
         }
-        let stateless = message
-            .meta()
-            .is_some_and(|meta| meta.find(PROTOCOL_VERSION).is_some());
+        let stateless = is_stateless(message);
         self.looks.speaks(if stateless {
             Era::Stateless
         } else {
@@ -187,6 +191,12 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether a request is one of 2026-07-28.
+pub(super) fn is_stateless(message: &Message<'_>) -> bool {
+    let meta = message.meta();
+    meta.is_some_and(|meta| meta.find(PROTOCOL_VERSION).is_some())
 }
 
 impl Refused {

@@ -94,7 +94,7 @@ fn is_plain(raw_key: &[u8]) -> bool {
 /// `key` without NUL characters, case folded in the widest way any parser is known to use:
 /// upper case, then lower case (which brings ſ to s, K to k), and the dotted and the
 /// dotless i of Turkish to i, as Java's `equalsIgnoreCase` does.
-fn fold(key: &str) -> String {
+pub(super) fn fold(key: &str) -> String {
     let mut folded = String::new();
     for character in key.chars().filter(|character| *character != '\0') {
         match character {

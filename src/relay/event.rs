@@ -51,6 +51,8 @@ pub enum Event {
     },
     /// A call of a tool on the list was refused, because it is not as it was agreed.
     CallWithheld { tool: ToolName, drift: Drift },
+    /// A call of a tool on the list was refused by what the manifest says of it.
+    CallRefused { tool: ToolName, reason: String },
     /// The server's instructions are not those that were agreed; the client doesn't see them.
     InstructionsWithheld { review: String },
     /// The server has shown all its tools. These are not as they were agreed.
@@ -127,6 +129,9 @@ impl fmt::Display for Event {
             ),
             Self::CallWithheld { tool, drift } => {
                 write!(f, "refused a call of the tool `{tool}`: {drift}")
+            }
+            Self::CallRefused { tool, reason } => {
+                write!(f, "refused a call of the tool `{tool}`: {}", safe(reason))
             }
             Self::InstructionsWithheld { review } => write!(
                 f,

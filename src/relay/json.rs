@@ -74,6 +74,10 @@ impl<'a> Object<'a> {
         self.0
     }
 
+    pub fn as_value(self) -> Value<'a> {
+        Value(self.0)
+    }
+
     pub fn members(self) -> Members<'a> {
         Members {
             bytes: self.0,

@@ -2,11 +2,15 @@
 //!
 //! `strict` and `json` know JSON, `message` and `confusion` know JSON-RPC, `session` with
 //! `client_rules`, `server_rules`, `tool_list`, `pins` and `look` decides (pure, synchronous), `framing`,
-//! `outbox` and `pump` move bytes. `client` asks a server for its tools, `refusal` speaks
+//! `outbox` and `pump` move bytes. `call_gate`, `call_rules` and `budget` decide about calls of
+//! tools on the list. `client` asks a server for its tools, `refusal` speaks
 //! for a launch that was refused, `stderr` keeps what a server says on the side.
 //!
 //! This room does not know how the server was started, and reads no manifest and no lock.
 
+mod budget;
+mod call_gate;
+mod call_rules;
 mod catalogue;
 mod client;
 mod client_rules;
@@ -33,6 +37,8 @@ mod stderr_log;
 mod strict;
 mod tool_list;
 
+pub use budget::Rate;
+pub use call_gate::{CallRules, Ruled};
 pub use client::{Introspection, introspect};
 pub use definition::ToolDefinition;
 pub use errors::{Refusal, RelayError, Step};

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::budget::Budget;
+use super::call_gate::CallRules;
 use super::catalogue::ClientRequest;
 use super::codes;
 use super::errors::Refusal;
@@ -27,6 +29,7 @@ pub struct SessionPolicy {
     /// What the definitions of these tools, and the instructions, have to be. `None`: whatever
     /// they are; for measurements and for tests of other rules.
     pub pins: Option<Pins>,
+    pub calls: CallRules,
     /// Longest line in bytes, without the newline, in either direction.
     pub max_line: usize,
 }
@@ -37,6 +40,7 @@ impl SessionPolicy {
         Self {
             allow,
             pins: Some(pins),
+            calls: CallRules::default(),
             max_line: DEFAULT_MAX_LINE,
         }
     }
@@ -53,6 +57,7 @@ pub struct Session {
     pub(super) listings: Listings,
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
+    pub(super) budget: Budget,
     /// As far as the pump has said.
     pub(super) now: Option<Instant>,
 }
@@ -94,6 +99,7 @@ impl Session {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
             looks: Looks::new(),
+            budget: Budget::default(),
             now: None,
             policy,
             asked_by_client: Pending::new(),

@@ -54,12 +54,26 @@ fn limits_and_repeats_are_read() {
 #[test]
 fn what_is_no_limit_is_refused_in_its_place() {
     for rate in [
-        "10", "10/m", "10/minute", "0/s", "-1/s", "+1/s", "/s", "1.5/s", "1000001/s", "1/s/s", " 1/s",
+        "10",
+        "10/m",
+        "10/minute",
+        "0/s",
+        "-1/s",
+        "+1/s",
+        "/s",
+        "1.5/s",
+        "1000001/s",
+        "1/s/s",
+        " 1/s",
         "99999999999/s",
     ] {
         let (code, line, column, message) =
             mistake(&format!("allow = [\"a\"]\nlimits = {{ a = \"{rate}\" }}"));
-        assert_eq!((code, line, column), (Code::InvalidValue, 5, 16), "{message}");
+        assert_eq!(
+            (code, line, column),
+            (Code::InvalidValue, 5, 16),
+            "{message}"
+        );
         assert!(message.contains("how often"), "{message}");
     }
     for span in ["5", "0s", "2days", "-1s", ""] {
@@ -67,7 +81,14 @@ fn what_is_no_limit_is_refused_in_its_place() {
         assert_eq!((code, line), (Code::InvalidValue, 5), "{message}");
         assert!(message.contains("time span"), "{message}");
     }
-    for lines in ["limits = 5", "limits = \"1/s\"", "limits.a = 5", "repeat = 5", "repeat.a = 5", "rules = 1"] {
+    for lines in [
+        "limits = 5",
+        "limits = \"1/s\"",
+        "limits.a = 5",
+        "repeat = 5",
+        "repeat.a = 5",
+        "rules = 1",
+    ] {
         let (code, line, _, message) = mistake(&format!("allow = [\"a\"]\n{lines}"));
         assert_eq!((code, line), (Code::WrongType, 5), "{message}");
     }
@@ -75,7 +96,11 @@ fn what_is_no_limit_is_refused_in_its_place() {
 
 #[test]
 fn what_is_said_of_a_tool_that_is_not_allowed_is_a_mistake() {
-    for lines in ["limits = { c = \"1/s\" }", "repeat = { c = \"1s\" }", "rules.c.type = \"object\""] {
+    for lines in [
+        "limits = { c = \"1/s\" }",
+        "repeat = { c = \"1s\" }",
+        "rules.c.type = \"object\"",
+    ] {
         let (code, line, _, message) = mistake(&format!("allow = [\"a\"]\n{lines}"));
         assert_eq!((code, line), (Code::InvalidValue, 5), "{message}");
         assert!(message.contains("`c`, which is not allowed"), "{message}");
@@ -117,26 +142,76 @@ properties.any = { anyOf = [{ type = "string" }, { not = { type = "array" } }], 
 fn what_could_not_be_applied_is_refused_in_its_place() {
     for (rule, code, column, says) in [
         ("$ref = \"#/x\"", Code::Syntax, 27, ""),
-        ("\"$ref\" = \"#/x\"", Code::UnknownKey, 27, "unknown key `$ref`"),
-        ("propertys.a = true", Code::UnknownKey, 27, "unknown key `propertys`"),
-        ("properties.a.enums = [1]", Code::UnknownKey, 40, "unknown key `enums`"),
-        ("format = \"uri\"", Code::UnknownKey, 27, "unknown key `format`"),
-        ("multipleOf = 2", Code::UnknownKey, 27, "unknown key `multipleOf`"),
-        ("type = \"strnig\"", Code::InvalidValue, 34, "`strnig` is none of the types"),
+        (
+            "\"$ref\" = \"#/x\"",
+            Code::UnknownKey,
+            27,
+            "unknown key `$ref`",
+        ),
+        (
+            "propertys.a = true",
+            Code::UnknownKey,
+            27,
+            "unknown key `propertys`",
+        ),
+        (
+            "properties.a.enums = [1]",
+            Code::UnknownKey,
+            40,
+            "unknown key `enums`",
+        ),
+        (
+            "format = \"uri\"",
+            Code::UnknownKey,
+            27,
+            "unknown key `format`",
+        ),
+        (
+            "multipleOf = 2",
+            Code::UnknownKey,
+            27,
+            "unknown key `multipleOf`",
+        ),
+        (
+            "type = \"strnig\"",
+            Code::InvalidValue,
+            34,
+            "`strnig` is none of the types",
+        ),
         ("type = []", Code::InvalidValue, 34, "no entry"),
         ("enum = []", Code::InvalidValue, 34, "no entry"),
         ("anyOf = []", Code::InvalidValue, 35, "no entry"),
-        ("enum = [[1]]", Code::WrongType, 35, "a string, a number or a boolean"),
-        ("const = 1979-05-27", Code::WrongType, 35, "a string, a number"),
+        (
+            "enum = [[1]]",
+            Code::WrongType,
+            35,
+            "a string, a number or a boolean",
+        ),
+        (
+            "const = 1979-05-27",
+            Code::WrongType,
+            35,
+            "a string, a number",
+        ),
         ("const = 9007199254740993", Code::InvalidValue, 35, "2^53"),
         ("maximum = inf", Code::InvalidValue, 37, "2^53"),
         ("minimum = nan", Code::InvalidValue, 37, "2^53"),
         ("minLength = -1", Code::InvalidValue, 39, "negative"),
         ("minLength = 1.0", Code::WrongType, 39, "a whole number"),
         ("pattern = \"(\"", Code::InvalidValue, 37, "can't be used"),
-        ("pattern = '(a)\\1'", Code::InvalidValue, 37, "can't be used"),
+        (
+            "pattern = '(a)\\1'",
+            Code::InvalidValue,
+            37,
+            "can't be used",
+        ),
         ("pattern = '(?=a)'", Code::InvalidValue, 37, "can't be used"),
-        ("pattern = '(((a{99}){99}){99}){99}'", Code::InvalidValue, 37, "can't be used"),
+        (
+            "pattern = '(((a{99}){99}){99}){99}'",
+            Code::InvalidValue,
+            37,
+            "can't be used",
+        ),
         ("required = \"a\"", Code::WrongType, 38, "a list of strings"),
         ("properties = []", Code::WrongType, 40, "a table"),
         ("properties.a = 1", Code::WrongType, 42, "a table"),
@@ -151,7 +226,11 @@ fn what_could_not_be_applied_is_refused_in_its_place() {
             continue;
         }
         assert_eq!(mistakes.len(), 1, "{rule}: {mistakes:?}");
-        assert_eq!((*found, *line, *place), (code, 5, column), "{rule}: {message}");
+        assert_eq!(
+            (*found, *line, *place),
+            (code, 5, column),
+            "{rule}: {message}"
+        );
         assert!(message.contains(says), "{rule}: {message}");
     }
     mistake("allow = [\"a\"]\nrules.a = true");

@@ -26,6 +26,7 @@ fn session() -> Session {
     Session::new(SessionPolicy {
         allow,
         pins: None,
+        calls: crate::relay::CallRules::default(),
         max_line: 1 << 20,
     })
 }

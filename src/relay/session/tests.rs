@@ -1,6 +1,7 @@
 //! The rules, one by one: each refusal with the case that passes beside it. Here what the
 //! tests share.
 
+mod calls;
 mod client;
 mod look;
 mod pins;
@@ -15,6 +16,7 @@ fn policy(names: &[&str]) -> SessionPolicy {
     SessionPolicy {
         allow: names.iter().map(|name| name.parse().unwrap()).collect(),
         pins: None,
+        calls: crate::relay::CallRules::default(),
         max_line: 1 << 20,
     }
 }
