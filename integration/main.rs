@@ -11,6 +11,7 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod calls;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]

@@ -234,6 +234,8 @@ fn document(explained: &Explained<'_>) -> Value {
         "withheld": found.withheld,
         "arguments": policy.arguments,
         "tools": tools,
+        "calls": policy.calls.document(),
+        "redacted": policy.calls.redacted(&policy.environment),
         "numbers": explained.numbers().into_iter().map(number).collect::<Vec<_>>(),
         "system_calls": { "allowed": allowed, "allowed_with": allowed_with, "refused": refused },
         "layers": found.layers.iter().map(|state| json!({

@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod argv;
 mod behaviour;
+mod calls;
 mod context;
 mod difference;
 mod doctor;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::answer_keys::Redact;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::egress::{EgressRule, EgressTier};
 use super::error::ConfigError;
@@ -61,6 +62,9 @@ pub struct Server {
     /// `tls_server_name`: whether the server name of a TLS handshake must be the one dialled.
     pub check_server_name: Option<bool>,
     pub tools: Tools,
+    pub redact: Redact,
+    /// Whether terminal escapes in its text are written out.
+    pub neutralise: bool,
     pub limits: Limits,
     pub layers: Layers,
 }
@@ -84,7 +88,10 @@ pub struct Files {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tools {
+    /// The tools that the client may see and call, those of `ask` among them.
     pub allow: BTreeSet<ToolName>,
+    /// The user is asked about each call of these.
+    pub ask: BTreeSet<ToolName>,
     /// How often a tool may be called.
     pub limits: PerTool<Rate>,
     /// For so long a call of a tool with the same arguments is refused.
@@ -182,6 +189,8 @@ impl Server {
             egress_tier: None,
             check_server_name: None,
             tools: Tools::default(),
+            redact: Redact::default(),
+            neutralise: false,
             limits: Limits::default(),
             layers: Layers::default(),
         }

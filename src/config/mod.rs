@@ -3,6 +3,7 @@
 //!
 //! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
 
+mod answer_keys;
 mod call_rules;
 mod diagnostic;
 mod edit;
@@ -24,6 +25,7 @@ mod tool_keys;
 mod trust;
 mod validate;
 
+pub use answer_keys::Redact;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};

@@ -37,7 +37,11 @@ pub(super) fn tools(
     let Some(table) = walk.table(node, "`tools`") else {
         return Tools::default();
     };
-    walk.only_keys(table, &["allow", "limits", "repeat", "rules"], "`tools`");
+    walk.only_keys(
+        table,
+        &["allow", "ask", "limits", "repeat", "rules"],
+        "`tools`",
+    );
     if table.get("allow").is_none() {
         walk.report_with_help(
             Code::MissingKey,
@@ -48,6 +52,10 @@ pub(super) fn tools(
     }
     let mut allow = BTreeSet::new();
     names(walk, table, "allow", &mut allow);
+    let always = allow.clone();
+    // A tool of both lists is a mistake: one of them would be meant.
+    names(walk, table, "ask", &mut allow);
+    let ask = allow.difference(&always).cloned().collect();
     let limits = table
         .get("limits")
         .map(|node| per_tool(walk, node, "`tools.limits`", &allow, rate));
@@ -55,6 +63,7 @@ pub(super) fn tools(
     let rules = table.get("rules").map(|node| rules(walk, node, &allow));
     Tools {
         allow,
+        ask,
         limits: limits.unwrap_or_default(),
         repeat: repeat.unwrap_or_default(),
         rules: rules.unwrap_or_default(),

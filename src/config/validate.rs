@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::answer_keys::{neutralise, redact};
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
@@ -84,7 +85,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 12] = [
+const SERVER_KEYS: [&str; 14] = [
     "source",
     "args",
     "profile",
@@ -95,6 +96,8 @@ const SERVER_KEYS: [&str; 12] = [
     "egress_tier",
     "tls_server_name",
     "tools",
+    "redact",
+    "neutralise",
     "limits",
     "layers",
 ];
@@ -138,6 +141,13 @@ fn server(
         .get("tls_server_name")
         .and_then(|node| check_server_name(walk, node));
     let tools = tools(walk, table.get("tools"), place, name_span);
+    let redact = table
+        .get("redact")
+        .map(|node| redact(walk, node, &env))
+        .unwrap_or_default();
+    let neutralise = table
+        .get("neutralise")
+        .is_some_and(|node| neutralise(walk, node));
     let limits = table
         .get("limits")
         .map(|node| limits(walk, node))
@@ -159,6 +169,8 @@ fn server(
         egress_tier,
         check_server_name,
         tools,
+        redact,
+        neutralise,
         limits,
         layers,
     })

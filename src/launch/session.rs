@@ -13,8 +13,8 @@ use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::relay::{
-    End, Event, Introspection, LineSink, Pump, Session, SessionPolicy, StderrTail, drain_stderr,
-    introspect,
+    End, Event, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy, StderrTail,
+    drain_stderr, introspect,
 };
 use crate::sandbox::Report;
 
@@ -70,7 +70,8 @@ pub async fn serve(
         egress: _egress,
     } = running;
     let tail = StderrTail::default();
-    let draining = keep_draining(stderr, log, tail.clone());
+    let redaction = policy.redaction.clone();
+    let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
     let events = |event: &Event| match event {
         Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
@@ -150,7 +151,7 @@ pub async fn learn(
         ..
     } = running;
     let tail = StderrTail::default();
-    let draining = keep_draining(stderr, log, tail.clone());
+    let draining = keep_draining(stderr, log, tail.clone(), Redaction::default());
     let learned = introspect(stdin, stdout, LEARNING_TIME).await;
     end(&mut monitor).await?;
     let _ = timeout(LAST_BREATH, draining).await;
@@ -175,9 +176,10 @@ fn keep_draining(
     stderr: ChildStderr,
     log: impl LineSink + Send + 'static,
     tail: StderrTail,
+    redaction: Redaction,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let report = drain_stderr(stderr, log, &tail).await;
+        let report = drain_stderr(stderr, log, &tail, &redaction).await;
         if let Some(error) = report.sink_error {
             tracing::warn!("the server's standard error could not be kept: {error}");
         }

@@ -330,6 +330,7 @@ fn egress_document(egress: &EgressPolicy) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Schema;
 
     fn server(change: impl FnOnce(&mut Server)) -> Server {
         let mut server = nothing();
@@ -398,7 +399,15 @@ mod tests {
         let rules = |entries: &[&str]| -> Vec<EgressRule> {
             entries.iter().map(|entry| entry.parse().unwrap()).collect()
         };
-        let changes: [&dyn Fn(&mut Server); 18] = [
+        let rate = |calls| config::Rate {
+            calls,
+            period: std::time::Duration::from_secs(1),
+        };
+        let echo = || "echo".parse().unwrap();
+        let allowed = |server: &mut Server| {
+            server.tools.allow = [echo()].into();
+        };
+        let changes: [&dyn Fn(&mut Server); 28] = [
             &|_| {},
             &web,
             &|server| {
@@ -440,9 +449,36 @@ mod tests {
             &|server| server.limits.memory = Some(1),
             &|server| server.layers.namespaces = Requirement::Off,
             &|server| server.layers.landlock = Requirement::Preferred,
+            &allowed,
             &|server| {
-                server.tools.allow = ["echo".parse().unwrap()].into();
+                allowed(server);
+                server.tools.ask = [echo()].into();
             },
+            &|server| {
+                allowed(server);
+                server.tools.limits.others = Some(rate(1));
+            },
+            &|server| {
+                allowed(server);
+                server.tools.limits.others = Some(rate(2));
+            },
+            &|server| {
+                allowed(server);
+                server.tools.limits.named = [(echo(), rate(1))].into();
+            },
+            &|server| {
+                allowed(server);
+                server.tools.repeat.others = Some(rate(1).period);
+            },
+            &|server| {
+                allowed(server);
+                let rule = Schema(vec![crate::schema::Keyword::Never]);
+                server.tools.rules = [(echo(), rule)].into();
+            },
+            &|server| server.redact = config::Redact::None,
+            &|server| server.redact = config::Redact::All,
+            &|server| server.redact = config::Redact::Named(["A".to_owned()].into()),
+            &|server| server.neutralise = true,
         ];
         let digests: BTreeSet<Digest> = changes.iter().map(|change| digest(*change)).collect();
         assert_eq!(digests.len(), changes.len());

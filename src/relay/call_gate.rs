@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::budget::{Budget, Rate};
+use super::budget::Rate;
 use super::call_rules::judge;
-use super::client_rules::is_stateless;
+use super::catalogue::ClientRequest;
+use super::client_rules::{forward_without_rights, is_stateless};
 use super::definition::canonical_form;
 use super::event::Event;
 use super::json::{Object, Value};
 use super::message::{Id, Message};
 use super::reply::tool_error_line;
-use super::session::Session;
+use super::session::{Asked, Session, Verdict};
+use super::tool_list::Shown;
 use crate::lockfile::{Digest, ToolName};
 use crate::schema::Schema;
 
@@ -23,6 +25,8 @@ pub struct CallRules {
     pub limits: BTreeMap<ToolName, Ruled<Rate>>,
     /// For so long the same call is refused.
     pub repeat: BTreeMap<ToolName, Ruled<Duration>>,
+    /// Tools whose calls the user decides about, each time.
+    pub ask: BTreeMap<ToolName, Ruled<()>>,
 }
 
 /// A setting, and where a person finds it, for messages.
@@ -34,17 +38,49 @@ pub struct Ruled<T> {
 }
 
 impl Session {
-    /// The answer to a call that must not be passed on.
-    pub(super) fn refuse_call(
+    /// What becomes of a call of a tool on the list that must not be passed on, or not yet.
+    pub(super) fn gate_call(
         &mut self,
         id: &Id,
         message: &Message<'_>,
+        approved: bool,
+        events: &mut Vec<Event>,
+    ) -> Option<Verdict> {
+        if let Some(answer) = self.refuse_call(id, message, approved, events) {
+            return Some(Verdict::Answer(answer));
+        }
+        if approved {
+            return None;
+        }
+        let asked = || Asked {
+            request: ClientRequest::CallTool,
+            shown: Shown::default(),
+        };
+        let line = || match forward_without_rights(message, false) {
+            Verdict::ForwardInstead(line) => line,
+            _ => message.root.raw().to_vec(),
+        };
+        self.hold_call(id, message, asked, line, events)
+    }
+
+    /// The answer to a call that must not be passed on. One that was approved has been paid for.
+    fn refuse_call(
+        &mut self,
+        id: &Id,
+        message: &Message<'_>,
+        approved: bool,
         events: &mut Vec<Event>,
     ) -> Option<Vec<u8>> {
         let name = message.param_text("name")?;
         let tool = self.policy.allow.get(name.as_ref())?.clone();
         let judged = self.judge_arguments(&tool, message);
-        let judged = judged.and_then(|()| self.judge_budget(&tool, message));
+        let judged = judged.and_then(|()| {
+            if approved {
+                Ok(())
+            } else {
+                self.judge_budget(&tool, message)
+            }
+        });
         let reason = judged.err()?;
         let text = format!("pinfold did not pass this call of `{tool}` on: {reason}.");
         events.push(Event::CallRefused { tool, reason });

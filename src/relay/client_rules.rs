@@ -1,6 +1,7 @@
 //! The rules for what the client sends: which requests and notifications reach the server,
 //! and what is taken out of them first.
 
+use super::call_approval::{Given, with_params};
 use super::catalogue::{ClientRequest, is_client_notification};
 use super::codes;
 use super::event::{Event, kept};
@@ -14,7 +15,7 @@ use super::tool_list::Shown;
 use crate::lockfile::ToolName;
 
 /// Where a 2026-07-28 request carries what `initialize` said in older revisions.
-const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(super) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// What every 2026-07-28 request has.
 const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
@@ -40,15 +41,38 @@ impl Session {
             let text = format!("Refused: {reason}");
             return Verdict::Answer(error_line(None, codes::INVALID_REQUEST, &text));
         }
+        match self.approval_given(id, method, message, events) {
+            Given::Nothing => self.judge_request(id, method, message, false, events),
+            Given::Refused(answer) => Verdict::Answer(answer),
+            Given::Call { root, params } => {
+                let call = with_params(message, &root, &params);
+                match self.judge_request(id, method, &call, true, events) {
+                    Verdict::Forward => Verdict::ForwardInstead(root),
+                    verdict => verdict,
+                }
+            }
+        }
+    }
+
+    /// `approved`: the user has been asked about this call, and said yes.
+    fn judge_request(
+        &mut self,
+        id: &Id,
+        method: &str,
+        message: &Message<'_>,
+        approved: bool,
+        events: &mut Vec<Event>,
+    ) -> Verdict {
         if let Some(answer) = self.withhold_call(id, method, message, events) {
             return Verdict::Answer(answer);
         }
         let admitted = self.admit(method, message);
         if matches!(&admitted, Ok(asked) if asked.request == ClientRequest::CallTool)
-            && let Some(answer) = self.refuse_call(id, message, events)
+            && let Some(verdict) = self.gate_call(id, message, approved, events)
         {
-            return Verdict::Answer(answer);
+            return verdict;
         }
+        self.learn_of_client(method, message);
         let admitted = admitted.and_then(|asked| {
             self.asked_by_client
                 .enter(id.clone(), asked)
@@ -156,6 +180,9 @@ impl Session {
             // A request that the server never saw, or has answered, needs no cancelling.
             let id = message.params.and_then(|params| params.find("requestId"));
             let id = id.and_then(|id| Id::read(id).ok());
+            if let Some(verdict) = id.as_ref().and_then(|id| self.cancel_held(id)) {
+                return verdict;
+            }
             return match id {
                 Some(id) if self.asked_by_client.cancel(&id) => {
                     forward_without_rights(message, false)
@@ -240,7 +267,7 @@ fn refuse_ungranted_params(method: &str, params: Object<'_>) -> Result<(), Refus
 /// Forwards the message without the client's capabilities. Each capability that a client
 /// can declare (roots, sampling, elicitation, tasks, experimental, extensions) is a right of
 /// the server to ask for something, and none is granted; a server that sees none does not ask.
-fn forward_without_rights(message: &Message<'_>, initialize: bool) -> Verdict {
+pub(super) fn forward_without_rights(message: &Message<'_>, initialize: bool) -> Verdict {
     let Some(params) = message.params else {
         return Verdict::Forward;
     };

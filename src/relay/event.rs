@@ -53,6 +53,8 @@ pub enum Event {
     CallWithheld { tool: ToolName, drift: Drift },
     /// A call of a tool on the list was refused by what the manifest says of it.
     CallRefused { tool: ToolName, reason: String },
+    /// A call waits until the user has decided about it.
+    ApprovalAsked { tool: ToolName },
     /// The server's instructions are not those that were agreed; the client doesn't see them.
     InstructionsWithheld { review: String },
     /// The server has shown all its tools. These are not as they were agreed.
@@ -132,6 +134,12 @@ impl fmt::Display for Event {
             }
             Self::CallRefused { tool, reason } => {
                 write!(f, "refused a call of the tool `{tool}`: {}", safe(reason))
+            }
+            Self::ApprovalAsked { tool } => {
+                write!(
+                    f,
+                    "a call of the tool `{tool}` waits for the user's approval"
+                )
             }
             Self::InstructionsWithheld { review } => write!(
                 f,

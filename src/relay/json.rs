@@ -28,6 +28,11 @@ pub struct Member<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// `bytes` must come from the strict reader.
+    pub(super) fn of_canonical(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     pub fn raw(self) -> &'a [u8] {
         self.0
     }

@@ -2,16 +2,20 @@
 //!
 //! `strict` and `json` know JSON, `message` and `confusion` know JSON-RPC, `session` with
 //! `client_rules`, `server_rules`, `tool_list`, `pins` and `look` decides (pure, synchronous), `framing`,
-//! `outbox` and `pump` move bytes. `call_gate`, `call_rules` and `budget` decide about calls of
-//! tools on the list. `client` asks a server for its tools, `refusal` speaks
+//! `outbox` and `pump` move bytes. `call_gate`, `call_rules`, `budget`, `call_approval`
+//! and `approval` decide about calls of tools on the list, `cleaning` with `redaction` and
+//! `neutralise` about the text of answers. `client` asks a server for its tools, `refusal` speaks
 //! for a launch that was refused, `stderr` keeps what a server says on the side.
 //!
 //! This room does not know how the server was started, and reads no manifest and no lock.
 
+mod approval;
 mod budget;
+mod call_approval;
 mod call_gate;
 mod call_rules;
 mod catalogue;
+mod cleaning;
 mod client;
 mod client_rules;
 pub mod codes;
@@ -23,11 +27,13 @@ mod framing;
 mod json;
 mod look;
 mod message;
+mod neutralise;
 mod outbox;
 mod pending;
 mod pins;
 mod pump;
 mod recover;
+mod redaction;
 mod refusal;
 mod reply;
 mod server_rules;
@@ -36,6 +42,7 @@ mod stderr;
 mod stderr_log;
 mod strict;
 mod tool_list;
+mod trace_context;
 
 pub use budget::Rate;
 pub use call_gate::{CallRules, Ruled};
@@ -48,6 +55,7 @@ pub use json::{Elements, Member, Members, Object, Value};
 pub use message::{Answer, Id, Kind, Message, NotAMessage};
 pub use pins::{Drift, Pins};
 pub use pump::{End, Pump};
+pub use redaction::Redaction;
 pub use refusal::refuse;
 pub use reply::{empty_result_line, error_line};
 pub use session::{Outcome, Session, SessionPolicy};

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::approval::Approvals;
 use super::budget::Budget;
 use super::call_gate::CallRules;
 use super::catalogue::ClientRequest;
@@ -16,9 +17,11 @@ use super::message::{Id, Kind, Message, NotAMessage};
 use super::pending::Pending;
 use super::pins::{Definitions, Pins};
 use super::recover::{answered_id, answered_id_at_end};
+use super::redaction::Redaction;
 use super::reply::error_line;
 use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
 use super::tool_list::{Listings, Shown};
+use super::trace_context::without_baggage;
 use crate::lockfile::ToolName;
 
 /// What a session enforces.
@@ -30,6 +33,10 @@ pub struct SessionPolicy {
     /// they are; for measurements and for tests of other rules.
     pub pins: Option<Pins>,
     pub calls: CallRules,
+    /// Taken out of what the server says.
+    pub redaction: Redaction,
+    /// Whether terminal escapes in the server's text are written out.
+    pub neutralise: bool,
     /// Longest line in bytes, without the newline, in either direction.
     pub max_line: usize,
 }
@@ -41,6 +48,8 @@ impl SessionPolicy {
             allow,
             pins: Some(pins),
             calls: CallRules::default(),
+            redaction: Redaction::default(),
+            neutralise: false,
             max_line: DEFAULT_MAX_LINE,
         }
     }
@@ -58,6 +67,7 @@ pub struct Session {
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
     pub(super) budget: Budget,
+    pub(super) approvals: Approvals,
     /// As far as the pump has said.
     pub(super) now: Option<Instant>,
 }
@@ -100,6 +110,7 @@ impl Session {
             definitions: Definitions::new(policy.pins.clone()),
             looks: Looks::new(),
             budget: Budget::default(),
+            approvals: Approvals::new(),
             now: None,
             policy,
             asked_by_client: Pending::new(),
@@ -132,7 +143,9 @@ impl Session {
                 Kind::Notification { method } => {
                     self.client_notification(method, &message, &mut events)
                 }
-                Kind::Response { id, .. } => self.client_response(id.as_ref(), &mut events),
+                Kind::Response { id, answer } => self
+                    .approval_answered(id.as_ref(), *answer, &mut events)
+                    .unwrap_or_else(|| self.client_response(id.as_ref(), &mut events)),
             },
             Err(NotAMessage { refusal, request }) => {
                 // An error with the id of a request that is under way would end that one.
@@ -141,6 +154,7 @@ impl Session {
             }
         };
         let (to_server, to_client) = split(verdict, line);
+        let to_server = to_server.map(|line| without_baggage(&line).unwrap_or(line));
         let own_request = self.own_request(&mut events);
         Outcome {
             to_server,
@@ -197,6 +211,7 @@ impl Session {
             }
         };
         let (to_client, to_server) = split(verdict, canonical);
+        let to_client = to_client.and_then(|line| self.cleaned(line, &mut events));
         let own_request = self.own_request(&mut events);
         Outcome {
             to_server,
@@ -221,7 +236,8 @@ impl Session {
     /// The server is gone: an error with `message` for every request of the client that
     /// still waits for an answer.
     pub fn answer_outstanding(&mut self, message: &str) -> Vec<Vec<u8>> {
-        let waiting = self.asked_by_client.clear();
+        let mut waiting = self.asked_by_client.clear();
+        waiting.extend(self.approvals.clear());
         waiting
             .iter()
             .map(|id| error_line(Some(id), codes::ANSWER_REFUSED, message))
@@ -230,12 +246,12 @@ impl Session {
 
     /// Whether a request with this id is under way, of the client or of the relay itself.
     pub(super) fn is_in_use(&self, id: &Id) -> bool {
-        self.asked_by_client.contains(id) || self.looks.is_own(id)
+        self.asked_by_client.contains(id) || self.looks.is_own(id) || self.approvals.holds(id)
     }
 
     /// A request of the relay's own, when there is one to be sent.
     fn own_request(&mut self, events: &mut Vec<Event>) -> Option<Vec<u8>> {
-        let taken = |id: &Id| self.asked_by_client.contains(id);
+        let taken = |id: &Id| self.asked_by_client.contains(id) || self.approvals.holds(id);
         if let Err(reason) = self.looks.begin(taken) {
             events.push(Event::LookFailed {
                 reason: reason.to_owned(),

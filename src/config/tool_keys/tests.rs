@@ -111,6 +111,23 @@ fn what_is_said_of_a_tool_that_is_not_allowed_is_a_mistake() {
 }
 
 #[test]
+fn a_tool_is_allowed_or_asked_about() {
+    let tools = parse("allow = [\"a\"]\nask = [\"b\"]\nlimits.b = \"1/s\"").unwrap();
+    let [a, b] = ["a", "b"].map(|name| name.parse().unwrap());
+    assert_eq!(tools.allow, [a, b].into());
+    assert_eq!(tools.ask, ["b".parse().unwrap()].into());
+    let (code, line, column, _) = mistake("allow = [\"a\"]\nask = [\"b\", \"a\"]");
+    assert_eq!((code, line, column), (Code::Duplicate, 5, 13));
+    assert_eq!(
+        mistake("allow = []\nask = [\"b\", \"b\"]").0,
+        Code::Duplicate
+    );
+    assert_eq!(mistake("allow = []\nask = [\"*\"]").0, Code::InvalidValue);
+    assert_eq!(mistake("allow = []\nask = \"b\"").0, Code::WrongType);
+    assert_eq!(mistake("ask = [\"b\"]").0, Code::MissingKey);
+}
+
+#[test]
 fn a_rule_is_read_as_json_schema() {
     let tools = parse(
         r#"allow = ["a"]

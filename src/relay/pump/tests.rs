@@ -27,6 +27,8 @@ fn session() -> Session {
         allow,
         pins: None,
         calls: crate::relay::CallRules::default(),
+        redaction: crate::relay::Redaction::default(),
+        neutralise: false,
         max_line: 1 << 20,
     })
 }

@@ -1,7 +1,9 @@
 //! The rules, one by one: each refusal with the case that passes beside it. Here what the
 //! tests share.
 
+mod approval;
 mod calls;
+mod cleaning;
 mod client;
 mod look;
 mod pins;
@@ -17,6 +19,8 @@ fn policy(names: &[&str]) -> SessionPolicy {
         allow: names.iter().map(|name| name.parse().unwrap()).collect(),
         pins: None,
         calls: crate::relay::CallRules::default(),
+        redaction: crate::relay::Redaction::default(),
+        neutralise: false,
         max_line: 1 << 20,
     }
 }

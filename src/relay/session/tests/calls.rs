@@ -198,6 +198,7 @@ fn what_is_refused_costs_nothing() {
         arguments: for_echo(rule()),
         limits: for_echo(rate),
         repeat: for_echo(Duration::from_secs(5)),
+        ..CallRules::default()
     });
     let begin = Instant::now();
     session.set_time(begin);
