@@ -308,7 +308,8 @@ fn is_number(value: Value<'_>) -> bool {
 
 /// Digits alone: some readers read it exactly.
 fn is_plain(value: Value<'_>) -> bool {
-    let digits = value.raw().strip_prefix(b"-").unwrap_or(value.raw());
+    let number = value.raw();
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
     digits.iter().all(u8::is_ascii_digit)
 }
 
