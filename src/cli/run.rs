@@ -83,7 +83,11 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     }
     Ok(Started {
         running: started.running,
-        policy: SessionPolicy::allowing(prepared.policy.tools),
+        policy: SessionPolicy {
+            granted_paths: prepared.policy.granted_paths(),
+            grants: prepared.policy.protocol,
+            ..SessionPolicy::allowing(prepared.policy.tools)
+        },
         log,
     })
 }

@@ -24,8 +24,8 @@ type Half = (ReadHalf<DuplexStream>, WriteHalf<DuplexStream>);
 fn session() -> Session {
     let allow = BTreeSet::from(["echo".parse().unwrap()]);
     Session::new(SessionPolicy {
-        allow,
         max_line: 1 << 20,
+        ..SessionPolicy::allowing(allow)
     })
 }
 

@@ -2,7 +2,10 @@
 //! tests share.
 
 mod client;
+mod grants;
 mod properties;
+mod questions;
+mod reach;
 mod server;
 
 use super::*;
@@ -11,6 +14,7 @@ fn policy(names: &[&str]) -> SessionPolicy {
     SessionPolicy {
         allow: names.iter().map(|name| name.parse().unwrap()).collect(),
         max_line: 1 << 20,
+        ..SessionPolicy::allowing(BTreeSet::new())
     }
 }
 
