@@ -14,6 +14,7 @@ mod generate;
 mod lock;
 mod locking;
 mod output;
+mod protocol;
 mod run;
 mod signals;
 mod summary;

@@ -98,11 +98,9 @@ impl Session {
         events: &mut Vec<Event>,
     ) {
         let reduced = responses.map_values(|value| {
-            let reduced = roots::reduce(value.as_object()?, &self.policy.granted_paths)?;
-            events.push(Event::RootsReduced {
-                given: reduced.given,
-                told: reduced.told,
-            });
+            let answer = value.as_object()?;
+            let reduced = roots::reduce(answer, &self.policy.granted_paths)?;
+            events.extend(reduced.event(answer));
             Some(reduced.object)
         });
         params.set(RETRY_PARAMS[0], &reduced);

@@ -188,10 +188,7 @@ impl Session {
         }
         match roots::reduce(result, &self.policy.granted_paths) {
             Some(reduced) => {
-                events.push(Event::RootsReduced {
-                    given: reduced.given,
-                    told: reduced.told,
-                });
+                events.extend(reduced.event(result));
                 Verdict::ForwardInstead(message.root.with("result", &reduced.object))
             }
             None => {

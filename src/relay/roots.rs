@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::event::Event;
 use super::json::{Object, Value};
 use super::strict::write_string;
 
@@ -21,6 +22,16 @@ pub(super) struct Reduced {
     pub(super) object: Vec<u8>,
     pub(super) given: usize,
     pub(super) told: usize,
+}
+
+impl Reduced {
+    /// What is to be said of it, if anything changed.
+    pub(super) fn event(&self, original: Object<'_>) -> Option<Event> {
+        (self.object != original.raw()).then_some(Event::RootsReduced {
+            given: self.given,
+            told: self.told,
+        })
+    }
 }
 
 /// `None` when `object` has no array `roots`.
