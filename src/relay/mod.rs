@@ -1,7 +1,7 @@
 //! The relay: everything that is said between an MCP client and a server passes here.
 //!
 //! `strict` and `json` know JSON, `message` and `confusion` know JSON-RPC, `session` with
-//! `client_rules`, `server_rules` and `tool_list` decides (pure, synchronous), `framing`,
+//! `client_rules`, `server_rules`, `tool_list`, `pins` and `look` decides (pure, synchronous), `framing`,
 //! `outbox` and `pump` move bytes. `client` asks a server for its tools, `refusal` speaks
 //! for a launch that was refused, `stderr` keeps what a server says on the side.
 //!
@@ -21,10 +21,12 @@ mod event;
 mod framing;
 mod grants;
 mod json;
+mod look;
 mod message;
 mod outbox;
 mod pattern;
 mod pending;
+mod pins;
 mod pump;
 mod questions;
 mod reach;
@@ -49,6 +51,7 @@ pub use grants::{Elicitation, Grants, Reach};
 pub use json::{Elements, Member, Members, Object, Value};
 pub use message::{Answer, Id, Kind, Message, NotAMessage};
 pub use pattern::{Pattern, PatternError};
+pub use pins::{Drift, Pins};
 pub use pump::{End, Pump};
 pub use refusal::refuse;
 pub use reply::{empty_result_line, error_line};
