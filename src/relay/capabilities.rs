@@ -17,13 +17,27 @@ pub(super) struct Declared {
     pub(super) roots: bool,
 }
 
+/// A client with everything that a server could be granted to make use of.
+const EVERYTHING: &[u8] =
+    br#"{"roots":{"listChanged":true},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#;
+
+/// As JSON: what the server sees of a client that declares everything.
+pub(super) fn all_granted(grants: &Grants) -> String {
+    let (granted, _) = granted_of_object(Object::of_canonical(EVERYTHING), grants);
+    String::from_utf8(granted).unwrap_or_default()
+}
+
 /// The client's capabilities as the server sees them, and what they say. What is not an object
 /// declares nothing.
 pub(super) fn granted_of_client(capabilities: Value<'_>, grants: &Grants) -> (Vec<u8>, Declared) {
+    match capabilities.as_object() {
+        Some(capabilities) => granted_of_object(capabilities, grants),
+        None => (b"{}".to_vec(), Declared::default()),
+    }
+}
+
+fn granted_of_object(capabilities: Object<'_>, grants: &Grants) -> (Vec<u8>, Declared) {
     let mut declared = Declared::default();
-    let Some(capabilities) = capabilities.as_object() else {
-        return (b"{}".to_vec(), declared);
-    };
     let mut output = b"{".to_vec();
     for member in capabilities.members() {
         let known = CLIENT_CAPABILITIES
@@ -140,6 +154,11 @@ mod tests {
         assert_eq!(
             granted,
             r#"{"roots":{"listChanged":true},"sampling":{"tools":{"a":1}},"elicitation":{"form":{"b":2},"url":{}}}"#
+        );
+        assert_eq!(all_granted(&Grants::default()), "{}");
+        assert_eq!(
+            all_granted(&all),
+            String::from_utf8_lossy(EVERYTHING).into_owned()
         );
         let everything = Declared {
             sampling: true,

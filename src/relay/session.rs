@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::capabilities::Declared;
+use super::capabilities::{Declared, all_granted};
 use super::catalogue::ClientRequest;
 use super::codes;
 use super::errors::Refusal;
@@ -117,7 +117,7 @@ impl Session {
     pub fn new(policy: SessionPolicy) -> Self {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
-            looks: Looks::new(),
+            looks: Looks::new(all_granted(&policy.grants)),
             now: None,
             policy,
             asked_by_client: Pending::new(),

@@ -6,6 +6,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, duplex, split};
 
 use super::*;
 
+
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a scripted server does when it gets a line.
@@ -68,7 +69,7 @@ async fn run(script: Vec<Does>) -> (Result<Introspection, RelayError>, Vec<serde
         }
         received
     };
-    let client = async move { introspect(near_out, near_in, LIMIT).await };
+    let client = async move { introspect(near_out, near_in, &Grants::default(), LIMIT).await };
     tokio::join!(client, server)
 }
 
