@@ -6,7 +6,6 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, duplex, split};
 
 use super::*;
 
-
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What a scripted server does when it gets a line.
