@@ -47,7 +47,8 @@ pub(super) fn serve(
     environment: &Environment,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
-    let variable = |name: &str| Some(environment.get(name)?.to_str()?.to_owned());
+    // One that is no text can't be used, which is said; it is not as if it weren't there.
+    let variable = |name: &str| Some(environment.get(name)?.to_string_lossy().into_owned());
     let outside = if policy.trusts_names {
         // npm knows the user's proxies by itself, and they are among its rules.
         Outside::default()

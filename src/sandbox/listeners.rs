@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
@@ -62,12 +62,18 @@ impl Listeners {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut word = [0];
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        recvmsg(
+        let received = recvmsg(
             control,
             &mut [IoSliceMut::new(&mut word)],
             &mut ancillary,
             flags,
         )?;
+        // The kernel gives as many as there is room for; ports would be missing without a word.
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(io::Error::other(
+                "the sockets of the server's network could not all be taken: too many open files",
+            ));
+        }
         let mut descriptors = ancillary
             .drain()
             .filter_map(|message| match message {
