@@ -19,6 +19,8 @@ pub enum Kind {
     Multicast,
     /// Documentation, benchmarks, and what is not assigned.
     Reserved,
+    /// Public by its number, and this machine's own or of a network that it is in.
+    Near,
 }
 
 /// The kind of an address. One that carries an IPv4 address inside (mapped, NAT64, 6to4, Teredo) is
@@ -107,6 +109,7 @@ impl fmt::Display for Kind {
             Self::SharedByProvider => "in a provider's own network",
             Self::Multicast => "of a group (multicast)",
             Self::Reserved => "reserved",
+            Self::Near => "of this machine or of a network that it is in",
         })
     }
 }
