@@ -121,6 +121,24 @@ mod tests {
         assert_eq!(received, bound);
     }
 
+    /// As it is where the parent's limit of open files is too low for all.
+    #[test]
+    fn a_part_of_them_is_an_error() {
+        let (parent, stub) = UnixStream::pair().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for (count, is_whole) in [(MAX_DESCRIPTORS, true), (MAX_DESCRIPTORS + 3, false)] {
+            let descriptors = vec![socket.as_fd(); count];
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 3))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+            let word = [LISTENERS];
+            let flags = SendFlags::empty();
+            sendmsg(&stub, &[IoSlice::new(&word)], &mut ancillary, flags).unwrap();
+            assert_eq!(Listeners::receive(&parent).is_ok(), is_whole, "{count}");
+        }
+    }
+
     #[test]
     fn anything_else_is_an_error() {
         use std::io::Write as _;
