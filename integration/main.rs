@@ -34,6 +34,7 @@ mod official_clients;
 mod one_byte;
 mod one_reading_answers;
 mod one_reading_requests;
+mod pinned_definitions;
 mod profiles;
 mod published_digest;
 mod readable_files;

@@ -3,7 +3,9 @@
 mod add;
 mod args;
 mod argv;
+mod behaviour;
 mod context;
+mod difference;
 mod doctor;
 mod doctor_attack;
 mod exit;
@@ -15,6 +17,7 @@ mod lock;
 mod locking;
 mod log;
 mod output;
+mod review;
 mod run;
 mod signals;
 mod summary;
@@ -85,6 +88,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Run(arguments) => run::run(manifest, arguments).await,
         Command::Verify(arguments) => verify::run(manifest, &arguments).await,
         Command::Tools(arguments) => tools::run(manifest, &arguments),
+        Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {
