@@ -44,7 +44,7 @@ fn tools(report: &Value) -> Vec<&str> {
     tools.iter().map(|tool| tool.as_str().unwrap()).collect()
 }
 
-fn text<'a>(report: &'a Value, call: usize) -> &'a str {
+fn text(report: &Value, call: usize) -> &str {
     let text = report["calls"][call]["text"].as_str();
     text.unwrap_or_else(|| panic!("{report}"))
 }
