@@ -11,9 +11,9 @@ use super::argv::server_for_argv;
 use super::calls::call_rules;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
-use super::output;
 use super::signals::{self, StopSignals};
 use super::summary;
+use super::{log, output};
 use crate::launch::{self, Launcher, Running, SessionEnd, ShownTools, StateFolder};
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
@@ -60,10 +60,10 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
             last_words,
         } => {
             if code != 0 {
-                output::note(&format!("pinfold: {reason}"));
+                log::note(&format!("pinfold: {reason}"));
             }
             for line in last_words {
-                output::note(&format!("  {line}"));
+                log::note(&format!("  {line}"));
             }
             server_code(code)
         }
@@ -106,6 +106,8 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
             calls,
             redaction: Redaction::new(prepared.secrets),
             neutralise: prepared.policy.calls.neutralise,
+            granted_paths: prepared.policy.granted_paths(),
+            grants: prepared.policy.protocol,
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
         shown_tools,

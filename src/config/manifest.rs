@@ -16,6 +16,7 @@ use super::paths::Paths;
 use super::source::Source;
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
+use crate::relay::Grants;
 use crate::schema::Schema;
 
 /// The largest manifest that is read: 4 MiB.
@@ -65,6 +66,8 @@ pub struct Server {
     pub redact: Redact,
     /// Whether terminal escapes in its text are written out.
     pub neutralise: bool,
+    /// What it may ask of the client, and the client of it, beyond tools.
+    pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
 }
@@ -191,6 +194,7 @@ impl Server {
             tools: Tools::default(),
             redact: Redact::default(),
             neutralise: false,
+            grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
         }

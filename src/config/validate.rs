@@ -14,6 +14,7 @@ use super::answer_keys::{neutralise, redact};
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
+use super::grants_keys::grants;
 use super::layers::layers;
 use super::limits::limits;
 use super::manifest::{EnvValue, Files, Manifest, Server, Settings};
@@ -85,7 +86,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 14] = [
+const SERVER_KEYS: [&str; 15] = [
     "source",
     "args",
     "profile",
@@ -98,6 +99,7 @@ const SERVER_KEYS: [&str; 14] = [
     "tools",
     "redact",
     "neutralise",
+    "grants",
     "limits",
     "layers",
 ];
@@ -148,6 +150,10 @@ fn server(
     let neutralise = table
         .get("neutralise")
         .is_some_and(|node| neutralise(walk, node));
+    let grants = table
+        .get("grants")
+        .map(|node| grants(walk, node))
+        .unwrap_or_default();
     let limits = table
         .get("limits")
         .map(|node| limits(walk, node))
@@ -171,6 +177,7 @@ fn server(
         tools,
         redact,
         neutralise,
+        grants,
         limits,
         layers,
     })

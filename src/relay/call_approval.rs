@@ -5,7 +5,8 @@ use super::approval::{
     question_request, question_result,
 };
 use super::call_gate::{Ruled, arguments};
-use super::client_rules::{CLIENT_CAPABILITIES, is_stateless};
+use super::catalogue::{CLIENT_CAPABILITIES_META, RETRY_PARAMS};
+use super::client_rules::is_stateless;
 use super::codes;
 use super::event::Event;
 use super::json::Object;
@@ -90,28 +91,35 @@ impl Session {
         ))
     }
 
-    /// What becomes of a call that is in order otherwise; `None`: it needs no approval. `forward`
-    /// makes the line for the server.
+    /// What becomes of a call that is in order otherwise: it needs no approval, or waits for it.
     pub(super) fn hold_call(
         &mut self,
         id: &Id,
         message: &Message<'_>,
-        asked: impl FnOnce() -> Asked,
-        line: impl FnOnce() -> Vec<u8>,
+        asked: Asked,
         events: &mut Vec<Event>,
-    ) -> Option<Verdict> {
-        let (tool, place) = self.asks(message)?;
+    ) -> Result<Asked, Verdict> {
+        let Some((tool, place)) = self.asks(message) else {
+            return Ok(asked);
+        };
         let stateless = is_stateless(message);
         let able = if stateless {
             can_ask(
                 message
                     .meta()
-                    .and_then(|meta| meta.find(CLIENT_CAPABILITIES)),
+                    .and_then(|meta| meta.find(CLIENT_CAPABILITIES_META)),
             )
         } else {
             self.approvals.client_can_ask
         };
+        let params = message.params;
+        let goes_on = RETRY_PARAMS
+            .iter()
+            .any(|key| params.is_some_and(|params| params.find(key).is_some()));
         let question = match self.now {
+            _ if goes_on => Err(
+                "it goes on with an answer to a question of the server, which can't be approved",
+            ),
             _ if !able => Err("it needs the user's approval, and this client can't ask for it"),
             None => Err("it needs the user's approval, and what time it is is not known"),
             Some(now) if stateless => {
@@ -122,12 +130,16 @@ impl Session {
                     .map_err(|TooMany| "too many calls wait for the user's approval")
             }
             Some(now) => {
-                let held = self.approvals.hold(id, &tool, asked(), line(), now);
+                let line = match self.forward_request(asked.request, message, events) {
+                    Verdict::ForwardInstead(line) => line,
+                    _ => message.root.raw().to_vec(),
+                };
+                let held = self.approvals.hold(id, &tool, asked, line, now);
                 held.map(|question| question_request(&question, &tool, arguments(message)))
                     .map_err(|TooMany| "too many calls wait for the user's approval")
             }
         };
-        Some(Verdict::Answer(match question {
+        Err(Verdict::Answer(match question {
             Ok(question) => {
                 events.push(Event::ApprovalAsked { tool });
                 question

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use super::budget::Rate;
 use super::call_rules::judge;
-use super::catalogue::ClientRequest;
-use super::client_rules::{forward_without_rights, is_stateless};
+use super::catalogue::RETRY_PARAMS;
+use super::client_rules::is_stateless;
 use super::definition::canonical_form;
 use super::event::Event;
 use super::json::{Object, Value};
 use super::message::{Id, Message};
 use super::reply::tool_error_line;
 use super::session::{Asked, Session, Verdict};
-use super::tool_list::Shown;
 use crate::lockfile::{Digest, ToolName};
 use crate::schema::Schema;
 
@@ -38,29 +37,22 @@ pub struct Ruled<T> {
 }
 
 impl Session {
-    /// What becomes of a call of a tool on the list that must not be passed on, or not yet.
+    /// What becomes of a call of a tool on the list: it is passed on, or not, or not yet.
     pub(super) fn gate_call(
         &mut self,
         id: &Id,
         message: &Message<'_>,
+        asked: Asked,
         approved: bool,
         events: &mut Vec<Event>,
-    ) -> Option<Verdict> {
+    ) -> Result<Asked, Verdict> {
         if let Some(answer) = self.refuse_call(id, message, approved, events) {
-            return Some(Verdict::Answer(answer));
+            return Err(Verdict::Answer(answer));
         }
         if approved {
-            return None;
+            return Ok(asked);
         }
-        let asked = || Asked {
-            request: ClientRequest::CallTool,
-            shown: Shown::default(),
-        };
-        let line = || match forward_without_rights(message, false) {
-            Verdict::ForwardInstead(line) => line,
-            _ => message.root.raw().to_vec(),
-        };
-        self.hold_call(id, message, asked, line, events)
+        self.hold_call(id, message, asked, events)
     }
 
     /// The answer to a call that must not be passed on. One that was approved has been paid for.
@@ -152,6 +144,13 @@ fn digest_of_call(tool: &ToolName, message: &Message<'_>) -> Result<Digest, Stri
         .map_err(|_| "its arguments have no canonical form to compare them in".to_owned())?;
     let mut call = format!("{tool}\n").into_bytes();
     call.extend_from_slice(&canonical);
+    // A call that goes on with an answer to the server's question is no repetition of the first.
+    for key in RETRY_PARAMS {
+        if let Some(value) = message.params.and_then(|params| params.find(key)) {
+            call.extend_from_slice(format!("\n{key} ").as_bytes());
+            call.extend_from_slice(value.raw());
+        }
+    }
     Ok(Digest::of(&call))
 }
 

@@ -9,6 +9,7 @@ use tokio::io::{
 };
 
 use super::*;
+use crate::relay::grants::Grants;
 use crate::relay::session::SessionPolicy;
 
 /// Our ends of the four streams.
@@ -29,6 +30,8 @@ fn session() -> Session {
         calls: crate::relay::CallRules::default(),
         redaction: crate::relay::Redaction::default(),
         neutralise: false,
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
         max_line: 1 << 20,
     })
 }

@@ -5,9 +5,12 @@ mod approval;
 mod calls;
 mod cleaning;
 mod client;
+mod grants;
 mod look;
 mod pins;
 mod properties;
+mod questions;
+mod reach;
 mod server;
 
 use super::*;
@@ -21,6 +24,8 @@ fn policy(names: &[&str]) -> SessionPolicy {
         calls: crate::relay::CallRules::default(),
         redaction: crate::relay::Redaction::default(),
         neutralise: false,
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
         max_line: 1 << 20,
     }
 }
