@@ -353,9 +353,47 @@ fn an_answer_without_question_or_for_another_tool_stays_refused() {
     ] {
         let (to_server, to_client, _) = client(&mut session, &line);
         assert_eq!(to_server, None);
-        assert!(to_client.unwrap().contains("not granted"));
+        assert!(to_client.unwrap().contains("has not asked for this input"));
     }
     // The server's word is no approval.
     let (to_server, _, _) = server(&mut session, &result("5", yes));
     assert_eq!(to_server, None);
+}
+
+/// What the server asks in the middle of a call, 2026-07-28.
+const SERVER_ASKS: &str = r#"{"resultType":"input_required","inputRequests":{"k":{"method":"elicitation/create","params":{"message":"m","requestedSchema":{}}}},"requestState":"s"}"#;
+
+fn goes_on(params: &str) -> String {
+    let params = params.strip_suffix('}').unwrap();
+    format!(r#"{params},"inputResponses":{{"k":{{"action":"accept"}}}},"requestState":"s"}}"#)
+}
+
+#[test]
+fn an_answer_to_the_servers_question_is_no_way_around_approval() {
+    let params = format!(r#"{{"name":"echo",{MODERN}}}"#);
+    for asks in [false, true] {
+        let mut policy = policy(&["echo"]);
+        policy.grants.elicitation = crate::relay::Elicitation::Form;
+        if asks {
+            policy.calls = ask_echo();
+        }
+        let mut session = Session::new(policy);
+        session.set_time(Instant::now());
+        let call = if asks {
+            let asked = state(&mut session, &params);
+            answered(&params, &asked, r#"{"action":"accept"}"#)
+        } else {
+            params.clone()
+        };
+        let (to_server, ..) = client(&mut session, &request("6", "tools/call", &call));
+        assert!(to_server.is_some());
+        server_passes(&mut session, &result("6", SERVER_ASKS));
+        // Control: without `ask` the call goes on.
+        let line = request("5", "tools/call", &goes_on(&params));
+        let (to_server, to_client, _) = client(&mut session, &line);
+        assert_eq!(to_server.is_some(), !asks);
+        if asks {
+            refused(to_client, "which can't be approved");
+        }
+    }
 }

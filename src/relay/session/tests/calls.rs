@@ -189,6 +189,39 @@ fn the_same_call_is_not_made_twice() {
 }
 
 #[test]
+fn a_call_that_goes_on_is_no_repetition_but_counts() {
+    let rate = Rate {
+        calls: 2,
+        period: Duration::from_secs(3600),
+    };
+    let mut policy = policy(&["echo"]);
+    policy.grants.elicitation = crate::relay::Elicitation::Form;
+    policy.calls.repeat = for_echo(Duration::from_secs(5));
+    policy.calls.limits = for_echo(rate);
+    let mut session = Session::new(policy);
+    let begin = Instant::now();
+    session.set_time(begin);
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}"#;
+    let first = format!(r#"{{"name":"echo",{meta}}}"#);
+    let asks = r#"{"resultType":"input_required","inputRequests":{"k":{"method":"elicitation/create","params":{"message":"m","requestedSchema":{}}}},"requestState":"s"}"#;
+    let goes_on = format!(
+        r#"{{"name":"echo","inputResponses":{{"k":{{"action":"accept"}}}},"requestState":"s",{meta}}}"#
+    );
+    let mut call = |id: &str, params: &str, after: u64| {
+        session.set_time(begin + Duration::from_secs(after));
+        let (to_server, to_client, _) = client(&mut session, &request(id, "tools/call", params));
+        if to_server.is_some() {
+            server_passes(&mut session, &result(id, asks));
+        }
+        to_client
+    };
+    assert_eq!(call("1", &first, 0), None);
+    assert_eq!(call("2", &goes_on, 0), None);
+    assert!(call("3", &goes_on, 0).unwrap().contains("the same call"));
+    assert!(call("4", &goes_on, 6).unwrap().contains("called too often"));
+}
+
+#[test]
 fn what_is_refused_costs_nothing() {
     let rate = Rate {
         calls: 2,
