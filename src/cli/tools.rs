@@ -38,7 +38,6 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
                 json!({
                     "name": tool.as_str(),
                     "allowed": allow.contains(tool),
-                    "asked": server.tools.ask.contains(tool),
                     "state": word(tool),
                     "digest": digest.to_string(),
                 })
