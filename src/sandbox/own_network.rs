@@ -15,8 +15,8 @@ use nix::sys::socket::{
     SockaddrLike, bind, listen, recv, send, setsockopt, socket, sockopt,
 };
 
-use super::listeners::{self, MAX_PORTS, NAME_SERVER, NAME_SERVER_PORT};
 use super::SandboxError;
+use super::listeners::{self, MAX_PORTS, NAME_SERVER, NAME_SERVER_PORT};
 
 /// The only address that is on the interface. getaddrinfo(3) with `AI_ADDRCONFIG` finds no IPv4
 /// address for a machine that has none but those of loopback.

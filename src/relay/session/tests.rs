@@ -2,7 +2,6 @@
 //! tests share.
 
 mod client;
-mod properties;
 mod server;
 
 use super::*;

@@ -1,0 +1,53 @@
+//! What a relayed session must keep, said apart from the code that keeps it.
+//!
+//! `corpus` reads the hostile lines, `generator` makes lines out of any bytes, `readings` sees
+//! a line as other parsers do, and `model` holds a session against all of it. Used by the
+//! tests, by the differential test of `integration/` and by the fuzz targets, so nothing here
+//! knows any of them, and of pinfold only `pinfold::relay`.
+#![allow(
+    dead_code,
+    reason = "each of the programs that include this uses a part of it"
+)]
+
+pub(crate) mod choices;
+pub(crate) mod corpus;
+pub(crate) mod generator;
+pub(crate) mod model;
+pub(crate) mod readings;
+
+use pinfold::relay::SessionPolicy;
+
+/// The tools that a client may see and call.
+pub(crate) const LISTED: [&str; 2] = ["echo", "sum"];
+
+/// Longest line, small so that the corpus can hold longer ones.
+pub(crate) const MAX_LINE: usize = 65536;
+
+/// What the sessions of the corpus and of the model enforce, in this one place.
+pub(crate) fn policy() -> SessionPolicy {
+    let listed = LISTED.iter().map(|name| name.parse().unwrap()).collect();
+    SessionPolicy {
+        max_line: MAX_LINE,
+        ..SessionPolicy::allowing(listed)
+    }
+}
+
+/// Which side a line is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    Client,
+    Server,
+}
+
+/// One line of one side, without its newline.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) from: From,
+    pub(crate) line: Vec<u8>,
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}: {}", self.from, self.line.escape_ascii())
+    }
+}

@@ -1,0 +1,379 @@
+//! The model: a book of what was asked and answered, and what may never pass, whatever two
+//! sides say. It judges only what leaves a relay, by the readings of other parsers.
+
+use std::collections::{HashMap, HashSet};
+
+use pinfold::relay::{CanonicalLine, Event, Session};
+
+use super::readings::{Tree, is_one_line};
+use super::{From, LISTED, MAX_LINE, Sent, policy};
+
+/// What every session keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Property {
+    /// No call of an unlisted tool reaches the server.
+    NoUnlistedCall,
+    /// No unlisted tool is shown to the client.
+    NoUnlistedShown,
+    /// Nothing asks the client for anything but an answer to `ping`; no right of the client's
+    /// is told to the server.
+    NoPower,
+    /// Each request gets at most one answer, and nothing else gets one.
+    OneAnswer,
+    /// What passes is one line in the one form, and means what was said.
+    OneReading,
+    /// What a person is told can't play with a terminal.
+    SafeEvents,
+}
+
+/// A property that was broken, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Broken {
+    pub(crate) property: Property,
+    pub(crate) how: String,
+}
+
+/// What leaves a relay after one line.
+#[derive(Default)]
+pub(crate) struct Left {
+    pub(crate) to_server: Option<Vec<u8>>,
+    pub(crate) to_client: Option<Vec<u8>>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// What the model watches: a session, or a weakened one, to see that the model sees it.
+pub(crate) trait Relay {
+    fn judge(&mut self, sent: &Sent) -> Left;
+}
+
+impl Relay for Session {
+    fn judge(&mut self, sent: &Sent) -> Left {
+        let outcome = match sent.from {
+            From::Client => self.from_client(&sent.line),
+            From::Server => self.from_server(&sent.line),
+        };
+        Left {
+            to_server: outcome.to_server,
+            to_client: outcome.to_client,
+            events: outcome.events,
+        }
+    }
+}
+
+/// How much came through, so that a test can tell that something did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) calls: usize,
+    pub(crate) listings: usize,
+    pub(crate) answers: usize,
+    pub(crate) lines: usize,
+}
+
+/// Notifications of a server that may reach the client.
+const NOTIFICATIONS: [&str; 8] = [
+    "notifications/progress",
+    "notifications/message",
+    "notifications/cancelled",
+    "notifications/tools/list_changed",
+    "notifications/prompts/list_changed",
+    "notifications/resources/list_changed",
+    "notifications/resources/updated",
+    "notifications/subscriptions/acknowledged",
+];
+
+const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The book of one session.
+#[derive(Default)]
+struct Book {
+    /// Ids of the client's that may still be answered.
+    unanswered: HashSet<String>,
+    /// Of these, what the server was asked.
+    asked: HashMap<String, String>,
+    /// Ids of the server's pings that the client has not answered.
+    pings: HashSet<String>,
+    passed: Passed,
+}
+
+/// Lets `relay` judge `lines` one after the other.
+pub(crate) fn watch(relay: &mut impl Relay, lines: &[Sent]) -> Result<Passed, Broken> {
+    let mut book = Book::default();
+    for sent in lines {
+        let left = relay.judge(sent);
+        let said = Tree::read(&sent.line);
+        let step = match sent.from {
+            From::Client => book.client_said(said.as_ref(), &left),
+            From::Server => book.server_said(said.as_ref(), &left),
+        };
+        step.map_err(|broken| Broken {
+            how: format!("{}\n  after {sent:?}\n  of {lines:#?}", broken.how),
+            ..broken
+        })?;
+        for event in &left.events {
+            let text = event.to_string();
+            keep(
+                !text.contains(char::is_control),
+                Property::SafeEvents,
+                || text,
+            )?;
+        }
+    }
+    Ok(book.passed)
+}
+
+/// As [`watch`], over a new session.
+pub(crate) fn watch_session(lines: &[Sent]) -> Result<Passed, Broken> {
+    watch(&mut Session::new(policy()), lines)
+}
+
+fn keep(holds: bool, property: Property, how: impl FnOnce() -> String) -> Result<(), Broken> {
+    if holds {
+        return Ok(());
+    }
+    let how = how();
+    Err(Broken { property, how })
+}
+
+/// An id as a key: a number and a text that looks like it are two.
+fn key(id: &Tree) -> String {
+    id.canonical()
+}
+
+impl Book {
+    fn client_said(&mut self, said: Option<&Tree>, left: &Left) -> Result<(), Broken> {
+        // A request that can be answered: with one id and one method for a strict reader.
+        let request = said.filter(|said| said.get("method").and_then(Tree::text).is_some());
+        if let Some(id) = request.and_then(|said| said.get("id")) {
+            self.unanswered.insert(key(id));
+        }
+        if let Some(line) = &left.to_server {
+            let message = passed_on(line)?;
+            let unchanged = [said, Some(&message)].map(|tree| {
+                tree.cloned().map(|tree| {
+                    tree.without(&["params", "_meta", CLIENT_CAPABILITIES])
+                        .without(&["params", "capabilities"])
+                })
+            });
+            keep(unchanged[0] == unchanged[1], Property::OneReading, || {
+                format!("the meaning changed: {}", message.canonical())
+            })?;
+            self.to_server(&message)?;
+        }
+        if let Some(line) = &left.to_client {
+            let message = passed_on(line)?;
+            keep(message.get("error").is_some(), Property::OneAnswer, || {
+                format!("the relay answers {}", message.canonical())
+            })?;
+            self.answered(&message, true)?;
+        }
+        Ok(())
+    }
+
+    fn server_said(&mut self, said: Option<&Tree>, left: &Left) -> Result<(), Broken> {
+        if let Some(line) = &left.to_client {
+            let message = passed_on(line)?;
+            self.to_client(said, &message)?;
+        }
+        if let Some(line) = &left.to_server {
+            let message = passed_on(line)?;
+            let own = said.and_then(|said| said.get("id"));
+            let answers = message.get("error").is_some() && message.get("method").is_none();
+            keep(
+                answers && message.get("id") == own,
+                Property::OneAnswer,
+                || format!("the relay answers the server {}", message.canonical()),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A line of the client's reaches the server.
+    fn to_server(&mut self, message: &Tree) -> Result<(), Broken> {
+        self.passed.lines += 1;
+        calls_nothing_unlisted(message)?;
+        tells_no_capability(message)?;
+        let Some(id) = message.get("id") else {
+            return Ok(());
+        };
+        match message.get("method").and_then(Tree::text) {
+            Some(method) => {
+                self.passed.calls += usize::from(method == "tools/call");
+                let before = self.asked.insert(key(id), method.to_owned());
+                keep(before.is_none(), Property::OneAnswer, || {
+                    format!("the id {} is in use", key(id))
+                })
+            }
+            None => keep(self.pings.remove(&key(id)), Property::OneAnswer, || {
+                format!("the server waits for no answer {}", key(id))
+            }),
+        }
+    }
+
+    /// A line of the server's reaches the client.
+    fn to_client(&mut self, said: Option<&Tree>, message: &Tree) -> Result<(), Broken> {
+        self.passed.lines += 1;
+        let methods = message.readings("method");
+        let Some(method) = methods.first() else {
+            let asked = self.answered(message, false)?;
+            return self.judge_answer(&asked, said, message);
+        };
+        let method = method.text().unwrap_or_default();
+        match message.readings("id").first() {
+            Some(id) => {
+                let new = method == "ping" && self.pings.insert(key(id));
+                keep(new, Property::NoPower, || format!("a request: {method}"))
+            }
+            None => keep(NOTIFICATIONS.contains(&method), Property::NoPower, || {
+                format!("a notification: {method}")
+            }),
+        }
+    }
+
+    /// An answer reaches the client; the method that the server was asked, empty when it was
+    /// not asked. `by_relay`: the request must not have reached the server.
+    fn answered(&mut self, message: &Tree, by_relay: bool) -> Result<String, Broken> {
+        let ids = message.readings("id");
+        let Some(id) = ids.first() else {
+            return keep(by_relay, Property::OneAnswer, || {
+                "an answer without id".to_owned()
+            })
+            .map(|()| String::new());
+        };
+        let asked = self.asked.remove(&key(id));
+        let waiting = self.unanswered.remove(&key(id)) && asked.is_some() != by_relay;
+        keep(waiting, Property::OneAnswer, || {
+            format!("nobody waits for {}", message.canonical())
+        })?;
+        self.passed.answers += 1;
+        Ok(asked.unwrap_or_default())
+    }
+
+    fn judge_answer(
+        &mut self,
+        asked: &str,
+        said: Option<&Tree>,
+        message: &Tree,
+    ) -> Result<(), Broken> {
+        for error in message.readings("error") {
+            for code in error.readings("code") {
+                let opens_a_page = *code == Tree::Number("-32042".to_owned());
+                keep(!opens_a_page, Property::NoPower, || message.canonical())?;
+            }
+        }
+        for result in message.readings("result") {
+            asks_for_nothing(result)?;
+            match asked {
+                "tools/list" => {
+                    self.passed.listings += 1;
+                    shows_nothing_unlisted(result)?;
+                }
+                "initialize" | "server/discover" => promises_nothing(result)?,
+                _ => keep(said == Some(message), Property::OneReading, || {
+                    format!("the meaning changed: {}", message.canonical())
+                })?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The line in the one form: by pinfold's reader, and by the model's own.
+fn passed_on(line: &[u8]) -> Result<Tree, Broken> {
+    let broken = |how: &str| Broken {
+        property: Property::OneReading,
+        how: format!("{how}: {}", line.escape_ascii()),
+    };
+    if !is_one_line(line) {
+        return Err(broken("more than one line for some"));
+    }
+    let read = CanonicalLine::read(line, 2 * MAX_LINE).map_err(|_| broken("refused"))?;
+    let tree = Tree::read(line).ok_or_else(|| broken("no JSON"))?;
+    if read.as_bytes() != line || tree.canonical().as_bytes() != line {
+        return Err(broken("not in the one form"));
+    }
+    for key in ["jsonrpc", "id", "method", "params", "result", "error"] {
+        if tree.readings(key).len() != usize::from(tree.get(key).is_some()) {
+            return Err(broken("a key of several readings"));
+        }
+    }
+    Ok(tree)
+}
+
+fn calls_nothing_unlisted(message: &Tree) -> Result<(), Broken> {
+    let is_call = |method: &&Tree| {
+        let method = method.text().unwrap_or_default();
+        method.trim().eq_ignore_ascii_case("tools/call")
+    };
+    if !message.readings("method").iter().any(is_call) {
+        return Ok(());
+    }
+    let names: Vec<_> = message
+        .readings("params")
+        .into_iter()
+        .flat_map(|params| params.readings("name"))
+        .collect();
+    let listed = |name: &&Tree| name.text().is_some_and(|name| LISTED.contains(&name));
+    let one = message.get("id").is_some() && names.len() == 1 && names.iter().all(listed);
+    keep(one, Property::NoUnlistedCall, || message.canonical())
+}
+
+fn tells_no_capability(message: &Tree) -> Result<(), Broken> {
+    let initialize = message.get("method").and_then(Tree::text) == Some("initialize");
+    for params in message.readings("params") {
+        let in_meta = params.readings("_meta").into_iter();
+        let told = in_meta.flat_map(|meta| meta.readings(CLIENT_CAPABILITIES));
+        let own = params.readings("capabilities");
+        for capabilities in told.chain(own.into_iter().filter(|_| initialize)) {
+            let none = *capabilities == Tree::Object(Vec::new());
+            keep(none, Property::NoPower, || message.canonical())?;
+        }
+        for key in ["task", "inputResponses", "requestState"] {
+            let none = params.readings(key).is_empty() || message.get("id").is_none();
+            keep(none, Property::NoPower, || message.canonical())?;
+        }
+    }
+    Ok(())
+}
+
+fn asks_for_nothing(result: &Tree) -> Result<(), Broken> {
+    let asks = ["inputRequests", "requestState", "task"]
+        .iter()
+        .any(|key| !result.readings(key).is_empty());
+    let complete = Tree::Text("complete".to_owned());
+    let kinds = result.readings("resultType");
+    let known = kinds.iter().all(|kind| **kind == complete);
+    keep(!asks && known, Property::NoPower, || result.canonical())
+}
+
+fn promises_nothing(result: &Tree) -> Result<(), Broken> {
+    for capabilities in result.readings("capabilities") {
+        for right in [
+            "experimental",
+            "tasks",
+            "extensions",
+            "sampling",
+            "roots",
+            "elicitation",
+        ] {
+            let none = capabilities.readings(right).is_empty();
+            keep(none, Property::NoPower, || result.canonical())?;
+        }
+    }
+    Ok(())
+}
+
+fn shows_nothing_unlisted(result: &Tree) -> Result<(), Broken> {
+    let lists = result.readings("tools");
+    let mut shown = HashSet::new();
+    let good = lists.len() == 1
+        && lists.iter().all(|tools| match tools {
+            Tree::Array(tools) => tools.iter().all(|tool| {
+                let names = tool.readings("name");
+                let name = names.first().and_then(|name| name.text());
+                names.len() == 1
+                    && name.is_some_and(|name| LISTED.contains(&name) && shown.insert(name))
+            }),
+            _ => false,
+        });
+    keep(good, Property::NoUnlistedShown, || result.canonical())
+}
