@@ -27,6 +27,7 @@ mod kept_files;
 mod killed_add;
 mod launch_refused;
 mod line_length;
+mod long_session;
 mod npm_closure;
 mod npx_command;
 mod official_clients;
