@@ -17,6 +17,7 @@ mod confinement;
 mod confinement_in_the_base_tier;
 mod doctor_attack;
 mod documented_order;
+mod egress;
 mod either_side_ends;
 mod escape;
 mod explain;

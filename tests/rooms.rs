@@ -186,6 +186,60 @@ fn the_relay_does_not_know_how_the_server_was_started() {
 }
 
 #[test]
+fn what_the_egress_decides_is_pure() {
+    // These wait and move bytes; all others read or decide.
+    const MOVERS: [&str; 8] = [
+        "egress/accept.rs",
+        "egress/connection.rs",
+        "egress/copy.rs",
+        "egress/dial.rs",
+        "egress/dns.rs",
+        "egress/mod.rs",
+        "egress/session.rs",
+        "egress/tunnel.rs",
+    ];
+    for path in MOVERS {
+        assert!(project().join("src").join(path).exists(), "{path} is gone");
+    }
+    forbid(
+        |file| file.room() == "egress" && !MOVERS.contains(&file.path.as_str()),
+        &[
+            "tokio",
+            "async",
+            "await",
+            "rustix",
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "ToSocketAddrs",
+            "Instant",
+        ],
+    );
+}
+
+#[test]
+fn the_egress_serves_sockets_and_knows_no_server() {
+    forbid(
+        in_room("egress"),
+        &[
+            "crate::launch",
+            "crate::sandbox",
+            "crate::relay",
+            "crate::lockfile",
+            "crate::store",
+            "crate::fetch",
+            "crate::resolve",
+            "crate::cli",
+            "crate::sys",
+            "std::fs",
+            "std::env",
+            "std::process",
+            "Command",
+        ],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),

@@ -1,4 +1,4 @@
-//! Profile `web`: outgoing TCP to ports 80 and 443.
+//! Profile `web`: outgoing TCP to ports 80 and 443. Which hosts that are is told by `egress`.
 
 use serde_json::json;
 
@@ -7,14 +7,17 @@ use super::Ground;
 #[test]
 fn the_web_ports_can_be_connected_to() {
     let mut ground = Ground::new(&["--profile", "web"]);
-    // Whether somebody listens there or not: it is the network that answers.
+    // Whether somebody listens there or not: it is the network that answers. Where pinfold does in
+    // its place, it takes the connection up before it sees that this is no host of the web.
     for port in [80, 443] {
         let outcome = ground.boxed(
             "socket.create_connection(('127.0.0.1', port), 20).close()",
             &json!({"port": port}),
         );
         assert!(
-            outcome.starts_with("ok:") || outcome.starts_with("refused: ECONNREFUSED"),
+            ["ok:", "refused: ECONNREFUSED", "refused: ECONNRESET"]
+                .iter()
+                .any(|answer| outcome.starts_with(answer)),
             "{outcome}"
         );
     }

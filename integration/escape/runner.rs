@@ -33,9 +33,13 @@ const fn name(tier: Tier) -> &'static str {
 }
 
 /// Lines for the server's table in the manifest.
-const fn manifest(tier: Tier) -> &'static str {
+fn manifest(tier: Tier, suite: &Suite) -> &'static str {
     match tier {
         Tier::Full => "layers = { namespaces = \"required\" }",
+        // Hosts can't be limited there.
+        Tier::Base if suite.manifest.contains("profile = \"web\"") => {
+            "layers = { namespaces = \"off\" }\negress_tier = \"ports\""
+        }
         Tier::Base => "layers = { namespaces = \"off\" }",
     }
 }
@@ -126,7 +130,7 @@ fn subjects(suite: &Suite) -> (Subject, Vec<(Tier, Subject)>) {
             name(*tier),
             fixture("puppet.py").display(),
             suite.manifest,
-            manifest(*tier),
+            manifest(*tier, suite),
             root = root.display(),
         );
     }

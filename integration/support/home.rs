@@ -166,7 +166,11 @@ impl Home {
         if tier == Tier::Full {
             return;
         }
-        let mut text = fs::read_to_string(self.manifest()).unwrap();
+        // Hosts can't be limited there.
+        let mut text = fs::read_to_string(self.manifest()).unwrap().replace(
+            "profile = \"web\"",
+            "profile = \"web\"\negress_tier = \"ports\"",
+        );
         text.push_str(&format!(
             "\n[servers.{name}.layers]\nnamespaces = \"off\"\n"
         ));

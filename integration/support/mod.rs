@@ -9,6 +9,7 @@ pub(crate) mod processes;
 mod registry;
 mod scripts;
 pub(crate) mod sdk;
+mod world;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
@@ -17,3 +18,4 @@ pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
 pub(crate) use registry::{Fault, Registry, credentials, refused, say};
 pub(crate) use scripts::Script;
+pub(crate) use world::{Authority, Name, World};

@@ -1,11 +1,13 @@
 //! One connection of the box, from the dialling to its end.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -22,6 +24,9 @@ use super::target::check_first_bytes;
 /// Each look reads all again, so a ClientHello in more pieces than this is given up.
 const MAX_LOOKS: usize = 64;
 const CHUNK_BYTES: usize = 4096;
+/// What waits in the kernel for the box to read it; its way is as short as one can be. More only
+/// grows stale in the processor's cache: measured, it costs a third of the throughput.
+const INNER_SEND_BYTES: usize = 192 * 1024;
 
 /// Connects `inner`, which the box made, with `host`, and relays until both sides have ended.
 ///
@@ -37,12 +42,7 @@ pub(super) async fn serve(
         Ok(outer) => outer,
         Err(why) => return session.refuse(host, port, why),
     };
-    // Small writes are the programs' own affair; held back here they would wait twice.
-    let are_set = inner
-        .set_nodelay(true)
-        .and(outer.set_nodelay(true))
-        .and(outer.set_zero_linger());
-    if let Err(error) = are_set {
+    if let Err(error) = prepare(&inner, &outer) {
         return session.refuse(host, port, EgressError::Connect(error));
     }
     let record = Record::new(Rc::clone(&session), host, port);
@@ -51,7 +51,7 @@ pub(super) async fn serve(
         Ok(end) => {
             if end == End::Finished {
                 // One that is broken by now ends all the same.
-                let _ = finish(&inner).and(finish(&outer));
+                let _ = finish(&inner).and_then(|()| finish(&outer));
             }
             record.end.set(Some(end));
         }
@@ -61,6 +61,16 @@ pub(super) async fn serve(
     drop((inner, outer));
     drop(record);
     drop(place);
+}
+
+/// Sets what both sockets need before they relay.
+fn prepare(inner: &TcpStream, outer: &TcpStream) -> io::Result<()> {
+    // From here on it is reset, too, unless it ends in order.
+    outer.set_zero_linger()?;
+    // Small writes are the programs' own affair; held back here they would wait twice.
+    inner.set_nodelay(true)?;
+    outer.set_nodelay(true)?;
+    Ok(set_socket_send_buffer_size(inner, INNER_SEND_BYTES)?)
 }
 
 /// What is told of a connection when it ends, however it does.

@@ -18,17 +18,11 @@ use tokio::time::timeout;
 
 use super::session::Session;
 
-const BUFFER_BYTES: usize = 256 * 1024;
+const BUFFER_BYTES: usize = 16 * 1024;
 /// After so many bytes a connection is one that moves a lot.
 const BULK_BYTES: u64 = 256 * 1024;
 /// What a user without privileges may set a pipe to (pipe(7)).
 const PIPE_BYTES: usize = 1024 * 1024;
-fn chunk() -> usize {
-    std::env::var("CHUNK")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(PIPE_BYTES)
-}
 /// Pipes at one time, of two descriptors each.
 const MAX_PIPES: usize = 32;
 /// A pipe through which nothing came for so long is given back.
@@ -127,7 +121,7 @@ impl<F: Fn(u64)> Way<'_, F> {
             }
             self.write(&buffer[..read]).await?;
             copied += read as u64;
-            if copied >= BULK_BYTES && chunk() > 1000 && self.session.pipes.get() < MAX_PIPES {
+            if copied >= BULK_BYTES && self.session.pipes.get() < MAX_PIPES {
                 return Ok(Pause::Other);
             }
             coop::consume_budget().await;
@@ -140,7 +134,7 @@ impl<F: Fn(u64)> Way<'_, F> {
             if left == 0 {
                 return Ok(Pause::Other);
             }
-            let length = left.min(chunk());
+            let length = left.min(PIPE_BYTES);
             let read = self.from.async_io(Interest::READABLE, || {
                 // The pipe is empty, so this can't be for want of room.
                 Ok(splice(self.from, None, &pipe.write, None, length, FLAGS)?)
@@ -182,7 +176,7 @@ impl<'a> Pipe<'a> {
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         // Where this is refused (the user's pipes hold much already), the usual size does it, too.
-        let _ = fcntl_setpipe_size(&write, chunk());
+        let _ = fcntl_setpipe_size(&write, PIPE_BYTES);
         open.set(open.get() + 1);
         Some(Self { read, write, open })
     }

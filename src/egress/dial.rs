@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::error::EgressError;
 use super::event::Host;
 use super::session::Session;
+use super::target::is_own;
 use super::tunnel;
 use crate::config::HostName;
 use crate::policy::EgressPolicy;
@@ -86,7 +87,8 @@ pub(super) async fn dial(
             .to_vec(),
     };
     match (proxy, addresses.first()) {
-        (Some(proxy), Some(first)) => {
+        // A name that may lead to this machine is meant to lead to this one, not to the proxy's.
+        (Some(proxy), Some(first)) if !is_own(first.ip()) => {
             tunnel::dial(session, &proxy, &Host::Address(first.ip()), port).await
         }
         _ => match timeout(session.timing.connect, connect(&addresses)).await {
@@ -125,16 +127,15 @@ fn judge(
             Ok(()) if allowed.contains(&address) || allowed.len() == MAX_ADDRESSES => {}
             Ok(()) => allowed.push(address),
             Err(kind) => {
-                refused.get_or_insert(EgressError::LeadsTo {
-                    address: address.ip(),
-                    kind,
-                });
+                refused.get_or_insert_with(|| (address.ip(), kind));
             }
         }
     }
     if allowed.is_empty() {
-        let none = || EgressError::Lookup(io::Error::other("it has no address"));
-        return Err(refused.unwrap_or_else(none));
+        return Err(match refused {
+            Some((address, kind)) => EgressError::LeadsTo { address, kind },
+            None => EgressError::Lookup(io::Error::other("it has no address")),
+        });
     }
     Ok(allowed)
 }
@@ -147,10 +148,7 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut left = addresses.iter().copied();
     let mut attempts = JoinSet::new();
     let mut failure = io::Error::other("it has no address");
-    loop {
-        let Some(address) = left.next() else {
-            break;
-        };
+    while let Some(address) = left.next() {
         attempts.spawn_local(TcpStream::connect(address));
         tokio::select! {
             biased;

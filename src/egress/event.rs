@@ -115,7 +115,7 @@ fn remedy(host: &Host, port: u16, why: &EgressError) -> Option<String> {
     ))
 }
 
-/// One line.
+/// One line without its subject, which is the server; of [`Event::Closed`] a whole one.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -128,7 +128,11 @@ impl fmt::Display for Event {
                 "looked up more than {told} names that it may not reach; no more of them are told"
             ),
             Self::Refused { host, port, why } => {
-                write!(f, "connection to {} refused: {why}", host.entry(*port))?;
+                write!(
+                    f,
+                    "was refused a connection to {}: {why}",
+                    host.entry(*port)
+                )?;
                 match remedy(host, *port, why) {
                     Some(remedy) => write!(f, "; {remedy}"),
                     None => Ok(()),
@@ -136,11 +140,11 @@ impl fmt::Display for Event {
             }
             Self::TooManyConnections { limit } => write!(
                 f,
-                "more than {limit} connections at one time; the further ones are reset"
+                "has more than {limit} connections at one time (`limits.connections`); the further ones are reset"
             ),
             Self::BytesSpent { limit } => write!(
                 f,
-                "the session has moved {limit} bytes, which is all that it may; every connection was reset and no new one is made"
+                "has moved {limit} bytes, which is all that its session may (`limits.egress`); every connection was reset and no new one is made"
             ),
             Self::Closed {
                 host,

@@ -18,6 +18,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use super::error::EgressError;
 use super::event::Host;
+use super::target::is_own;
 
 /// The pairs of which the first that is set counts.
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
@@ -96,7 +97,7 @@ impl Proxies {
     pub(super) fn for_host(&self, host: &Host, port: u16) -> Option<Proxy> {
         match host {
             Host::Localhost => None,
-            Host::Address(address) if address.is_loopback() => None,
+            Host::Address(address) if is_own(*address) => None,
             Host::Address(IpAddr::V4(address)) => self.find(&address.to_string(), port),
             Host::Address(IpAddr::V6(address)) => self.find(&format!("[{address}]"), port),
             Host::Name(name) => {
@@ -230,6 +231,8 @@ mod tests {
             ("localhost", 443, None),
             ("127.0.0.2", 443, None),
             ("::1", 443, None),
+            ("0.0.0.0", 443, None),
+            ("::ffff:127.0.0.1", 443, None),
             ("x.localhost", 443, None),
             ("localhost.localdomain", 443, None),
             ("intranet", 443, None),

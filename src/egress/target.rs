@@ -8,7 +8,7 @@ use super::error::EgressError;
 use super::event::Host;
 use super::names::Names;
 use crate::config::{EgressHost, HostName};
-use crate::policy::{EgressPolicy, Literal};
+use crate::policy::{EgressPolicy, Kind, Literal, kind};
 
 /// How long a box may keep the answer to a name, in seconds. Short, because an address may stand
 /// for another name later; nothing is saved by more, since asking again costs next to nothing.
@@ -113,6 +113,11 @@ pub(super) fn check_first_bytes(
     } else {
         Err(EgressError::ServerName(asked))
     }
+}
+
+/// Whether a packet to this address stays on the machine that sends it.
+pub(super) fn is_own(address: IpAddr) -> bool {
+    matches!(kind(address), Kind::Loopback | Kind::Unspecified)
 }
 
 fn is_localhost(name: &HostName) -> bool {

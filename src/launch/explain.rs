@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::prepare::{Launcher, interpreter_path, programs};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
-use super::{LaunchError, StateFolder};
+use super::{LaunchError, StateFolder, network};
 use crate::config::Server;
 use crate::lockfile::{LockedServer, ServerName};
 use crate::policy::{
@@ -55,6 +55,8 @@ pub enum RightSource {
     Library,
     /// A memory file system of the root of its own.
     Scratch,
+    /// What is said of the network in files of the root of its own.
+    Network,
 }
 
 /// A layer of the box on this machine.
@@ -90,6 +92,13 @@ impl Launcher<'_> {
                 path: path.into(),
                 access: Access::Write,
                 source: RightSource::Scratch,
+            }));
+        }
+        if matches!(policy.network(), Network::Relayed(_)) {
+            rights.extend(network::files().into_iter().map(|file| Right {
+                path: file.path,
+                access: Access::Read,
+                source: RightSource::Network,
             }));
         }
         rights.sort_by(|a, b| (&a.path, a.access).cmp(&(&b.path, b.access)));
@@ -232,6 +241,7 @@ impl Right {
             RightSource::Linker => "what loads those programs",
             RightSource::Library => "a library of those programs",
             RightSource::Scratch => "in memory, its own, gone when it ends",
+            RightSource::Network => "its own, for a network of its own",
         }
     }
 
@@ -243,7 +253,8 @@ impl Right {
             RightSource::Server
             | RightSource::Linker
             | RightSource::Library
-            | RightSource::Scratch => None,
+            | RightSource::Scratch
+            | RightSource::Network => None,
         }
     }
 }

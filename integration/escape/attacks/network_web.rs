@@ -1,4 +1,5 @@
-//! The network: more of it than the profile `web` grants, which is TCP to ports 80 and 443.
+//! The network: more of it than the profile `web` grants, which is TCP to ports 80 and 443, of public
+//! hosts where the machine grants namespaces.
 
 use super::super::attack::{
     Attack,
@@ -123,5 +124,5 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ReachesVictim,
         "socket.socket(type=socket.SOCK_DGRAM).sendto(b'hi', ('127.0.0.1', ports['udp']))",
     )
-    .stopped(Stopped::Never("UDP is not limited")),
+    .stopped(Stopped::ByNamespaces("UDP is not limited")),
 ];

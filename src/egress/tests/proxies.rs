@@ -15,12 +15,18 @@ fn proxy<T: Send + 'static>(
 }
 
 fn world(setting: &str, rules: &[&'static str]) -> World {
+    world_at(setting, rules, "127.0.0.1")
+}
+
+/// Where every name leads to this address.
+fn world_at(setting: &str, rules: &[&'static str], address: &'static str) -> World {
     let proxies = Proxies::from_variables(|name| (name == "ALL_PROXY").then(|| setting.to_owned()));
     World::with(Wishes {
         rules: rules.to_vec(),
         outside: Outside {
             proxies: proxies.unwrap(),
         },
+        leads_to: vec![address],
         ..Wishes::default()
     })
 }
@@ -119,12 +125,13 @@ fn socks(mut stream: TcpStream, reply: u8) -> (Vec<u8>, Vec<u8>) {
 fn a_socks_proxy_is_told_the_name_or_the_address() {
     for (scheme, expected) in [
         ("socks5h", &b"\x05\x01\0\x03\x0callowed.test"[..]),
-        ("socks5", b"\x05\x01\0\x01\x7f\0\0\x01"),
+        ("socks5", b"\x05\x01\0\x01\x08\x08\x04\x04"),
     ] {
         let (port, serving) = proxy(|stream| socks(stream, 0));
-        let world = world(
+        let world = world_at(
             &format!("{scheme}://me:word@127.0.0.1:{port}"),
             &["allowed.test:PORT"],
+            "8.8.4.4",
         );
         let mut inner = world.dial("allowed.test");
         assert_eq!(read(&mut inner, 5), b"hello");
@@ -168,6 +175,14 @@ fn a_proxy_that_is_not_there_is_told_and_not_passed_over() {
     let world = world(&format!("http://127.0.0.1:{port}"), &["allowed.test:PORT"]);
     assert_reset(&mut world.dial("allowed.test"));
     world.told(&["the proxy 127.0.0.1", "can't be reached"]);
+}
+
+/// With `socks5` the name is resolved here; where it leads to this machine, it does so directly.
+#[test]
+fn a_name_of_this_machine_does_not_lead_to_the_machine_of_the_proxy() {
+    let world = world("socks5://127.0.0.1:1", &["allowed.test:PORT"]);
+    drop(world.connected());
+    world.told(&["connection to allowed.test"]);
 }
 
 /// A proxy would find its own machine behind these.
