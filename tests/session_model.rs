@@ -24,7 +24,7 @@ proptest! {
     }
 }
 
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 1500;
 
 fn conversations() -> impl Iterator<Item = Vec<Sent>> {
     (0..SEEDS).map(|seed| conversation(&bytes_of_seed(seed, 1200)))
@@ -42,7 +42,7 @@ fn the_conversations_of_fixed_seeds() {
         sum.lines += passed.lines;
     }
     // A model over nothing proves nothing.
-    assert!(sum.calls > 1000 && sum.listings > 400, "{sum:?}");
+    assert!(sum.calls > 500 && sum.listings > 200, "{sum:?}");
     assert!(sum.answers > 5000 && sum.lines > 10_000, "{sum:?}");
 }
 

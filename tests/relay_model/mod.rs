@@ -1,7 +1,7 @@
 //! What a relayed session must keep, said apart from the code that keeps it.
 //!
 //! `corpus` reads the hostile lines, `generator` makes lines out of any bytes, `readings` sees
-//! a line as other parsers do, and `model` holds a session against all of it. Used by the
+//! a line as other parsers do, and `model` with `checks` holds a session against all of it. Used by the
 //! tests, by the differential test of `integration/` and by the fuzz targets, so nothing here
 //! knows any of them, and of pinfold only `pinfold::relay`.
 #![allow(
@@ -9,11 +9,13 @@
     reason = "each of the programs that include this uses a part of it"
 )]
 
+pub(crate) mod checks;
 pub(crate) mod choices;
 pub(crate) mod corpus;
 pub(crate) mod generator;
 pub(crate) mod model;
 pub(crate) mod readings;
+pub(crate) mod vocabulary;
 
 use pinfold::relay::SessionPolicy;
 

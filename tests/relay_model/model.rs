@@ -3,10 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pinfold::relay::{CanonicalLine, Event, Session};
+use pinfold::relay::{Event, Session};
 
-use super::readings::{Tree, is_one_line};
-use super::{From, LISTED, MAX_LINE, Sent, policy};
+use super::checks::{
+    CLIENT_CAPABILITIES, asks_for_nothing, calls_nothing_unlisted, passed_on, promises_nothing,
+    shows_nothing_unlisted, tells_no_capability,
+};
+use super::readings::Tree;
+use super::{From, Sent, policy};
 
 /// What every session keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,8 +85,6 @@ const NOTIFICATIONS: [&str; 8] = [
     "notifications/subscriptions/acknowledged",
 ];
 
-const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-
 /// The book of one session.
 #[derive(Default)]
 struct Book {
@@ -126,7 +128,11 @@ pub(crate) fn watch_session(lines: &[Sent]) -> Result<Passed, Broken> {
     watch(&mut Session::new(policy()), lines)
 }
 
-fn keep(holds: bool, property: Property, how: impl FnOnce() -> String) -> Result<(), Broken> {
+pub(crate) fn keep(
+    holds: bool,
+    property: Property,
+    how: impl FnOnce() -> String,
+) -> Result<(), Broken> {
     if holds {
         return Ok(());
     }
@@ -157,7 +163,7 @@ impl Book {
             keep(unchanged[0] == unchanged[1], Property::OneReading, || {
                 format!("the meaning changed: {}", message.canonical())
             })?;
-            self.to_server(&message)?;
+            self.reaches_server(&message)?;
         }
         if let Some(line) = &left.to_client {
             let message = passed_on(line)?;
@@ -172,7 +178,7 @@ impl Book {
     fn server_said(&mut self, said: Option<&Tree>, left: &Left) -> Result<(), Broken> {
         if let Some(line) = &left.to_client {
             let message = passed_on(line)?;
-            self.to_client(said, &message)?;
+            self.reaches_client(said, &message)?;
         }
         if let Some(line) = &left.to_server {
             let message = passed_on(line)?;
@@ -188,7 +194,7 @@ impl Book {
     }
 
     /// A line of the client's reaches the server.
-    fn to_server(&mut self, message: &Tree) -> Result<(), Broken> {
+    fn reaches_server(&mut self, message: &Tree) -> Result<(), Broken> {
         self.passed.lines += 1;
         calls_nothing_unlisted(message)?;
         tells_no_capability(message)?;
@@ -210,7 +216,7 @@ impl Book {
     }
 
     /// A line of the server's reaches the client.
-    fn to_client(&mut self, said: Option<&Tree>, message: &Tree) -> Result<(), Broken> {
+    fn reaches_client(&mut self, said: Option<&Tree>, message: &Tree) -> Result<(), Broken> {
         self.passed.lines += 1;
         let methods = message.readings("method");
         let Some(method) = methods.first() else {
@@ -275,105 +281,4 @@ impl Book {
         }
         Ok(())
     }
-}
-
-/// The line in the one form: by pinfold's reader, and by the model's own.
-fn passed_on(line: &[u8]) -> Result<Tree, Broken> {
-    let broken = |how: &str| Broken {
-        property: Property::OneReading,
-        how: format!("{how}: {}", line.escape_ascii()),
-    };
-    if !is_one_line(line) {
-        return Err(broken("more than one line for some"));
-    }
-    let read = CanonicalLine::read(line, 2 * MAX_LINE).map_err(|_| broken("refused"))?;
-    let tree = Tree::read(line).ok_or_else(|| broken("no JSON"))?;
-    if read.as_bytes() != line || tree.canonical().as_bytes() != line {
-        return Err(broken("not in the one form"));
-    }
-    for key in ["jsonrpc", "id", "method", "params", "result", "error"] {
-        if tree.readings(key).len() != usize::from(tree.get(key).is_some()) {
-            return Err(broken("a key of several readings"));
-        }
-    }
-    Ok(tree)
-}
-
-fn calls_nothing_unlisted(message: &Tree) -> Result<(), Broken> {
-    let is_call = |method: &&Tree| {
-        let method = method.text().unwrap_or_default();
-        method.trim().eq_ignore_ascii_case("tools/call")
-    };
-    if !message.readings("method").iter().any(is_call) {
-        return Ok(());
-    }
-    let names: Vec<_> = message
-        .readings("params")
-        .into_iter()
-        .flat_map(|params| params.readings("name"))
-        .collect();
-    let listed = |name: &&Tree| name.text().is_some_and(|name| LISTED.contains(&name));
-    let one = message.get("id").is_some() && names.len() == 1 && names.iter().all(listed);
-    keep(one, Property::NoUnlistedCall, || message.canonical())
-}
-
-fn tells_no_capability(message: &Tree) -> Result<(), Broken> {
-    let initialize = message.get("method").and_then(Tree::text) == Some("initialize");
-    for params in message.readings("params") {
-        let in_meta = params.readings("_meta").into_iter();
-        let told = in_meta.flat_map(|meta| meta.readings(CLIENT_CAPABILITIES));
-        let own = params.readings("capabilities");
-        for capabilities in told.chain(own.into_iter().filter(|_| initialize)) {
-            let none = *capabilities == Tree::Object(Vec::new());
-            keep(none, Property::NoPower, || message.canonical())?;
-        }
-        for key in ["task", "inputResponses", "requestState"] {
-            let none = params.readings(key).is_empty() || message.get("id").is_none();
-            keep(none, Property::NoPower, || message.canonical())?;
-        }
-    }
-    Ok(())
-}
-
-fn asks_for_nothing(result: &Tree) -> Result<(), Broken> {
-    let asks = ["inputRequests", "requestState", "task"]
-        .iter()
-        .any(|key| !result.readings(key).is_empty());
-    let complete = Tree::Text("complete".to_owned());
-    let kinds = result.readings("resultType");
-    let known = kinds.iter().all(|kind| **kind == complete);
-    keep(!asks && known, Property::NoPower, || result.canonical())
-}
-
-fn promises_nothing(result: &Tree) -> Result<(), Broken> {
-    for capabilities in result.readings("capabilities") {
-        for right in [
-            "experimental",
-            "tasks",
-            "extensions",
-            "sampling",
-            "roots",
-            "elicitation",
-        ] {
-            let none = capabilities.readings(right).is_empty();
-            keep(none, Property::NoPower, || result.canonical())?;
-        }
-    }
-    Ok(())
-}
-
-fn shows_nothing_unlisted(result: &Tree) -> Result<(), Broken> {
-    let lists = result.readings("tools");
-    let mut shown = HashSet::new();
-    let good = lists.len() == 1
-        && lists.iter().all(|tools| match tools {
-            Tree::Array(tools) => tools.iter().all(|tool| {
-                let names = tool.readings("name");
-                let name = names.first().and_then(|name| name.text());
-                names.len() == 1
-                    && name.is_some_and(|name| LISTED.contains(&name) && shown.insert(name))
-            }),
-            _ => false,
-        });
-    keep(good, Property::NoUnlistedShown, || result.canonical())
 }
