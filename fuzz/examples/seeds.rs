@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "../tests/relay_model/mod.rs"]
+#[path = "../../tests/relay_model/mod.rs"]
 mod relay_model;
 
 use relay_model::choices::bytes_of_seed;
