@@ -77,7 +77,7 @@ pub(super) const CURL: Way = (
 /// Needs `exec = ["HOME/static"]`, see `fixtures/static.c`.
 pub(super) const STATIC: Way = (
     "a static program",
-    "return subprocess.run([user + '/static', host, str(port)], check=True, capture_output=True, text=True).stdout",
+    "return subprocess.run([user + '/static', host, str(port), ca], check=True, capture_output=True, text=True).stdout",
 );
 
 /// Bodies of asynchronous JavaScript functions, in which `ARGUMENTS` is an object.

@@ -47,25 +47,40 @@ fn curl_reaches_it() {
     }
 }
 
-/// As one of Go or of Rust with musl: it asks the name server of resolv.conf itself.
 #[test]
-fn a_static_program_reaches_it() {
-    let test = "egress::a_static_program_reaches_it";
-    let home = Home::new();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/static.c");
-    let compiled = Command::new("cc")
-        .args(["-static", "-O1", "-Wall", "-Wextra", "-o"])
-        .args([&home.user().join("static"), &source])
-        .output();
-    if !compiled.is_ok_and(|output| output.status.success()) {
-        return skip(test, "no compiler that makes static programs");
-    }
-    let setting = Setting {
-        manifest: "egress = [\"allowed.test:8443\"]\nexec = [\"HOME/static\"]",
-        ..SETTING
-    };
-    if let Some(mut ground) = Ground::in_home(test, &setting, home) {
-        in_turn(&mut ground, &[STATIC]);
+fn static_programs_reach_it() {
+    const C: [&str; 4] = ["-static", "-O1", "-Wall", "-o"];
+    const GO: [&str; 2] = ["build", "-o"];
+    let programs: [(&str, &str, &str, &[&str]); 4] = [
+        ("its own resolver", "static.c", "cc", &C),
+        ("glibc's resolver", "resolved.c", "cc", &C),
+        ("musl's resolver", "resolved.c", "musl-gcc", &C),
+        ("Go's resolver and TLS", "fetch.go", "go", &GO),
+    ];
+    for (what, source, compiler, options) in programs {
+        let test = format!("egress::static_programs_reach_it ({what})");
+        let home = Home::new();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("integration/fixtures")
+            .join(source);
+        let mut compile = Command::new(compiler);
+        home.environment(&mut compile);
+        compile
+            .args(options)
+            .args([&home.user().join("static"), &source])
+            .env("CGO_ENABLED", "0")
+            .env("GOCACHE", home.path().join("go"));
+        if !compile.output().is_ok_and(|output| output.status.success()) {
+            skip(&test, "no compiler that makes such static programs");
+            continue;
+        }
+        let setting = Setting {
+            manifest: "egress = [\"allowed.test:8443\"]\nexec = [\"HOME/static\"]",
+            ..SETTING
+        };
+        if let Some(mut ground) = Ground::in_home(&test, &setting, home) {
+            in_turn(&mut ground, &[(what, STATIC.1)]);
+        }
     }
 }
 
