@@ -69,7 +69,7 @@ fn key(c: &mut Choices<'_>, plain: &str) -> String {
     }
     let first = plain.chars().next().unwrap();
     let rest = &plain[first.len_utf8()..];
-    match c.below(6) {
+    match c.below(7) {
         0 => format!("\\u{:04x}{rest}", u32::from(first)),
         1 => plain.to_uppercase(),
         2 => format!("{}{rest}", first.to_uppercase()),
@@ -78,6 +78,7 @@ fn key(c: &mut Choices<'_>, plain: &str) -> String {
             .replace('i', "ı")
             .replace('k', "\u{212a}"),
         4 => format!("{plain}\\u0000"),
+        5 => format!("{plain}\\u0000x"),
         _ => format!("{plain} "),
     }
 }

@@ -51,7 +51,9 @@ impl Tree {
 
     /// Every value that some reader may take for `self[key]`.
     pub(crate) fn readings(&self, key: &str) -> Vec<&Self> {
-        let same = |name: &str| loose(name) == loose(key);
+        // Readers in C end a name at its first NUL.
+        let cut = |name: &str| loose(name.split('\0').next().unwrap_or_default());
+        let same = |name: &str| loose(name) == loose(key) || cut(name) == loose(key);
         let found = self.members().iter().filter(|(name, _)| same(name));
         found.map(|(_, value)| value).collect()
     }
