@@ -36,6 +36,7 @@ mod one_byte;
 mod one_reading_answers;
 mod one_reading_parsers;
 mod one_reading_requests;
+mod pinned_definitions;
 mod profiles;
 mod published_digest;
 mod readable_files;

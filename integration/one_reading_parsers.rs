@@ -14,7 +14,7 @@ use crate::relay_model::choices::bytes_of_seed;
 use crate::relay_model::corpus::read;
 use crate::relay_model::generator::conversation;
 use crate::relay_model::model::Relay as _;
-use crate::relay_model::{From, Sent, policy};
+use crate::relay_model::{From, Rules, Sent, policy};
 use crate::support::sdk::node_clients;
 use crate::support::{fixture, skip};
 
@@ -43,7 +43,7 @@ fn forwarded() -> Vec<Forwarded> {
     let seeds = (0..CONVERSATIONS).map(|seed| conversation(&bytes_of_seed(seed, 1200)));
     let mut found: BTreeMap<Vec<u8>, bool> = BTreeMap::new();
     for said in seeds.chain([hostile()]) {
-        let mut session = Session::new(policy());
+        let mut session = Session::new(policy(Rules::default()));
         let mut listings = HashSet::new();
         for sent in said {
             let left = session.judge(&sent);

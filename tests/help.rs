@@ -6,7 +6,7 @@ use std::fs;
 use crate::place::{Place, project};
 
 const VERBS: &[&str] = &[
-    "try", "add", "lock", "fetch", "run", "verify", "tools", "explain", "trust", "doctor",
+    "try", "add", "lock", "fetch", "run", "verify", "tools", "review", "explain", "trust", "doctor",
 ];
 
 /// The name of the committed file and the arguments.

@@ -7,7 +7,7 @@ use pinfold::relay::{CanonicalLine, Outcome, Session};
 
 use crate::place::project;
 use crate::relay_model::corpus::{Era, HostileLine, Verdict, read, written_out};
-use crate::relay_model::{From, Sent, policy};
+use crate::relay_model::{From, Rules, Sent, policy};
 
 fn lines() -> Vec<HostileLine> {
     read(&project().join("tests/hostile_lines"))
@@ -65,7 +65,7 @@ fn describe(verdict: &Verdict) -> String {
 
 /// What is wrong with the session's verdict about `line`, if anything.
 fn deviation(line: &HostileLine, era: Era) -> Option<String> {
-    let mut session = Session::new(policy());
+    let mut session = Session::new(policy(Rules::default()));
     for sent in line.before(era) {
         let _ = say(&mut session, &sent);
     }

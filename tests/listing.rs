@@ -25,8 +25,8 @@ fn tools_are_allowed_withheld_or_absent() {
         json!({
             "server": "everything",
             "tools": [
-                {"name": "add", "allowed": false, "digest": digest("7e9e5ac30f2216fd0fd6f5faed316f2d5983361a4203c3330cfa46ef65bb4767")},
-                {"name": "echo", "allowed": true, "digest": digest("092c79e8f80e559e404bcf660c48f3522b67aba9ff1484b0367e1a4ddef7431d")},
+                {"name": "add", "allowed": false, "state": "withheld", "digest": digest("7e9e5ac30f2216fd0fd6f5faed316f2d5983361a4203c3330cfa46ef65bb4767")},
+                {"name": "echo", "allowed": true, "state": "allowed", "digest": digest("092c79e8f80e559e404bcf660c48f3522b67aba9ff1484b0367e1a4ddef7431d")},
             ],
             "allowed_but_not_offered": ["gone"],
         })

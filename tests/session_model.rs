@@ -10,21 +10,26 @@ use crate::relay_model::choices::bytes_of_seed;
 use crate::relay_model::corpus::read;
 use crate::relay_model::generator::conversation;
 use crate::relay_model::model::{Left, Passed, Property, Relay, watch, watch_session};
-use crate::relay_model::{From, Sent, policy};
+use crate::relay_model::{From, Rules, Sent, policy};
+
+/// Without pins and with them.
+const RULES: [Rules; 2] = [Rules { pinned: false }, Rules { pinned: true }];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn whatever_is_said(bytes in prop::collection::vec(any::<u8>(), 0..1200)) {
         let lines = conversation(&bytes);
-        if let Err(broken) = watch_session(&lines) {
-            prop_assert!(false, "{:?}: {}", broken.property, broken.how);
+        for rules in RULES {
+            if let Err(broken) = watch_session(rules, &lines) {
+                prop_assert!(false, "{rules:?} {:?}: {}", broken.property, broken.how);
+            }
         }
     }
 }
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 800;
 
 fn conversations() -> impl Iterator<Item = Vec<Sent>> {
     (0..SEEDS).map(|seed| conversation(&bytes_of_seed(seed, 1200)))
@@ -32,34 +37,39 @@ fn conversations() -> impl Iterator<Item = Vec<Sent>> {
 
 #[test]
 fn the_conversations_of_fixed_seeds() {
-    let mut sum = Passed::default();
-    for lines in conversations() {
-        let passed = watch_session(&lines)
-            .unwrap_or_else(|broken| panic!("{:?}: {}", broken.property, broken.how));
-        sum.calls += passed.calls;
-        sum.listings += passed.listings;
-        sum.answers += passed.answers;
-        sum.lines += passed.lines;
+    for rules in RULES {
+        let mut sum = Passed::default();
+        for lines in conversations() {
+            let passed = watch_session(rules, &lines)
+                .unwrap_or_else(|broken| panic!("{:?}: {}", broken.property, broken.how));
+            sum.calls += passed.calls;
+            sum.listings += passed.listings;
+            sum.answers += passed.answers;
+            sum.lines += passed.lines;
+        }
+        // A model over nothing proves nothing.
+        assert!(sum.calls > 100 && sum.listings > 100, "{rules:?} {sum:?}");
+        assert!(sum.answers > 2500 && sum.lines > 5000, "{rules:?} {sum:?}");
     }
-    // A model over nothing proves nothing.
-    assert!(sum.calls > 500 && sum.listings > 200, "{sum:?}");
-    assert!(sum.answers > 5000 && sum.lines > 10_000, "{sum:?}");
 }
 
 /// The hostile lines, each in its state and all in one session after the other.
 #[test]
 fn the_hostile_lines() {
     let lines = read(&project().join("tests/hostile_lines"));
-    let mut all = Vec::new();
-    for line in &lines {
-        for era in &line.eras {
-            let mut said = line.before(*era);
-            said.push(line.sent.clone());
-            watch_session(&said).unwrap_or_else(|broken| panic!("{}: {}", line.place, broken.how));
-            all.extend(said);
+    for rules in RULES {
+        let mut all = Vec::new();
+        for line in &lines {
+            for era in &line.eras {
+                let mut said = line.before(*era);
+                said.push(line.sent.clone());
+                watch_session(rules, &said)
+                    .unwrap_or_else(|broken| panic!("{}: {}", line.place, broken.how));
+                all.extend(said);
+            }
         }
+        watch_session(rules, &all).unwrap_or_else(|broken| panic!("{:?}", broken.property));
     }
-    watch_session(&all).unwrap_or_else(|broken| panic!("{:?}", broken.property));
 }
 
 /// A session with one of its walls down.
@@ -74,6 +84,10 @@ enum Weakness {
     CallsPass,
     /// Judges calls, filters no list.
     ListsPass,
+    /// Enforces the list, but no pins.
+    PinsPass,
+    /// Hides what is not as pinned, but lets it be called.
+    DifferingCallsPass,
     /// Forwards requests of the server's.
     RequestsPass,
     /// Forwards results that ask for something.
@@ -96,6 +110,7 @@ impl Relay for Weakened {
         let Outcome {
             to_server,
             to_client,
+            own_request,
             events,
         } = match sent.from {
             From::Client => self.session.from_client(&sent.line),
@@ -111,23 +126,22 @@ impl Relay for Weakened {
             Weakness::AnswersPass => !client && has("\"result\"") && passed.is_none(),
             Weakness::BytesPass => passed.is_some(),
             Weakness::AllPasses => true,
+            Weakness::PinsPass => false,
+            Weakness::DifferingCallsPass => {
+                let answer = to_client.as_deref().map(String::from_utf8_lossy);
+                client && answer.is_some_and(|answer| answer.contains("isError"))
+            }
         };
-        match (through, client) {
-            (false, _) => Left {
-                to_server,
-                to_client,
-                events,
-            },
-            (true, true) => Left {
-                to_server: Some(sent.line.clone()),
-                to_client: None,
-                events,
-            },
-            (true, false) => Left {
-                to_server: None,
-                to_client: Some(sent.line.clone()),
-                events,
-            },
+        let (to_server, to_client) = match (through, client) {
+            (false, _) => (to_server, to_client),
+            (true, true) => (Some(sent.line.clone()), None),
+            (true, false) => (None, Some(sent.line.clone())),
+        };
+        Left {
+            to_server,
+            to_client,
+            own_request,
+            events,
         }
     }
 }
@@ -138,6 +152,8 @@ fn control_the_model_sees_what_is_missing() {
     for (weakness, property) in [
         (Weakness::CallsPass, Property::NoUnlistedCall),
         (Weakness::ListsPass, Property::NoUnlistedShown),
+        (Weakness::PinsPass, Property::Pinned),
+        (Weakness::DifferingCallsPass, Property::Pinned),
         (Weakness::RequestsPass, Property::NoPower),
         (Weakness::InputRequestsPass, Property::NoPower),
         (Weakness::CapabilitiesPass, Property::NoPower),
@@ -147,8 +163,12 @@ fn control_the_model_sees_what_is_missing() {
     ] {
         let seen = conversations()
             .filter_map(|lines| {
-                let session = Session::new(policy());
-                watch(&mut Weakened { session, weakness }, &lines).err()
+                let hides = matches!(weakness, Weakness::DifferingCallsPass);
+                let rules = Rules {
+                    pinned: hides || matches!(weakness, Weakness::PinsPass),
+                };
+                let session = Session::new(policy(Rules { pinned: hides }));
+                watch(&mut Weakened { session, weakness }, rules, &lines).err()
             })
             .any(|broken| broken.property == property);
         assert!(seen, "{weakness:?} was not seen");

@@ -7,11 +7,15 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../tests/relay_model/mod.rs"]
 mod relay_model;
 
+use relay_model::Rules;
 use relay_model::generator::conversation;
 use relay_model::model::watch_session;
 
 fuzz_target!(|data: &[u8]| {
-    if let Err(broken) = watch_session(&conversation(data)) {
-        panic!("{:?}: {}", broken.property, broken.how);
+    let lines = conversation(data);
+    for pinned in [false, true] {
+        if let Err(broken) = watch_session(Rules { pinned }, &lines) {
+            panic!("{:?}: {}", broken.property, broken.how);
+        }
     }
 });

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 mod relay_model;
 
 use relay_model::model::watch_session;
-use relay_model::{From, Sent};
+use relay_model::{From, Rules, Sent};
 
 fuzz_target!(|data: &[u8]| {
     let lines: Vec<_> = data
@@ -23,7 +23,9 @@ fuzz_target!(|data: &[u8]| {
             line: line.to_vec(),
         })
         .collect();
-    if let Err(broken) = watch_session(&lines) {
-        panic!("{:?}: {}", broken.property, broken.how);
+    for pinned in [false, true] {
+        if let Err(broken) = watch_session(Rules { pinned }, &lines) {
+            panic!("{:?}: {}", broken.property, broken.how);
+        }
     }
 });

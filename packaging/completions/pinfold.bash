@@ -37,6 +37,9 @@ _pinfold() {
             pinfold,lock)
                 cmd="pinfold__subcmd__lock"
                 ;;
+            pinfold,review)
+                cmd="pinfold__subcmd__review"
+                ;;
             pinfold,run)
                 cmd="pinfold__subcmd__run"
                 ;;
@@ -91,6 +94,9 @@ _pinfold() {
             pinfold__subcmd__help,lock)
                 cmd="pinfold__subcmd__help__subcmd__lock"
                 ;;
+            pinfold__subcmd__help,review)
+                cmd="pinfold__subcmd__help__subcmd__review"
+                ;;
             pinfold__subcmd__help,run)
                 cmd="pinfold__subcmd__help__subcmd__run"
                 ;;
@@ -119,7 +125,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock fetch run verify tools explain trust doctor generate help"
+            opts="-h -V --manifest --help --version try add lock fetch run verify tools review explain trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -347,7 +353,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock fetch run verify tools explain trust doctor generate help"
+            opts="try add lock fetch run verify tools review explain trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -486,6 +492,20 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__help__subcmd__review)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -563,6 +583,28 @@ _pinfold() {
                 return 0
             fi
             case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__review)
+            opts="-h -V --json --accept --accept-all --accept-instructions --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --accept)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::args::Add;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
-use super::locking::{lock_server, repin_policy};
+use super::locking::{lock_server, repin_policy, warn_of_drift};
 use super::{output, summary};
 use crate::config::{EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
@@ -30,6 +30,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
         output::note(&line);
     }
+    warn_of_drift(&name, &outcome.drift);
     wanted.allow = choose(&arguments, &outcome.introspection)?
         .into_iter()
         .collect();

@@ -39,6 +39,8 @@ pub(super) enum Command {
     Verify(Verify),
     /// List a server's tools and which of them are allowed
     Tools(Tools),
+    /// Show what changed in a server's tool definitions and instructions, and accept it
+    Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
     /// Trust a manifest that is not your own, in its present content
@@ -141,6 +143,24 @@ pub(super) struct Tools {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Review {
+    /// The server's name in the manifest
+    pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Accept what changed in this tool; may be given many times
+    #[arg(long, value_name = "TOOL")]
+    pub(super) accept: Vec<String>,
+    /// Accept every change, also of the instructions
+    #[arg(long, conflicts_with_all = ["accept", "accept_instructions"])]
+    pub(super) accept_all: bool,
+    /// Accept the server's instructions as they are now
+    #[arg(long)]
+    pub(super) accept_instructions: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::context::{Context, select};
 use super::exit::Exit;
-use super::locking::lock_server;
+use super::locking::{lock_server, warn_of_drift};
 use super::output;
 use crate::lockfile::{differences, write};
 
@@ -13,6 +13,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
     let manifest = context.manifest()?;
     let before = context.lock_or_empty()?;
     let mut results = Vec::new();
+    let mut drifted = false;
     for (name, server) in select(&manifest, names)? {
         let outcome = lock_server(&context, name, server, &manifest.settings, &before).await?;
         for tool in &server.tools.allow {
@@ -22,6 +23,8 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
                 ));
             }
         }
+        warn_of_drift(name, &outcome.drift);
+        drifted |= !outcome.drift.is_empty();
         results.push((name.clone(), outcome.locked));
     }
     let _guard = context.write_lock()?;
@@ -41,5 +44,5 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
     for change in changes {
         output::note(&change.to_string());
     }
-    Ok(Exit::Success)
+    Ok(if drifted { Exit::Drift } else { Exit::Success })
 }

@@ -6,15 +6,14 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
 use super::output;
 use super::trees::{Wanted, download, known_digest, npm_tree, path_tree};
 use crate::config::{Server, Settings, Source};
 use crate::fetch::Client;
 use crate::launch::{Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{
-    Artifact, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
-};
+use crate::lockfile::{Artifact, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::interpreter::{Program, shebang};
@@ -30,6 +29,8 @@ pub(super) struct Outcome {
     pub introspection: Introspection,
     /// What was in force around it when it was asked.
     pub plan: Plan,
+    /// What it says of itself otherwise than agreed, although its code is the same.
+    pub drift: Vec<String>,
 }
 
 /// The bytes of a server, in the store.
@@ -93,7 +94,13 @@ pub(super) async fn lock_server(
         confinement: policy.confinement(),
     };
     let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
-    locked.behaviour = behaviour(&introspection);
+    keep_definitions(&staging, &introspection);
+    let same_code = previous.filter(|previous| previous.tree == locked.tree);
+    let (agreed, drift) = match same_code {
+        Some(previous) => keep_agreed(&previous.behaviour, &introspection),
+        None => (behaviour(&introspection), Vec::new()),
+    };
+    locked.behaviour = agreed;
     if let Some(previous) = previous {
         // The same agreement keeps its date, so that locking again changes nothing.
         let same = LockedServer {
@@ -108,7 +115,17 @@ pub(super) async fn lock_server(
         locked,
         introspection,
         plan,
+        drift,
     })
+}
+
+/// Says loudly what a server says of itself otherwise than agreed, although its code is the same.
+pub(super) fn warn_of_drift(name: &ServerName, drift: &[String]) {
+    for what in drift {
+        output::warning(&format!(
+            "`{name}`: {what}, although its code is the same; the lock keeps what was agreed, and `pinfold review {name}` shows what changed"
+        ));
+    }
 }
 
 /// Starts the server in its box, in a throw-away place, and asks what it is.
@@ -139,18 +156,18 @@ pub(super) fn repin_policy(
     Ok(())
 }
 
-fn behaviour(introspection: &Introspection) -> Behaviour {
-    Behaviour {
-        protocol: introspection.protocol.clone(),
-        instructions: introspection
-            .instructions
-            .as_ref()
-            .map(|text| Digest::of(text.as_bytes())),
-        tools: introspection
-            .tools
-            .iter()
-            .filter_map(|tool| Some((tool.name.parse::<ToolName>().ok()?, tool.digest)))
-            .collect(),
+/// Keeps the words of a server in the store, for `pinfold review` to show when they change.
+pub(super) fn keep_definitions(staging: &Staging, introspection: &Introspection) {
+    let tools = introspection
+        .tools
+        .iter()
+        .map(|tool| tool.canonical.as_slice());
+    let instructions = introspection.instructions.as_ref().map(String::as_bytes);
+    for text in tools.chain(instructions) {
+        if let Err(error) = staging.keep_definition(text) {
+            output::warning(&format!("a definition was not kept: {error}"));
+            return;
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 mod add;
 mod args;
 mod argv;
+mod behaviour;
 mod context;
+mod difference;
 mod doctor;
 mod doctor_attack;
 mod exit;
@@ -14,6 +16,7 @@ mod generate;
 mod lock;
 mod locking;
 mod output;
+mod review;
 mod run;
 mod signals;
 mod summary;
@@ -83,6 +86,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Run(arguments) => run::run(manifest, arguments).await,
         Command::Verify(arguments) => verify::run(manifest, &arguments).await,
         Command::Tools(arguments) => tools::run(manifest, &arguments),
+        Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {

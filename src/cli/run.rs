@@ -13,13 +13,23 @@ use super::exit::{Exit, UsageError};
 use super::output;
 use super::signals::{self, StopSignals};
 use super::summary;
-use crate::launch::{self, Launcher, Running, SessionEnd, StateFolder};
-use crate::relay::{self, LineSink as _, SessionPolicy, StderrLog};
+use crate::launch::{self, Launcher, Running, SessionEnd, ShownTools, StateFolder};
+use crate::lockfile::ServerName;
+use crate::relay::{self, LineSink as _, Pins, SessionPolicy, StderrLog};
 
 /// A server that was started, and what its session needs.
 struct Started {
     running: Running,
     policy: SessionPolicy,
+    shown_tools: ShownTools,
+    log: StderrLog,
+}
+
+/// That it may start, and how.
+struct Decision {
+    prepared: launch::Prepared,
+    pins: Pins,
+    shown_tools: ShownTools,
     log: StderrLog,
 }
 
@@ -35,6 +45,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
         launch::output()?,
         started.policy,
         started.log,
+        started.shown_tools,
         stop.first(),
     )
     .await?;
@@ -62,7 +73,12 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     // Everything that decides runs here. If it panics the answer is no, like on any error.
     let decided = catch_unwind(AssertUnwindSafe(|| decide(&context, &launcher, arguments)));
-    let (prepared, mut log) = decided.unwrap_or_else(|_| {
+    let Decision {
+        prepared,
+        pins,
+        shown_tools,
+        mut log,
+    } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "the decision failed, which is a bug of pinfold"
         ))
@@ -83,16 +99,13 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     }
     Ok(Started {
         running: started.running,
-        policy: SessionPolicy::allowing(prepared.policy.tools),
+        policy: SessionPolicy::locked(prepared.policy.tools, pins),
+        shown_tools,
         log,
     })
 }
 
-fn decide(
-    context: &Context,
-    launcher: &Launcher<'_>,
-    arguments: &Run,
-) -> anyhow::Result<(launch::Prepared, StderrLog)> {
+fn decide(context: &Context, launcher: &Launcher<'_>, arguments: &Run) -> anyhow::Result<Decision> {
     let (manifest, lock) = context.trusted()?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
@@ -104,7 +117,25 @@ fn decide(
     let state = StateFolder::create(context.paths.server_state(&name))?;
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
-    Ok((prepared, log))
+    let pins = Pins {
+        tools: locked.behaviour.tools.clone(),
+        instructions: locked.behaviour.instructions,
+        review: review_command(context, &name),
+    };
+    Ok(Decision {
+        prepared,
+        pins,
+        shown_tools: state.shown_tools(),
+        log,
+    })
+}
+
+fn review_command(context: &Context, name: &ServerName) -> String {
+    if context.paths.own_manifest {
+        return format!("pinfold review {name}");
+    }
+    let manifest = context.paths.manifest.display();
+    format!("pinfold --manifest {manifest} review {name}")
 }
 
 /// Tells the client why, in its own protocol, so that it shows a reason instead of a crash.

@@ -1,5 +1,7 @@
-//! `pinfold tools`: what a server offered when it was locked, and what of it is allowed.
+//! `pinfold tools`: what a server offered when it was locked, what of it is allowed, and what the
+//! client does not get because the server last showed it otherwise.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::json;
@@ -8,6 +10,8 @@ use super::args::Tools;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
+use crate::launch::StateFolder;
+use crate::lockfile::ToolName;
 
 pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
@@ -15,42 +19,53 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
     let lock = context.lock()?;
     let (name, server, locked) = context.server(&arguments.name, &manifest, &lock)?;
     let offered = &locked.behaviour.tools;
-    let absent: Vec<_> = server
-        .tools
-        .allow
-        .iter()
-        .filter(|tool| !offered.contains_key(*tool))
-        .collect();
+    let allow = &server.tools.allow;
+    let state = StateFolder::planned(context.paths.server_state(&name));
+    let differing = state.shown_tools().differing();
+    let names: BTreeSet<&ToolName> = offered.keys().chain(allow).collect();
+    let word = |tool: &ToolName| match (allow.contains(tool), offered.contains_key(tool)) {
+        (false, _) => "withheld",
+        (true, true) if differing.contains(tool) => "changed",
+        (true, true) => "allowed",
+        (true, false) if differing.contains(tool) => "new",
+        (true, false) => "absent",
+    };
     if arguments.json {
         let tools: Vec<_> = offered
             .iter()
             .map(|(tool, digest)| {
                 json!({
                     "name": tool.as_str(),
-                    "allowed": server.tools.allow.contains(tool),
+                    "allowed": allow.contains(tool),
+                    "state": word(tool),
                     "digest": digest.to_string(),
                 })
             })
             .collect();
-        let absent: Vec<_> = absent.iter().map(|tool| tool.as_str()).collect();
+        let absent: Vec<_> = allow
+            .iter()
+            .filter(|tool| !offered.contains_key(*tool))
+            .map(|tool| tool.as_str())
+            .collect();
         output::data(
             &json!({ "server": name.as_str(), "tools": tools, "allowed_but_not_offered": absent })
                 .to_string(),
         );
         return Ok(Exit::Success);
     }
-    for tool in offered.keys() {
-        let word = if server.tools.allow.contains(tool) {
-            "allowed "
-        } else {
-            "withheld"
+    for tool in names {
+        let word = word(tool);
+        let more = match word {
+            "changed" => {
+                format!("  (last seen with another definition; see `pinfold review {name}`)")
+            }
+            "new" => format!(
+                "  (allowed, but the lock holds no definition; see `pinfold review {name}`)"
+            ),
+            "absent" => "  (allowed, but the server did not offer it)".to_owned(),
+            _ => String::new(),
         };
-        output::data(&format!("{word}  {tool}"));
-    }
-    for tool in absent {
-        output::data(&format!(
-            "absent    {tool}  (allowed, but the server did not offer it)"
-        ));
+        output::data(&format!("{word:8}  {tool}{more}"));
     }
     Ok(Exit::Success)
 }

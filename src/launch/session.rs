@@ -9,6 +9,7 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::relay::{
@@ -57,6 +58,7 @@ pub async fn serve(
     client_out: impl AsyncWrite + Unpin,
     policy: SessionPolicy,
     log: impl LineSink + Send + 'static,
+    mut shown_tools: ShownTools,
     stop: impl Future<Output = i32>,
 ) -> Result<SessionEnd, LaunchError> {
     let Running {
@@ -70,7 +72,10 @@ pub async fn serve(
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
     let mut spoken = 0;
-    let events = |event: &Event| speak(event, &mut spoken);
+    let events = |event: &Event| match event {
+        Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
+        event => speak(event, &mut spoken),
+    };
     let mut pump = Pump::new(
         client_in,
         client_out,

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::LaunchError;
+use super::shown_tools::ShownTools;
 use crate::lockfile::create_private_folder;
 
 /// `$XDG_STATE_HOME/pinfold/servers/NAME`, or a throw-away folder of the same shape.
@@ -39,6 +40,11 @@ impl StateFolder {
 
     pub fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// Which tools the server last showed otherwise than agreed.
+    pub fn shown_tools(&self) -> ShownTools {
+        ShownTools::new(self.root.join("tools.json"))
     }
 
     /// Where the server's standard error is kept.

@@ -19,8 +19,10 @@ use super::framing::{Line, LineReader};
 use super::json::{Object, Value};
 use super::message::{Answer, Id, Kind, Message};
 use super::recover::{answered_id, answered_id_at_end};
-use super::reply::{empty_result_line, error_line};
-use super::strict::{CanonicalLine, DEFAULT_MAX_LINE, write_string};
+use super::reply::{
+    MODERN_VERSION, client_info, empty_result_line, error_line, list_params, modern_meta,
+};
+use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
 
 /// The revision that is asked for, and those that are accepted as answer.
 const ASKED_VERSION: &str = "2025-11-25";
@@ -31,8 +33,6 @@ const KNOWN_VERSIONS: [&str; 5] = [
     "2025-06-18",
     ASKED_VERSION,
 ];
-/// The stateless revision.
-const MODERN_VERSION: &str = "2026-07-28";
 
 const MAX_PAGES: usize = 100;
 const MAX_TOOLS: usize = 10_000;
@@ -339,31 +339,6 @@ fn text(object: Object<'_>, key: &str) -> Option<String> {
         .find(key)?
         .as_text()
         .map(std::borrow::Cow::into_owned)
-}
-
-fn list_params(meta: Option<&str>, cursor: Option<&[u8]>) -> String {
-    let meta = meta.map(|meta| format!("\"_meta\":{meta}"));
-    let cursor = cursor.map(|cursor| format!("\"cursor\":{}", String::from_utf8_lossy(cursor)));
-    let members: Vec<_> = meta.into_iter().chain(cursor).collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn modern_meta() -> String {
-    format!(
-        "{{\"io.modelcontextprotocol/protocolVersion\":\"{MODERN_VERSION}\",\
-         \"io.modelcontextprotocol/clientCapabilities\":{{}},\
-         \"io.modelcontextprotocol/clientInfo\":{}}}",
-        client_info()
-    )
-}
-
-fn client_info() -> String {
-    let mut version = Vec::new();
-    write_string(&mut version, env!("CARGO_PKG_VERSION"));
-    format!(
-        "{{\"name\":\"pinfold\",\"version\":{}}}",
-        String::from_utf8_lossy(&version)
-    )
 }
 
 #[cfg(test)]

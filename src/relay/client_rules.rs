@@ -5,15 +5,18 @@ use super::catalogue::{ClientRequest, is_client_notification};
 use super::codes;
 use super::event::{Event, kept};
 use super::json::{Object, Value};
+use super::look::Era;
 use super::message::{Id, Message};
 use super::pending::NotEntered;
-use super::reply::error_line;
+use super::reply::{error_line, tool_error_line};
 use super::session::{Asked, Session, Verdict};
 use super::tool_list::Shown;
 use crate::lockfile::ToolName;
 
 /// Where a 2026-07-28 request carries what `initialize` said in older revisions.
 const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// What every 2026-07-28 request has.
+const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// A request that the relay answers itself.
 struct Refused {
@@ -30,12 +33,15 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
-        if self.asked_by_client.contains(id) {
+        if self.is_in_use(id) {
             // Without id: the request that is under way must not be ended by this error.
             let reason = "its id is already in use by a request that is under way";
             events.push(request_refused(method, reason));
             let text = format!("Refused: {reason}");
             return Verdict::Answer(error_line(None, codes::INVALID_REQUEST, &text));
+        }
+        if let Some(answer) = self.withhold_call(id, method, message, events) {
+            return Verdict::Answer(answer);
         }
         let admitted = self.admit(method, message).and_then(|asked| {
             self.asked_by_client
@@ -96,6 +102,46 @@ impl Session {
         })
     }
 
+    /// The answer to a call of a tool on the list that is not as it was agreed.
+    fn withhold_call(
+        &mut self,
+        id: &Id,
+        method: &str,
+        message: &Message<'_>,
+        events: &mut Vec<Event>,
+    ) -> Option<Vec<u8>> {
+        if !self.definitions.are_pinned() || !matches!(method, "tools/call" | "tools/list") {
+            return None;
+        }
+        let stateless = message
+            .meta()
+            .is_some_and(|meta| meta.find(PROTOCOL_VERSION).is_some());
+        self.looks.speaks(if stateless {
+            Era::Stateless
+        } else {
+            Era::Session
+        });
+        if method == "tools/list" {
+            return None;
+        }
+        let name = message.param_text("name")?;
+        let tool = self.policy.allow.get(name.as_ref())?;
+        if !self.definitions.has_seen(tool.as_str()) {
+            self.looks.unlisted_call();
+        }
+        let trusting = self.looks.is_trusting(self.now);
+        let drift = self.definitions.refuse_call(tool.as_str(), trusting)?;
+        let text = format!(
+            "pinfold did not pass this call of `{tool}` on: {drift}. The user can see what changed with `{}`.",
+            self.definitions.review()
+        );
+        events.push(Event::CallWithheld {
+            tool: tool.clone(),
+            drift,
+        });
+        Some(tool_error_line(id, &text, stateless))
+    }
+
     pub(super) fn client_notification(
         &mut self,
         method: &str,
@@ -112,6 +158,9 @@ impl Session {
                 }
                 _ => Verdict::Drop,
             };
+        }
+        if method == "notifications/initialized" {
+            self.looks.speaks(Era::Session);
         }
         if is_client_notification(method) {
             return forward_without_rights(message, false);

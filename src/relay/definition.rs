@@ -42,7 +42,7 @@ impl ToolDefinition {
 }
 
 /// RFC 8785. Fails on numbers that no double holds.
-fn canonical_form(object: Object<'_>) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn canonical_form(object: Object<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let value: serde_json::Value = serde_json::from_slice(object.raw())?;
     serde_json_canonicalizer::to_vec(&value)
 }

@@ -4,7 +4,8 @@
 use std::fmt;
 
 use super::errors::Refusal;
-use crate::lockfile::printable;
+use super::pins::Drift;
+use crate::lockfile::{ToolName, printable};
 
 /// Longest piece of foreign text that an event keeps, in characters.
 const KEPT: usize = 128;
@@ -42,6 +43,20 @@ pub enum Event {
         malformed: usize,
         duplicates: usize,
     },
+    /// The server shows a tool on the list otherwise than it was agreed; once for each tool.
+    DefinitionDiffers {
+        tool: ToolName,
+        drift: Drift,
+        review: String,
+    },
+    /// A call of a tool on the list was refused, because it is not as it was agreed.
+    CallWithheld { tool: ToolName, drift: Drift },
+    /// The server's instructions are not those that were agreed; the client doesn't see them.
+    InstructionsWithheld { review: String },
+    /// The server has shown all its tools. These are not as they were agreed.
+    ToolsShown { differing: Vec<ToolName> },
+    /// The relay asked the server for its tools in vain.
+    LookFailed { reason: String },
     /// The stream ended in the middle of a line, which was not forwarded.
     IncompleteLine { direction: Direction, length: usize },
     /// The server does not read its input; an answer of the relay to it was dropped.
@@ -100,6 +115,32 @@ impl fmt::Display for Event {
                 f,
                 "hid tools: {unlisted} not on the list, {malformed} malformed, \
                  {duplicates} duplicate"
+            ),
+            Self::DefinitionDiffers {
+                tool,
+                drift,
+                review,
+            } => write!(
+                f,
+                "withheld the tool `{tool}`: {drift}; `{}` shows what changed",
+                safe(review)
+            ),
+            Self::CallWithheld { tool, drift } => {
+                write!(f, "refused a call of the tool `{tool}`: {drift}")
+            }
+            Self::InstructionsWithheld { review } => write!(
+                f,
+                "withheld the server's instructions: they are not those that were locked; \
+                 `{}` shows what changed",
+                safe(review)
+            ),
+            Self::ToolsShown { differing } => {
+                write!(f, "tools that are not as locked: {}", differing.len())
+            }
+            Self::LookFailed { reason } => write!(
+                f,
+                "the server can't be asked for its tools: {}",
+                safe(reason)
             ),
             Self::IncompleteLine { direction, length } => {
                 write!(

@@ -1,7 +1,7 @@
 //! The relay: everything that is said between an MCP client and a server passes here.
 //!
 //! `strict` and `json` know JSON, `message` and `confusion` know JSON-RPC, `session` with
-//! `client_rules`, `server_rules` and `tool_list` decides (pure, synchronous), `framing`,
+//! `client_rules`, `server_rules`, `tool_list`, `pins` and `look` decides (pure, synchronous), `framing`,
 //! `outbox` and `pump` move bytes. `client` asks a server for its tools, `refusal` speaks
 //! for a launch that was refused, `stderr` keeps what a server says on the side.
 //!
@@ -17,9 +17,11 @@ mod errors;
 mod event;
 mod framing;
 mod json;
+mod look;
 mod message;
 mod outbox;
 mod pending;
+mod pins;
 mod pump;
 mod recover;
 mod refusal;
@@ -38,6 +40,7 @@ pub use event::{Direction, Event};
 pub use framing::{Line, LineReader};
 pub use json::{Elements, Member, Members, Object, Value};
 pub use message::{Answer, Id, Kind, Message, NotAMessage};
+pub use pins::{Drift, Pins};
 pub use pump::{End, Pump};
 pub use refusal::refuse;
 pub use reply::{empty_result_line, error_line};

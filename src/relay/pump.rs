@@ -183,7 +183,9 @@ where
                 if waiting >= HIGH_WATER || self.to_client.waiting() >= HARD_LIMIT {
                     return Ok(moved);
                 }
-                let outcome = match self.from_client.next_buffered() {
+                let line = self.from_client.next_buffered();
+                self.session.set_time(Instant::now().into_std());
+                let outcome = match line {
                     Some(Line::Whole(line)) => self.session.from_client(line),
                     Some(Line::TooLong { .. }) => self.session.from_client_too_long(),
                     Some(Line::Incomplete { .. }) | None => break,
@@ -213,7 +215,9 @@ where
                 if self.to_client.waiting() >= HIGH_WATER {
                     return Ok(moved);
                 }
-                let outcome = match self.from_server.next_buffered() {
+                let line = self.from_server.next_buffered();
+                self.session.set_time(Instant::now().into_std());
+                let outcome = match line {
                     Some(Line::Whole(line)) => self.session.from_server(line),
                     Some(Line::TooLong { head, tail }) => {
                         self.session.from_server_too_long(head, tail)
@@ -245,7 +249,13 @@ where
         if let Some(line) = outcome.to_client {
             self.to_client.push(&line);
         }
-        if let (Some(line), Some(to_server)) = (outcome.to_server, &mut self.to_server) {
+        for line in [outcome.to_server, outcome.own_request]
+            .into_iter()
+            .flatten()
+        {
+            let Some(to_server) = &mut self.to_server else {
+                break;
+            };
             if to_server.waiting() < HARD_LIMIT {
                 to_server.push(&line);
             } else {

@@ -1,7 +1,11 @@
-//! The lines that the relay itself writes, in the place of one of the two sides.
+//! What the relay itself writes: lines in the place of one of the two sides, and the parameters of
+//! its own requests.
 
 use super::message::Id;
 use super::strict::write_string;
+
+/// The stateless revision.
+pub(super) const MODERN_VERSION: &str = "2026-07-28";
 
 /// A JSON-RPC error response, without newline. Without `id` when the request's id is not
 /// certain: MCP asks to omit it, `null` fails the schemas of the SDKs.
@@ -20,6 +24,20 @@ pub fn empty_result_line(id: &Id) -> Vec<u8> {
     line
 }
 
+/// The result of a `tools/call` that went wrong, without newline: text that a model and a
+/// person can read. `stateless`: as 2026-07-28 wants it.
+pub(super) fn tool_error_line(id: &Id, text: &str, stateless: bool) -> Vec<u8> {
+    let mut line = start(Some(id));
+    line.extend_from_slice(b",\"result\":{");
+    if stateless {
+        line.extend_from_slice(b"\"resultType\":\"complete\",");
+    }
+    line.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":");
+    write_string(&mut line, text);
+    line.extend_from_slice(b"}],\"isError\":true}}");
+    line
+}
+
 fn start(id: Option<&Id>) -> Vec<u8> {
     let mut line = b"{\"jsonrpc\":\"2.0\"".to_vec();
     if let Some(id) = id {
@@ -27,6 +45,33 @@ fn start(id: Option<&Id>) -> Vec<u8> {
         id.write(&mut line);
     }
     line
+}
+
+/// Parameters of a `tools/list`; `cursor` is canonical JSON.
+pub(super) fn list_params(meta: Option<&str>, cursor: Option<&[u8]>) -> String {
+    let meta = meta.map(|meta| format!("\"_meta\":{meta}"));
+    let cursor = cursor.map(|cursor| format!("\"cursor\":{}", String::from_utf8_lossy(cursor)));
+    let members: Vec<_> = meta.into_iter().chain(cursor).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// The `_meta` that every request of the stateless revision has.
+pub(super) fn modern_meta() -> String {
+    format!(
+        "{{\"io.modelcontextprotocol/protocolVersion\":\"{MODERN_VERSION}\",\
+         \"io.modelcontextprotocol/clientCapabilities\":{{}},\
+         \"io.modelcontextprotocol/clientInfo\":{}}}",
+        client_info()
+    )
+}
+
+pub(super) fn client_info() -> String {
+    let mut version = Vec::new();
+    write_string(&mut version, env!("CARGO_PKG_VERSION"));
+    format!(
+        "{{\"name\":\"pinfold\",\"version\":{}}}",
+        String::from_utf8_lossy(&version)
+    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::message::{Answer, Id, Message};
 use super::pending::NotEntered;
 use super::reply::error_line;
 use super::session::{Asked, Session, Verdict};
-use super::tool_list::filter_page;
+use super::tool_list::{NoToolArray, Page, Shown, filter_page};
 
 impl Session {
     /// Only `ping` passes: every other request of a server is for a right of its own.
@@ -54,8 +54,13 @@ impl Session {
             events.push(Event::DroppedFromServer { reason });
             return Verdict::Drop;
         }
-        if method == "notifications/cancelled" {
-            self.server_cancels(message);
+        match method {
+            "notifications/cancelled" => self.server_cancels(message),
+            "notifications/tools/list_changed" if self.definitions.are_pinned() => {
+                self.definitions.all_in_question(&self.policy.allow);
+                self.looks.changed(self.now);
+            }
+            _ => {}
         }
         Verdict::Forward
     }
@@ -92,6 +97,10 @@ impl Session {
             });
             return Verdict::Drop;
         };
+        if self.looks.is_own(id) {
+            self.own_answer(answer, events);
+            return Verdict::Drop;
+        }
         let Some(asked) = self.asked_by_client.take(id) else {
             let reason = format!("the client waits for no answer with id {id}");
             events.push(Event::DroppedFromServer { reason });
@@ -131,7 +140,7 @@ impl Session {
         match asked.request {
             ClientRequest::ListTools => self.judge_page(asked, result, events),
             ClientRequest::Initialize | ClientRequest::Discover => {
-                Ok(without_ungranted_capabilities(result))
+                Ok(self.judge_introduction(result, events))
             }
             ClientRequest::CallTool | ClientRequest::Listen | ClientRequest::Other(_) => Ok(None),
         }
@@ -143,11 +152,13 @@ impl Session {
         result: Object<'_>,
         events: &mut Vec<Event>,
     ) -> Result<Option<Vec<u8>>, Replaced> {
-        let page = filter_page(result, &self.policy.allow, &asked.shown).map_err(|_| Replaced {
-            code: codes::INTERNAL_ERROR,
-            reason: "The server's tool list has no array `tools`".to_owned(),
-        })?;
-        if page.result.is_some() {
+        let page = self
+            .filter(result, &asked.shown, events)
+            .map_err(|_| Replaced {
+                code: codes::INTERNAL_ERROR,
+                reason: "The server's tool list has no array `tools`".to_owned(),
+            })?;
+        if page.unlisted + page.malformed + page.duplicates > 0 {
             events.push(Event::ToolsHidden {
                 unlisted: page.unlisted,
                 malformed: page.malformed,
@@ -155,7 +166,93 @@ impl Session {
             });
         }
         self.listings.remember(result, page.shown);
+        if result.find("nextCursor").is_none() {
+            self.say_what_was_shown(events);
+        }
         Ok(page.result)
+    }
+
+    /// A page without what is not on the list, and without what is not as it was agreed.
+    fn filter(
+        &mut self,
+        result: Object<'_>,
+        before: &Shown,
+        events: &mut Vec<Event>,
+    ) -> Result<Page, NoToolArray> {
+        let definitions = &mut self.definitions;
+        filter_page(result, &self.policy.allow, before, |name, definition| {
+            definitions.see(name, definition, events)
+        })
+    }
+
+    fn say_what_was_shown(&self, events: &mut Vec<Event>) {
+        if self.definitions.are_pinned() {
+            events.push(Event::ToolsShown {
+                differing: self.definitions.differing(),
+            });
+        }
+    }
+
+    /// The answer to the relay's own look.
+    fn own_answer(&mut self, answer: Answer<'_>, events: &mut Vec<Event>) {
+        if let Err(reason) = self.judge_own_answer(answer, events) {
+            self.looks.fail();
+            events.push(Event::LookFailed { reason });
+        }
+    }
+
+    fn judge_own_answer(
+        &mut self,
+        answer: Answer<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), String> {
+        let result = match answer {
+            Answer::Error { code, .. } => return Err(format!("the server answers error {code}")),
+            Answer::Result(result) => result,
+        };
+        refuse_ungranted_result(result).map_err(|replaced| replaced.reason)?;
+        let before = self.looks.shown();
+        let page = self
+            .filter(result, &before, events)
+            .map_err(|_| "its tool list has no array `tools`".to_owned())?;
+        match result.find("nextCursor") {
+            None => {
+                if self.looks.complete(self.now) {
+                    self.definitions.all_shown();
+                } else {
+                    // It may have been answered before the change.
+                    self.definitions.all_in_question(&self.policy.allow);
+                }
+                self.say_what_was_shown(events);
+                Ok(())
+            }
+            Some(cursor) if cursor.as_text().is_some() => {
+                let taken = |id: &Id| self.asked_by_client.contains(id);
+                self.looks
+                    .next_page(cursor.raw(), result.raw().len(), page.shown, taken)
+                    .map_err(str::to_owned)
+            }
+            Some(_) => Err("`nextCursor` is not a string".to_owned()),
+        }
+    }
+
+    /// The answer to `initialize` or `server/discover`, without what is not granted and
+    /// without instructions that were not agreed.
+    fn judge_introduction(&self, result: Object<'_>, events: &mut Vec<Event>) -> Option<Vec<u8>> {
+        let granted = without_ungranted_capabilities(result);
+        let instructions = result.find("instructions");
+        let agreed = instructions.is_none_or(|instructions| {
+            self.definitions
+                .instructions_agreed(instructions.as_text().as_deref())
+        });
+        if agreed {
+            return granted;
+        }
+        events.push(Event::InstructionsWithheld {
+            review: self.definitions.review().to_owned(),
+        });
+        let result = granted.as_deref().map_or(result, Object::of_canonical);
+        Some(result.without("instructions"))
     }
 }
 

@@ -3,13 +3,16 @@
 //! `server_rules`, reading and writing in `pump`.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::catalogue::ClientRequest;
 use super::codes;
 use super::errors::Refusal;
 use super::event::{Direction, Event};
+use super::look::Looks;
 use super::message::{Id, Kind, Message, NotAMessage};
 use super::pending::Pending;
+use super::pins::{Definitions, Pins};
 use super::recover::{answered_id, answered_id_at_end};
 use super::reply::error_line;
 use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
@@ -21,15 +24,19 @@ use crate::lockfile::ToolName;
 pub struct SessionPolicy {
     /// The tools that the client may see and call. Empty: none.
     pub allow: BTreeSet<ToolName>,
+    /// What the definitions of these tools, and the instructions, have to be. `None`: whatever
+    /// they are; for measurements and for tests of other rules.
+    pub pins: Option<Pins>,
     /// Longest line in bytes, without the newline, in either direction.
     pub max_line: usize,
 }
 
 impl SessionPolicy {
-    /// These tools, with the default line length.
-    pub fn allowing(allow: BTreeSet<ToolName>) -> Self {
+    /// These tools as they were agreed, with the default line length.
+    pub fn locked(allow: BTreeSet<ToolName>, pins: Pins) -> Self {
         Self {
             allow,
+            pins: Some(pins),
             max_line: DEFAULT_MAX_LINE,
         }
     }
@@ -44,6 +51,10 @@ pub struct Session {
     /// Requests of the server that the client has not answered.
     pub(super) asked_by_server: Pending<()>,
     pub(super) listings: Listings,
+    pub(super) definitions: Definitions,
+    pub(super) looks: Looks,
+    /// As far as the pump has said.
+    pub(super) now: Option<Instant>,
 }
 
 /// What is remembered of a client's request to judge its answer.
@@ -60,6 +71,8 @@ pub(super) struct Asked {
 pub struct Outcome {
     pub to_server: Option<Vec<u8>>,
     pub to_client: Option<Vec<u8>>,
+    /// For the server, after `to_server`: a request of the relay's own.
+    pub own_request: Option<Vec<u8>>,
     pub events: Vec<Event>,
 }
 
@@ -79,6 +92,9 @@ pub(super) enum Verdict {
 impl Session {
     pub fn new(policy: SessionPolicy) -> Self {
         Self {
+            definitions: Definitions::new(policy.pins.clone()),
+            looks: Looks::new(),
+            now: None,
             policy,
             asked_by_client: Pending::new(),
             asked_by_server: Pending::new(),
@@ -88,6 +104,11 @@ impl Session {
 
     pub fn max_line(&self) -> usize {
         self.policy.max_line
+    }
+
+    /// Says what time it is; lines are judged as of then.
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = Some(now);
     }
 
     /// Judges one line of the client, without its newline.
@@ -109,14 +130,16 @@ impl Session {
             },
             Err(NotAMessage { refusal, request }) => {
                 // An error with the id of a request that is under way would end that one.
-                let certain = request.filter(|id| !self.asked_by_client.contains(id));
+                let certain = request.filter(|id| !self.is_in_use(id));
                 return refuse_client_line(refusal, certain.as_ref());
             }
         };
         let (to_server, to_client) = split(verdict, line);
+        let own_request = self.own_request(&mut events);
         Outcome {
             to_server,
             to_client,
+            own_request,
             events,
         }
     }
@@ -168,9 +191,11 @@ impl Session {
             }
         };
         let (to_client, to_server) = split(verdict, canonical);
+        let own_request = self.own_request(&mut events);
         Outcome {
             to_server,
             to_client,
+            own_request,
             events,
         }
     }
@@ -197,8 +222,32 @@ impl Session {
             .collect()
     }
 
+    /// Whether a request with this id is under way, of the client or of the relay itself.
+    pub(super) fn is_in_use(&self, id: &Id) -> bool {
+        self.asked_by_client.contains(id) || self.looks.is_own(id)
+    }
+
+    /// A request of the relay's own, when there is one to be sent.
+    fn own_request(&mut self, events: &mut Vec<Event>) -> Option<Vec<u8>> {
+        let taken = |id: &Id| self.asked_by_client.contains(id);
+        if let Err(reason) = self.looks.begin(taken) {
+            events.push(Event::LookFailed {
+                reason: reason.to_owned(),
+            });
+        }
+        self.looks.take_request()
+    }
+
     /// The line is not forwarded. A client that waits for it is told that nothing will come.
     fn refuse_server_line(&mut self, refusal: Refusal, answered: Option<Id>) -> Outcome {
+        if answered.as_ref().is_some_and(|id| self.looks.is_own(id)) {
+            self.looks.fail();
+            let reason = refusal.to_string();
+            return Outcome {
+                events: vec![Event::LookFailed { reason }],
+                ..Outcome::default()
+            };
+        }
         let waiting = answered.filter(|id| self.asked_by_client.take(id).is_some());
         let to_client = waiting.map(|id| {
             let message = format!("The server's answer was refused: {refusal}");
@@ -209,9 +258,9 @@ impl Session {
             reason: refusal,
         };
         Outcome {
-            to_server: None,
             to_client,
             events: vec![event],
+            ..Outcome::default()
         }
     }
 }
@@ -228,9 +277,9 @@ fn refuse_client_line(refusal: Refusal, id: Option<&Id>) -> Outcome {
         reason: refusal,
     };
     Outcome {
-        to_server: None,
         to_client: Some(error_line(id, code, &message)),
         events: vec![event],
+        ..Outcome::default()
     }
 }
 

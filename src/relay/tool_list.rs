@@ -1,6 +1,8 @@
-//! The pages of `tools/list`: only what is on the list, each name once, byte for byte.
+//! The pages of `tools/list`: only what is on the list and as it was agreed, each name once,
+//! byte for byte.
 //!
-//! Whether a definition is the one that was pinned is not decided here.
+//! Of several definitions of one tool the first counts, here as when a server is locked.
+//! Whether that is the one that was agreed is decided in `pins`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -13,7 +15,7 @@ use crate::lockfile::{Digest, ToolName};
 /// Most cursors whose listing is remembered.
 const MAX_CURSORS: usize = 1024;
 
-/// The tools that a listing has shown so far.
+/// The tools that a listing has held so far, also those that were withheld.
 pub(super) type Shown = Arc<BTreeSet<ToolName>>;
 
 /// For each cursor that a server gave out: what its listing had shown until then. So two
@@ -33,6 +35,8 @@ pub(super) struct Page {
     pub(super) unlisted: usize,
     pub(super) malformed: usize,
     pub(super) duplicates: usize,
+    /// On the list, but not as agreed.
+    pub(super) withheld: usize,
 }
 
 /// The result has no array `tools`.
@@ -64,11 +68,13 @@ impl Listings {
     }
 }
 
-/// Filters the page `result`; `before` is what its listing has shown already.
+/// Filters the page `result`; `before` is what its listing has held already. `agreed` is asked
+/// once for each tool on the list, without its definition when that is not usable.
 pub(super) fn filter_page(
     result: Object<'_>,
     allow: &BTreeSet<ToolName>,
     before: &Shown,
+    mut agreed: impl FnMut(&ToolName, Option<Object<'_>>) -> bool,
 ) -> Result<Page, NoToolArray> {
     let tools = result
         .find("tools")
@@ -80,11 +86,17 @@ pub(super) fn filter_page(
         unlisted: 0,
         malformed: 0,
         duplicates: 0,
+        withheld: 0,
     };
     let mut kept = b"[".to_vec();
     for tool in tools {
         let Some((name, definition)) = read_tool(tool) else {
             page.malformed += 1;
+            if let Some(name) = plain_name(tool).and_then(|name| allow.get(name.as_ref()))
+                && !page.shown.contains(name)
+            {
+                agreed(name, None);
+            }
             continue;
         };
         let Some(name) = allow.get(name.as_ref()) else {
@@ -96,12 +108,16 @@ pub(super) fn filter_page(
             continue;
         }
         Arc::make_mut(&mut page.shown).insert(name.clone());
+        if !agreed(name, Some(definition)) {
+            page.withheld += 1;
+            continue;
+        }
         if kept.len() > 1 {
             kept.push(b',');
         }
         kept.extend_from_slice(definition.raw());
     }
-    if page.unlisted + page.malformed + page.duplicates > 0 {
+    if page.unlisted + page.malformed + page.duplicates + page.withheld > 0 {
         kept.push(b']');
         page.result = Some(result.with("tools", &kept));
     }
@@ -117,6 +133,11 @@ pub(super) fn read_tool(tool: Value<'_>) -> Option<(Cow<'_, str>, Object<'_>)> {
     Some((name, definition))
 }
 
+/// The name of a definition that is not usable, if it has one.
+fn plain_name(tool: Value<'_>) -> Option<Cow<'_, str>> {
+    tool.as_object()?.find("name")?.as_text()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +149,7 @@ mod tests {
 
     fn filter(result: &str, before: &Shown) -> (String, Page) {
         let line = CanonicalLine::read(result.as_bytes(), 1 << 20).unwrap();
-        let page = filter_page(line.root(), &allow(&["a", "b"]), before).unwrap();
+        let page = filter_page(line.root(), &allow(&["a", "b"]), before, |_, _| true).unwrap();
         let text = page
             .result
             .clone()
@@ -231,7 +252,9 @@ mod tests {
             r#"{"tools":"a"}"#,
         ] {
             let line = CanonicalLine::read(result.as_bytes(), 4096).unwrap();
-            assert!(filter_page(line.root(), &allow(&["a"]), &Shown::default()).is_err());
+            assert!(
+                filter_page(line.root(), &allow(&["a"]), &Shown::default(), |_, _| true).is_err()
+            );
         }
     }
 }

@@ -149,6 +149,10 @@ impl Store {
         directory::remove_all(&aside).map_err(|e| StoreError::io("remove", &aside, e))
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(super) fn artifact_path(&self, artifact: &Digest) -> PathBuf {
         self.root.join(ARTIFACTS).join(artifact.hex())
     }

@@ -9,6 +9,7 @@
 //! ROOT/artifacts/HEX       one downloaded file; HEX is the sha256 of its bytes
 //! ROOT/trees/HEX/          one unpacked tree; HEX is its tree digest
 //! ROOT/trees/HEX.index     what was last found in it; a cache, see `verify`
+//! ROOT/definitions/HEX     what a server said of itself; for people, see `definition`
 //! ROOT/staging/…           work in progress, each piece under its own lock
 //! ```
 //!
@@ -22,6 +23,7 @@ mod bounds;
 mod builder;
 mod compare;
 mod copy;
+mod definition;
 mod directory;
 mod entry;
 mod error;
@@ -57,6 +59,7 @@ mod verify_tests;
 pub use artifact::{ArtifactWriter, Expected, StoredArtifact};
 pub use bounds::Bounds;
 pub use builder::TreeBuilder;
+pub use definition::MAX_DEFINITION;
 pub use error::{Difference, Rule, StoreError, What};
 pub use file_digests::FileDigests;
 pub use integrity::{Integrity, IntegrityError};

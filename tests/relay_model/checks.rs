@@ -111,3 +111,19 @@ pub(crate) fn shows_nothing_unlisted(result: &Tree) -> Result<(), Broken> {
         });
     keep(good, Property::NoUnlistedShown, || result.canonical())
 }
+
+/// Whether a definition is the pinned one: a name and an empty schema, in any order.
+pub(crate) fn is_pinned(tool: &Tree) -> bool {
+    tool.members().len() == 2
+        && tool.get("name").is_some()
+        && tool.get("inputSchema") == Some(&Tree::Object(Vec::new()))
+}
+
+pub(crate) fn shows_only_pinned(result: &Tree) -> Result<(), Broken> {
+    for tools in result.readings("tools") {
+        let Tree::Array(tools) = tools else { continue };
+        let pinned = tools.iter().all(is_pinned);
+        keep(pinned, Property::Pinned, || result.canonical())?;
+    }
+    Ok(())
+}

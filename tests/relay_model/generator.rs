@@ -43,7 +43,7 @@ pub(crate) fn conversation(bytes: &[u8]) -> Vec<Sent> {
             (From::Server, 5..=6) => notification(c, SERVER_NOTIFICATIONS),
             (From::Server, _) => server_request(c),
         };
-        let line = if choices.once_in(4) {
+        let line = if choices.once_in(6) {
             mangled(&mut choices, line)
         } else {
             line.into_bytes()
@@ -58,7 +58,7 @@ fn id(c: &mut Choices<'_>) -> String {
         0 => format!("\"{}\"", c.below(4)),
         1 => c.one_of(ODD_IDS).to_owned(),
         2 => format!("\"\\u003{}\"", c.below(4)),
-        _ => c.below(6).to_string(),
+        _ => c.below(12).to_string(),
     }
 }
 
@@ -198,7 +198,11 @@ fn tools(c: &mut Choices<'_>) -> String {
         tools.push(if c.once_in(12) {
             name
         } else {
-            let schema = c.one_of(VALUES).to_owned();
+            let schema = if c.below(2) == 0 {
+                "{}".to_owned()
+            } else {
+                c.one_of(VALUES).to_owned()
+            };
             object(c, vec![("name", name), ("inputSchema", schema)])
         });
     }
@@ -216,6 +220,9 @@ fn result(c: &mut Choices<'_>, method: &str) -> String {
     }
     if ["initialize", "server/discover"].contains(&method) {
         members.push(("capabilities", c.one_of(CAPABILITIES).to_owned()));
+    }
+    if ["initialize", "server/discover"].contains(&method) && c.below(3) == 1 {
+        members.push(("instructions", c.one_of(VALUES).to_owned()));
     }
     if method == "tools/call" {
         members.push(("content", "[]".to_owned()));

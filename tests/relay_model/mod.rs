@@ -3,7 +3,8 @@
 //! `corpus` reads the hostile lines, `generator` makes lines out of any bytes, `readings` sees
 //! a line as other parsers do, and `model` with `checks` holds a session against all of it. Used by the
 //! tests, by the differential test of `integration/` and by the fuzz targets, so nothing here
-//! knows any of them, and of pinfold only `pinfold::relay`.
+//! knows any of them, and of pinfold only `pinfold::relay` and
+//! the names of `pinfold::lockfile`.
 #![allow(
     dead_code,
     reason = "each of the programs that include this uses a part of it"
@@ -17,7 +18,10 @@ pub(crate) mod model;
 pub(crate) mod readings;
 pub(crate) mod vocabulary;
 
-use pinfold::relay::SessionPolicy;
+use std::collections::BTreeSet;
+
+use pinfold::lockfile::{Digest, ToolName};
+use pinfold::relay::{Pins, SessionPolicy};
 
 /// The tools that a client may see and call.
 pub(crate) const LISTED: [&str; 2] = ["echo", "sum"];
@@ -25,12 +29,31 @@ pub(crate) const LISTED: [&str; 2] = ["echo", "sum"];
 /// Longest line, small so that the corpus can hold longer ones.
 pub(crate) const MAX_LINE: usize = 65536;
 
+/// What a session of the model enforces beside the list of tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Each listed tool is pinned to its name and an empty schema, and there are no
+    /// instructions.
+    pub(crate) pinned: bool,
+}
+
 /// What the sessions of the corpus and of the model enforce, in this one place.
-pub(crate) fn policy() -> SessionPolicy {
-    let listed = LISTED.iter().map(|name| name.parse().unwrap()).collect();
+pub(crate) fn policy(rules: Rules) -> SessionPolicy {
+    let allow: BTreeSet<ToolName> = LISTED.map(|name| name.parse().unwrap()).into();
+    let pin = |name: &ToolName| {
+        // RFC 8785.
+        let definition = format!(r#"{{"inputSchema":{{}},"name":"{name}"}}"#);
+        (name.clone(), Digest::of(definition.as_bytes()))
+    };
+    let pins = rules.pinned.then(|| Pins {
+        tools: allow.iter().map(pin).collect(),
+        instructions: None,
+        review: "pinfold review NAME".to_owned(),
+    });
     SessionPolicy {
+        allow,
+        pins,
         max_line: MAX_LINE,
-        ..SessionPolicy::allowing(listed)
     }
 }
 

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use pinfold::relay::{Event, Session};
 
 use super::checks::{
-    CLIENT_CAPABILITIES, asks_for_nothing, calls_nothing_unlisted, passed_on, promises_nothing,
-    shows_nothing_unlisted, tells_no_capability,
+    CLIENT_CAPABILITIES, asks_for_nothing, calls_nothing_unlisted, is_pinned, passed_on,
+    promises_nothing, shows_nothing_unlisted, shows_only_pinned, tells_no_capability,
 };
 use super::readings::Tree;
-use super::{From, Sent, policy};
+use super::{From, LISTED, Rules, Sent, policy};
 
 /// What every session keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub(crate) enum Property {
     NoUnlistedCall,
     /// No unlisted tool is shown to the client.
     NoUnlistedShown,
+    /// A definition that is not the pinned one is neither shown nor called.
+    Pinned,
     /// Nothing asks the client for anything but an answer to `ping`; no right of the client's
     /// is told to the server.
     NoPower,
@@ -42,6 +44,8 @@ pub(crate) struct Broken {
 pub(crate) struct Left {
     pub(crate) to_server: Option<Vec<u8>>,
     pub(crate) to_client: Option<Vec<u8>>,
+    /// A request of the relay's own, for the server.
+    pub(crate) own_request: Option<Vec<u8>>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -59,6 +63,7 @@ impl Relay for Session {
         Left {
             to_server: outcome.to_server,
             to_client: outcome.to_client,
+            own_request: outcome.own_request,
             events: outcome.events,
         }
     }
@@ -91,15 +96,33 @@ struct Book {
     /// Ids of the client's that may still be answered.
     unanswered: HashSet<String>,
     /// Of these, what the server was asked.
-    asked: HashMap<String, String>,
+    asked: HashMap<String, Asked>,
     /// Ids of the server's pings that the client has not answered.
     pings: HashSet<String>,
+    rules: Rules,
+    /// Tools whose definition was not the pinned one when the server last showed them.
+    differing: HashSet<String>,
     passed: Passed,
 }
 
-/// Lets `relay` judge `lines` one after the other.
-pub(crate) fn watch(relay: &mut impl Relay, lines: &[Sent]) -> Result<Passed, Broken> {
-    let mut book = Book::default();
+/// What the server was asked.
+#[derive(Clone, Default)]
+struct Asked {
+    method: String,
+    /// A list from its start, not from a page on.
+    from_start: bool,
+}
+
+/// Lets `relay`, which enforces `rules`, judge `lines` one after the other.
+pub(crate) fn watch(
+    relay: &mut impl Relay,
+    rules: Rules,
+    lines: &[Sent],
+) -> Result<Passed, Broken> {
+    let mut book = Book {
+        rules,
+        ..Book::default()
+    };
     for sent in lines {
         let left = relay.judge(sent);
         let said = Tree::read(&sent.line);
@@ -107,6 +130,7 @@ pub(crate) fn watch(relay: &mut impl Relay, lines: &[Sent]) -> Result<Passed, Br
             From::Client => book.client_said(said.as_ref(), &left),
             From::Server => book.server_said(said.as_ref(), &left),
         };
+        let step = step.and_then(|()| book.relay_asks(left.own_request.as_deref()));
         step.map_err(|broken| Broken {
             how: format!("{}\n  after {sent:?}\n  of {lines:#?}", broken.how),
             ..broken
@@ -124,8 +148,8 @@ pub(crate) fn watch(relay: &mut impl Relay, lines: &[Sent]) -> Result<Passed, Br
 }
 
 /// As [`watch`], over a new session.
-pub(crate) fn watch_session(lines: &[Sent]) -> Result<Passed, Broken> {
-    watch(&mut Session::new(policy()), lines)
+pub(crate) fn watch_session(rules: Rules, lines: &[Sent]) -> Result<Passed, Broken> {
+    watch(&mut Session::new(policy(rules)), rules, lines)
 }
 
 pub(crate) fn keep(
@@ -167,7 +191,13 @@ impl Book {
         }
         if let Some(line) = &left.to_client {
             let message = passed_on(line)?;
-            keep(message.get("error").is_some(), Property::OneAnswer, || {
+            // A call of a tool that is not as pinned has a result that says so.
+            let withheld = message
+                .get("result")
+                .and_then(|result| result.get("isError"));
+            let withheld = self.rules.pinned && withheld == Some(&Tree::Bool(true));
+            let refused = message.get("error").is_some() || withheld;
+            keep(refused, Property::OneAnswer, || {
                 format!("the relay answers {}", message.canonical())
             })?;
             self.answered(&message, true)?;
@@ -176,6 +206,9 @@ impl Book {
     }
 
     fn server_said(&mut self, said: Option<&Tree>, left: &Left) -> Result<(), Broken> {
+        if let Some(said) = said {
+            self.note_definitions(said, left);
+        }
         if let Some(line) = &left.to_client {
             let message = passed_on(line)?;
             self.reaches_client(said, &message)?;
@@ -193,6 +226,48 @@ impl Book {
         Ok(())
     }
 
+    /// The relay sends the server a request of its own, whose answer is for itself.
+    fn relay_asks(&self, line: Option<&[u8]>) -> Result<(), Broken> {
+        let Some(line) = line else {
+            return Ok(());
+        };
+        let message = passed_on(line)?;
+        let lists = message.get("method").and_then(Tree::text) == Some("tools/list");
+        let id = message.get("id").map(key).unwrap_or_default();
+        let own = !self.unanswered.contains(&id) && !self.asked.contains_key(&id);
+        keep(
+            lists && own && self.rules.pinned,
+            Property::OneAnswer,
+            || format!("the relay asks {}", message.canonical()),
+        )
+    }
+
+    /// What the server shows of a listed tool, where there is no doubt that the relay looks.
+    fn note_definitions(&mut self, said: &Tree, left: &Left) {
+        let page = said.get("result").and_then(|result| result.get("tools"));
+        let Some(Tree::Array(tools)) = page else {
+            return;
+        };
+        let asked = said.get("id").and_then(|id| self.asked.get(&key(id)));
+        let listing = asked.filter(|asked| asked.method == "tools/list" && asked.from_start);
+        let passed = left.to_client.as_deref().and_then(Tree::read);
+        let passed = passed.is_some_and(|line| line.get("result").is_some());
+        for name in LISTED {
+            let is_it = |tool: &&Tree| tool.get("name").and_then(Tree::text) == Some(name);
+            let shown: Vec<_> = tools.iter().filter(is_it).collect();
+            // Wherever it is shown, it may be looked at anew.
+            if !shown.is_empty() {
+                self.differing.remove(name);
+            }
+            if let ([tool], true, true) = (shown.as_slice(), listing.is_some(), passed)
+                && self.rules.pinned
+                && !is_pinned(tool)
+            {
+                self.differing.insert(name.to_owned());
+            }
+        }
+    }
+
     /// A line of the client's reaches the server.
     fn reaches_server(&mut self, message: &Tree) -> Result<(), Broken> {
         self.passed.lines += 1;
@@ -203,8 +278,20 @@ impl Book {
         };
         match message.get("method").and_then(Tree::text) {
             Some(method) => {
-                self.passed.calls += usize::from(method == "tools/call");
-                let before = self.asked.insert(key(id), method.to_owned());
+                let params = message.get("params");
+                if method == "tools/call" {
+                    self.passed.calls += 1;
+                    let name = params.and_then(|params| params.get("name"));
+                    let name = name.and_then(Tree::text).unwrap_or_default();
+                    let differs = self.differing.contains(name);
+                    keep(!differs, Property::Pinned, || message.canonical())?;
+                }
+                let cursor = params.and_then(|params| params.get("cursor"));
+                let asked = Asked {
+                    method: method.to_owned(),
+                    from_start: cursor.is_none(),
+                };
+                let before = self.asked.insert(key(id), asked);
                 keep(before.is_none(), Property::OneAnswer, || {
                     format!("the id {} is in use", key(id))
                 })
@@ -221,7 +308,7 @@ impl Book {
         let methods = message.readings("method");
         let Some(method) = methods.first() else {
             let asked = self.answered(message, false)?;
-            return self.judge_answer(&asked, said, message);
+            return self.judge_answer(&asked.method, said, message);
         };
         let method = method.text().unwrap_or_default();
         match message.readings("id").first() {
@@ -237,13 +324,13 @@ impl Book {
 
     /// An answer reaches the client; the method that the server was asked, empty when it was
     /// not asked. `by_relay`: the request must not have reached the server.
-    fn answered(&mut self, message: &Tree, by_relay: bool) -> Result<String, Broken> {
+    fn answered(&mut self, message: &Tree, by_relay: bool) -> Result<Asked, Broken> {
         let ids = message.readings("id");
         let Some(id) = ids.first() else {
             return keep(by_relay, Property::OneAnswer, || {
                 "an answer without id".to_owned()
             })
-            .map(|()| String::new());
+            .map(|()| Asked::default());
         };
         let asked = self.asked.remove(&key(id));
         let waiting = self.unanswered.remove(&key(id)) && asked.is_some() != by_relay;
@@ -272,8 +359,15 @@ impl Book {
                 "tools/list" => {
                     self.passed.listings += 1;
                     shows_nothing_unlisted(result)?;
+                    if self.rules.pinned {
+                        shows_only_pinned(result)?;
+                    }
                 }
-                "initialize" | "server/discover" => promises_nothing(result)?,
+                "initialize" | "server/discover" => {
+                    promises_nothing(result)?;
+                    let silent = !self.rules.pinned || result.readings("instructions").is_empty();
+                    keep(silent, Property::Pinned, || result.canonical())?;
+                }
                 _ => keep(said == Some(message), Property::OneReading, || {
                     format!("the meaning changed: {}", message.canonical())
                 })?,

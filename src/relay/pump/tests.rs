@@ -25,6 +25,7 @@ fn session() -> Session {
     let allow = BTreeSet::from(["echo".parse().unwrap()]);
     Session::new(SessionPolicy {
         allow,
+        pins: None,
         max_line: 1 << 20,
     })
 }
@@ -63,6 +64,64 @@ async fn line(reader: &mut BufReader<ReadHalf<DuplexStream>>) -> String {
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(2)
+}
+
+/// The session is told the time: a server that announces changes and never shows them has 10 s.
+#[tokio::test(start_paused = true)]
+async fn the_relays_own_question_is_sent_and_has_its_time() {
+    let (mut peers, client, server) = pipes(4096);
+    let echo: crate::lockfile::ToolName = "echo".parse().unwrap();
+    let pins = crate::relay::Pins {
+        tools: [(echo.clone(), crate::lockfile::Digest::of(b""))].into(),
+        ..Default::default()
+    };
+    let session = Session::new(SessionPolicy::locked([echo].into(), pins));
+    let mut pump = Pump::new(
+        client.0,
+        client.1,
+        server.1,
+        server.0,
+        session,
+        |_: &Event| {},
+    );
+    let call =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\"}}\n";
+    let talk = async {
+        let initialized = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
+        peers
+            .client_out
+            .write_all(initialized.as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(line(&mut peers.server_in).await, initialized);
+        let changed = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n";
+        peers
+            .server_out
+            .write_all(changed.as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(line(&mut peers.client_in).await, changed);
+        assert!(line(&mut peers.server_in).await.contains("\"tools/list\""));
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        peers.client_out.write_all(call.as_bytes()).await.unwrap();
+        assert_eq!(line(&mut peers.server_in).await, call);
+        peers
+            .server_out
+            .write_all(result(1).as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(line(&mut peers.client_in).await, result(1));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        peers.client_out.write_all(call.as_bytes()).await.unwrap();
+        assert!(
+            line(&mut peers.client_in)
+                .await
+                .contains("\"isError\":true")
+        );
+        drop(peers.client_out);
+    };
+    let (end, ()) = tokio::join!(pump.run_until_client_closes(), talk);
+    assert!(matches!(end, End::ClientClosed), "{end:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,19 +2,86 @@
 //! tests share.
 
 mod client;
+mod look;
+mod pins;
 mod server;
 
 use super::*;
+use crate::lockfile::Digest;
+use crate::relay::ToolDefinition;
 
 fn policy(names: &[&str]) -> SessionPolicy {
     SessionPolicy {
         allow: names.iter().map(|name| name.parse().unwrap()).collect(),
+        pins: None,
         max_line: 1 << 20,
     }
 }
 
 fn session() -> Session {
     Session::new(policy(&["echo", "sum"]))
+}
+
+/// A definition of a tool with this description.
+fn tool(name: &str, description: &str) -> String {
+    format!(
+        r#"{{"name":"{name}","description":"{description}","inputSchema":{{"type":"object"}}}}"#
+    )
+}
+
+fn digest(definition: &str) -> Digest {
+    let line = format!(r#"{{"tool":{definition}}}"#);
+    let line = CanonicalLine::read(line.as_bytes(), 1 << 20).unwrap();
+    let tool = ToolDefinition::read(line.root().find("tool").unwrap());
+    tool.unwrap().unwrap().digest
+}
+
+/// A session in which `echo` and `sum` are pinned as `tool(_, "agreed")`, and `fresh` is allowed
+/// but unknown to the lock.
+fn pinned() -> Session {
+    let pins = Pins {
+        tools: ["echo", "sum"]
+            .map(|name| (name.parse().unwrap(), digest(&tool(name, "agreed"))))
+            .into(),
+        instructions: Some(Digest::of(b"be kind")),
+        review: "pinfold review files".to_owned(),
+    };
+    let allow = ["echo", "sum", "fresh"].map(|name| name.parse().unwrap());
+    Session::new(SessionPolicy::locked(allow.into(), pins))
+}
+
+/// The client asks for a page and the server answers; what the client sees.
+fn listed(
+    session: &mut Session,
+    cursor: Option<&str>,
+    tools: &[&str],
+    next: Option<&str>,
+) -> String {
+    let params = cursor.map_or_else(
+        || "{}".to_owned(),
+        |cursor| format!(r#"{{"cursor":"{cursor}"}}"#),
+    );
+    client_passes(session, &request("77", "tools/list", &params));
+    let next = next.map_or(String::new(), |next| format!(r#","nextCursor":"{next}""#));
+    let page = format!(r#"{{"tools":[{}]{next}}}"#, tools.join(","));
+    let (to_server, to_client, _) = server(session, &result("77", &page));
+    assert_eq!(to_server, None);
+    to_client.unwrap()
+}
+
+/// Whether a call of `tool` reaches the server; if not, the client was told why in a result.
+fn callable(session: &mut Session, tool: &str) -> bool {
+    let call = request("78", "tools/call", &format!(r#"{{"name":"{tool}"}}"#));
+    let (to_server, to_client, _) = client(session, &call);
+    if to_server.is_some() {
+        assert_eq!((to_server, to_client), (Some(call), None));
+        server_passes(session, &result("78", r#"{"content":[]}"#));
+        return true;
+    }
+    let answer = to_client.unwrap();
+    assert!(answer.contains(r#""isError":true"#), "{answer}");
+    assert!(answer.contains("`pinfold review files`"), "{answer}");
+    false
 }
 
 fn text(line: Option<Vec<u8>>) -> Option<String> {
