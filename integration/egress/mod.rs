@@ -13,6 +13,7 @@ mod refusals;
 mod server_name;
 mod tier;
 mod tunnel;
+mod unread;
 mod upstream;
 mod zone;
 

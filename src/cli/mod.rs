@@ -15,6 +15,7 @@ mod fetch;
 mod generate;
 mod lock;
 mod locking;
+mod log;
 mod output;
 mod review;
 mod run;
@@ -73,6 +74,7 @@ pub fn main() -> ExitCode {
     };
     // A read of the client's terminal or file may still be waiting in a thread.
     runtime.shutdown_background();
+    log::finish();
     exit.into()
 }
 
@@ -101,10 +103,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PINFOLD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // A second start in one process (a test) keeps the first one.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(log::start())
         .with_ansi(false)
         .without_time()
         .with_target(false)

@@ -10,9 +10,9 @@ use super::args::Run;
 use super::argv::server_for_argv;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
-use super::output;
 use super::signals::{self, StopSignals};
 use super::summary;
+use super::{log, output};
 use crate::launch::{self, Launcher, Running, SessionEnd, ShownTools, StateFolder};
 use crate::lockfile::ServerName;
 use crate::relay::{self, LineSink as _, Pins, SessionPolicy, StderrLog};
@@ -58,10 +58,10 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
             last_words,
         } => {
             if code != 0 {
-                output::note(&format!("pinfold: {reason}"));
+                log::note(&format!("pinfold: {reason}"));
             }
             for line in last_words {
-                output::note(&format!("  {line}"));
+                log::note(&format!("  {line}"));
             }
             server_code(code)
         }

@@ -53,6 +53,12 @@ pub(super) fn egress(walk: &mut Walk, node: &Node<'_>) -> Vec<EgressRule> {
 fn refused(rule: &EgressRule) -> Option<&'static str> {
     let name_server = rule.port == NAME_SERVER_PORT;
     match &rule.host {
+        EgressHost::Network(network)
+            if network.addr().is_unspecified()
+                && network.prefix_len() == network.max_prefix_len() =>
+        {
+            Some("it is the address of no host; this machine is `localhost`")
+        }
         EgressHost::Network(IpNet::V4(network)) if overlap(network) => {
             Some("198.18.0.0/15 is reserved in the box for names")
         }
@@ -175,6 +181,8 @@ mod tests {
             ("198.18.7.0/24:443", "reserved in the box"),
             ("198.0.0.0/8:443", "reserved in the box"),
             ("0.0.0.0/0:443", "reserved in the box"),
+            ("0.0.0.0:443", "of no host"),
+            ("[::]:443", "of no host"),
             ("localhost:53", "name server"),
             ("127.0.0.1:53", "name server"),
             ("127.0.0.0/8:53", "name server"),

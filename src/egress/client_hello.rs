@@ -11,9 +11,17 @@ use crate::config::HostName;
 pub const MAX_FIRST_BYTES: usize = 64 * 1024;
 /// RFC 8446 section 5.1: the greatest fragment in one record.
 const MAX_FRAGMENT_BYTES: usize = 1 << 14;
+/// The types of records, change_cipher_spec to heartbeat (RFC 8446 section 5.1, RFC 6520 section 3).
+const RECORD_FIRST: u8 = 20;
+const RECORD_ALERT: u8 = 21;
 const RECORD_HANDSHAKE: u8 = 22;
+const RECORD_LAST: u8 = 24;
 /// The upper byte of every version since SSL 3.0.
 const VERSION_MAJOR: u8 = 3;
+/// "MUST be ignored for all purposes" (RFC 8446 section 5.1): Go's servers take the first record of a
+/// connection for TLS up to here.
+const VERSION_MAJOR_IGNORED: u8 = 15;
+const ALERT_WARNING: u8 = 1;
 const MESSAGE_CLIENT_HELLO: u8 = 1;
 /// Type and length, before the body of a handshake message.
 const MESSAGE_HEADER_BYTES: usize = 4;
@@ -31,7 +39,8 @@ pub enum FirstBytes {
     NotTls,
     /// A whole ClientHello; the name is missing when it has no server_name extension.
     Tls { server_name: Option<HostName> },
-    /// It begins as TLS and breaks the rules, can be read in two ways, or is too long.
+    /// It begins as TLS or as what servers take for it, and breaks the rules, can be read in two ways,
+    /// or is too long.
     Unreadable,
 }
 
@@ -39,7 +48,7 @@ pub enum FirstBytes {
 /// grows with their number.
 pub fn look(bytes: &[u8]) -> FirstBytes {
     match bytes {
-        [] | [RECORD_HANDSHAKE] => FirstBytes::NeedMore,
+        [] | [RECORD_FIRST..=RECORD_LAST] => FirstBytes::NeedMore,
         [RECORD_HANDSHAKE, VERSION_MAJOR, ..] => {
             let seen = &bytes[..bytes.len().min(MAX_FIRST_BYTES)];
             match read_message(seen) {
@@ -51,7 +60,38 @@ pub fn look(bytes: &[u8]) -> FirstBytes {
                     }),
             }
         }
+        // No client begins so, but there are servers that pass over a warning, for example, and then
+        // take a ClientHello.
+        [RECORD_FIRST..=RECORD_LAST, VERSION_MAJOR, ..] => FirstBytes::Unreadable,
+        [
+            RECORD_ALERT | RECORD_HANDSHAKE,
+            ..=VERSION_MAJOR_IGNORED,
+            rest @ ..,
+        ] => look_behind_another_version(rest),
         _ => FirstBytes::NotTls,
+    }
+}
+
+/// Whether a record with a version that no client writes is one that a server would take all the
+/// same: a ClientHello, or a warning before one. `rest` begins after the version's upper byte.
+///
+/// Other protocols begin with such bytes, too, with a length for example.
+fn look_behind_another_version(rest: &[u8]) -> FirstBytes {
+    let [_, upper, lower, kind, next @ ..] = rest else {
+        return FirstBytes::NeedMore;
+    };
+    let length = usize::from(u16::from_be_bytes([*upper, *lower]));
+    // Both are the same number.
+    let is_one = *kind == MESSAGE_CLIENT_HELLO || *kind == ALERT_WARNING;
+    if !is_one || length == 0 || length > MAX_FRAGMENT_BYTES {
+        return FirstBytes::NotTls;
+    }
+    match next.first() {
+        _ if length <= 2 => FirstBytes::Unreadable,
+        None => FirstBytes::NeedMore,
+        // The upper byte of the length of a ClientHello.
+        Some(0) => FirstBytes::Unreadable,
+        Some(_) => FirstBytes::NotTls,
     }
 }
 

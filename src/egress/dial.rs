@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -12,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::error::EgressError;
 use super::event::Host;
+use super::interfaces::near;
 use super::session::Session;
 use super::target::is_own;
 use super::tunnel;
@@ -108,7 +110,8 @@ async fn resolve(
         .await
         .map_err(|_| EgressError::LookupTimeout(session.timing.connect))?
         .map_err(EgressError::Lookup)?;
-    judge(found, port, &session.policy)
+    let near = near().map_err(EgressError::Lookup)?;
+    judge(found, port, &session.policy, &near)
 }
 
 /// The addresses that a name may lead to, in their order, each once. Pure.
@@ -119,11 +122,12 @@ fn judge(
     found: Vec<SocketAddr>,
     port: u16,
     policy: &EgressPolicy,
+    near: &[IpNet],
 ) -> Result<Vec<SocketAddr>, EgressError> {
     let mut allowed = Vec::new();
     let mut refused = None;
     for address in found {
-        match policy.may_lead_to(address.ip(), port) {
+        match policy.may_lead_to(address.ip(), port, near) {
             Ok(()) if allowed.contains(&address) || allowed.len() == MAX_ADDRESSES => {}
             Ok(()) => allowed.push(address),
             Err(kind) => {
@@ -202,10 +206,10 @@ mod tests {
             "[2606:4700::1111]:443",
         ]);
         assert_eq!(
-            judge(found, 443, &policy).unwrap(),
+            judge(found, 443, &policy, &[]).unwrap(),
             addresses(&["8.8.8.8:443", "10.0.0.1:443", "[2606:4700::1111]:443"])
         );
-        let rebound = judge(addresses(&["127.0.0.1:443"]), 443, &policy);
+        let rebound = judge(addresses(&["127.0.0.1:443"]), 443, &policy, &[]);
         assert!(matches!(
             rebound,
             Err(EgressError::LeadsTo {
@@ -213,11 +217,11 @@ mod tests {
                 ..
             })
         ));
-        let none = judge(Vec::new(), 443, &policy);
+        let none = judge(Vec::new(), 443, &policy, &[]);
         assert!(matches!(none, Err(EgressError::Lookup(_))));
         let many = (1..100).map(|last| SocketAddr::new([8, 8, 8, last].into(), 443));
         assert_eq!(
-            judge(many.collect(), 443, &policy).unwrap().len(),
+            judge(many.collect(), 443, &policy, &[]).unwrap().len(),
             MAX_ADDRESSES
         );
     }

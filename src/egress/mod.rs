@@ -36,6 +36,7 @@ pub mod dns_message;
 mod error;
 mod event;
 mod fields;
+mod interfaces;
 mod names;
 mod proxy;
 mod session;

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::LaunchError;
 use crate::config::Environment;
-use crate::egress::{Egress, Event, Listeners, Outside, Proxies};
+use crate::egress::{Egress, EgressError, Event, Listeners, Outside, Proxies};
 use crate::policy::EgressPolicy;
 use crate::sandbox::{NAME_SERVER, OwnFile};
 
@@ -47,13 +47,12 @@ pub(super) fn serve(
     environment: &Environment,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
-    let variable = |name: &str| Some(environment.get(name)?.to_str()?.to_owned());
     let outside = if policy.trusts_names {
         // npm knows the user's proxies by itself, and they are among its rules.
         Outside::default()
     } else {
         Outside {
-            proxies: Proxies::from_variables(variable).map_err(LaunchError::Egress)?,
+            proxies: proxies(environment).map_err(LaunchError::Egress)?,
         }
     };
     let spoken = RefCell::new(BTreeSet::new());
@@ -64,6 +63,11 @@ pub(super) fn serve(
         move |event| speak(event, &mut spoken.borrow_mut()),
     )
     .map_err(LaunchError::Spawn)
+}
+
+fn proxies(environment: &Environment) -> Result<Option<Proxies>, EgressError> {
+    // One that is no text can't be used, which is said; it is not as if it weren't there.
+    Proxies::from_variables(|name| Some(environment.get(name)?.to_string_lossy().into_owned()))
 }
 
 /// Each refusal once: a server that tries again says nothing new.
@@ -78,5 +82,23 @@ fn speak(event: &Event, spoken: &mut BTreeSet<String>) {
         if spoken.len() == MAX_SPOKEN {
             tracing::warn!("further messages about the server's network are not shown");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_is_no_text_is_not_passed_over() {
+        let with = |value: &[u8]| {
+            let value = OsString::from_vec(value.to_vec());
+            proxies(&Environment::from_pairs([("HTTPS_PROXY", value)]))
+        };
+        assert!(with(b"http://proxy:3128").unwrap().is_some());
+        assert!(with(b"http://pr\xffxy:3128").is_err());
     }
 }

@@ -19,6 +19,8 @@ pub enum Kind {
     Multicast,
     /// Documentation, benchmarks, and what is not assigned.
     Reserved,
+    /// Public by its number, and this machine's own or of a network that it is in.
+    Near,
 }
 
 /// The kind of an address. One that carries an IPv4 address inside (mapped, NAT64, 6to4, Teredo) is
@@ -35,7 +37,8 @@ fn kind_of_v4(address: Ipv4Addr) -> Kind {
         [0, ..] => Kind::Unspecified,
         [127, ..] => Kind::Loopback,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Kind::Private,
-        [169, 254, ..] => Kind::LinkLocal,
+        // The last is public by number only: in Azure each virtual machine reaches its host there.
+        [169, 254, ..] | [168, 63, 129, 16] => Kind::LinkLocal,
         [100, 64..=127, ..] => Kind::SharedByProvider,
         [224..=239, ..] => Kind::Multicast,
         [192, 0, 0 | 2, _]
@@ -106,6 +109,7 @@ impl fmt::Display for Kind {
             Self::SharedByProvider => "in a provider's own network",
             Self::Multicast => "of a group (multicast)",
             Self::Reserved => "reserved",
+            Self::Near => "of this machine or of a network that it is in",
         })
     }
 }
@@ -127,6 +131,8 @@ mod tests {
                     "100.128.0.0",
                     "126.255.255.255",
                     "128.0.0.0",
+                    "168.63.129.15",
+                    "168.63.129.17",
                     "169.253.255.255",
                     "169.255.0.0",
                     "172.15.255.255",
@@ -188,6 +194,8 @@ mod tests {
                     "169.254.0.0",
                     "169.254.169.254",
                     "169.254.255.255",
+                    "168.63.129.16",
+                    "::ffff:168.63.129.16",
                     "fe80::1",
                     "febf:ffff::1",
                     "::ffff:169.254.169.254",

@@ -3,6 +3,8 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
+
 use super::address::{Kind, kind};
 use crate::config::{EgressHost, EgressRule, EgressTier, HostName};
 
@@ -56,12 +58,18 @@ impl EgressPolicy {
         (address.is_loopback() && self.rules.contains(&localhost)).then_some(Literal::Localhost)
     }
 
-    /// Whether a name that may be reached may lead to this address.
+    /// Whether a name that may be reached may lead to this address. `near` are the addresses of the
+    /// machine itself and the networks that it takes for its own.
     ///
     /// # Errors
-    /// The kind of address, when it is not a public one and no rule lists it with this port.
-    pub fn may_lead_to(&self, address: IpAddr, port: u16) -> Result<(), Kind> {
-        match kind(address) {
+    /// The kind of address, when it is not a public one, or near, and no rule lists it with this port.
+    pub fn may_lead_to(&self, address: IpAddr, port: u16, near: &[IpNet]) -> Result<(), Kind> {
+        let is_near = near.iter().any(|own| own.contains(&plain(address)));
+        let kind = match kind(address) {
+            Kind::Public if is_near => Kind::Near,
+            other => other,
+        };
+        match kind {
             Kind::Public => Ok(()),
             _ if self.trusts_names || self.lists(plain(address), port) => Ok(()),
             other => Err(other),
@@ -197,7 +205,8 @@ mod tests {
     fn a_name_leads_to_public_addresses_and_to_listed_ones() {
         let strict = policy(&["db.test:5432", "10.0.0.0/8:5432", "localhost:5432"]);
         let may = |policy: &EgressPolicy, address: &str, port| {
-            policy.may_lead_to(address.parse().unwrap(), port)
+            let near = ["8.8.4.4/32", "2a00:1450::/64"].map(|own| own.parse().unwrap());
+            policy.may_lead_to(address.parse().unwrap(), port, &near)
         };
         assert_eq!(may(&strict, "8.8.8.8", 5432), Ok(()));
         assert_eq!(may(&strict, "10.0.0.1", 5432), Ok(()));
@@ -208,6 +217,12 @@ mod tests {
         assert_eq!(may(&strict, "::1", 5432), Err(Kind::Loopback));
         assert_eq!(may(&strict, "169.254.169.254", 5432), Err(Kind::LinkLocal));
         assert_eq!(may(&strict, "64:ff9b::a00:1", 5432), Err(Kind::Private));
+        assert_eq!(may(&strict, "8.8.4.4", 5432), Err(Kind::Near));
+        assert_eq!(may(&strict, "::ffff:8.8.4.4", 5432), Err(Kind::Near));
+        assert_eq!(may(&strict, "2a00:1450::5", 5432), Err(Kind::Near));
+        assert_eq!(may(&strict, "2a00:1450:0:1::5", 5432), Ok(()));
+        let near = policy(&["db.test:5432", "8.8.4.4:5432"]);
+        assert_eq!(may(&near, "8.8.4.4", 5432), Ok(()));
         let trusting = EgressPolicy {
             trusts_names: true,
             ..strict

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 /// The step that fails where the kernel grants no namespaces; the base tier does without.
@@ -92,6 +93,8 @@ impl SandboxError {
             | Self::ProcessDescriptors(_)
             | Self::Fork(_)
             | Self::Gate(_) => "monitor",
+            // Says nothing of what the kernel grants, so it is no reason to do with less.
+            Self::Namespaces { source, .. } if is_want_of_descriptors(source) => "descriptors",
             Self::Namespaces { .. } => NAMESPACES,
             Self::OwnRoot { .. } => "own-root",
             Self::ParentDeath(_)
@@ -108,6 +111,11 @@ impl SandboxError {
             Self::Status(_) | Self::NulByte | Self::Execute { .. } => "execute",
         }
     }
+}
+
+fn is_want_of_descriptors(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMFILE | Errno::ENFILE))
 }
 
 /// The record that the stub writes to its status pipe when a step failed.
@@ -130,6 +138,26 @@ impl From<&SandboxError> for StepFailure {
         Self {
             step: error.step().to_owned(),
             message,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_kernel_does_not_grant_is_done_without() {
+        let step = |errno: Errno| {
+            let source = errno.into();
+            let what = "mount /usr".to_owned();
+            SandboxError::Namespaces { what, source }.step()
+        };
+        for errno in [Errno::EPERM, Errno::EACCES, Errno::ENOSPC, Errno::EINVAL] {
+            assert_eq!(step(errno), NAMESPACES, "{errno}");
+        }
+        for errno in [Errno::EMFILE, Errno::ENFILE] {
+            assert_ne!(step(errno), NAMESPACES, "{errno}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
@@ -62,12 +62,18 @@ impl Listeners {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut word = [0];
         let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        recvmsg(
+        let received = recvmsg(
             control,
             &mut [IoSliceMut::new(&mut word)],
             &mut ancillary,
             flags,
         )?;
+        // The kernel gives as many as there is room for; ports would be missing without a word.
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(io::Error::other(
+                "the sockets of the server's network could not all be taken: too many open files",
+            ));
+        }
         let mut descriptors = ancillary
             .drain()
             .filter_map(|message| match message {
@@ -113,6 +119,24 @@ mod tests {
             .map(|one| one.local_addr().unwrap())
             .collect();
         assert_eq!(received, bound);
+    }
+
+    /// As it is where the parent's limit of open files is too low for all.
+    #[test]
+    fn a_part_of_them_is_an_error() {
+        let (parent, stub) = UnixStream::pair().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for (count, is_whole) in [(MAX_DESCRIPTORS, true), (MAX_DESCRIPTORS + 3, false)] {
+            let descriptors = vec![socket.as_fd(); count];
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 3))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+            let word = [LISTENERS];
+            let flags = SendFlags::empty();
+            sendmsg(&stub, &[IoSlice::new(&word)], &mut ancillary, flags).unwrap();
+            assert_eq!(Listeners::receive(&parent).is_ok(), is_whole, "{count}");
+        }
     }
 
     #[test]

@@ -100,13 +100,50 @@ fn other_protocols() {
         b"GET / HTTP/1.1\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"\0",
-        b"\x15\x03\x01\0\x02",
-        b"\x16\x02",
-        b"\x16\x04\x01",
+        b"\x13\x03\x01\0\x02",
+        b"\x19\x03\x01\0\x02",
+        b"\x16\x10\x01\0\x30\x01\0",
+        // Lengths of 278 and of 22 bytes, lower byte first, and what follows in MongoDB and MySQL.
+        b"\x16\x01\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0",
+        b"\x16\0\0\x01\x85\xa6\xff\x01",
+        b"\x16\x01\0\0\x20\x01\x9c\xf3",
         b"\x80\x2e\x01\x03\x01",
     ];
     for bytes in cases {
         assert_eq!(look(bytes), FirstBytes::NotTls, "{bytes:?}");
+    }
+}
+
+/// What no client sends, and servers pass over or take.
+#[test]
+fn a_hello_in_disguise_is_unreadable() {
+    let hello = records(&usual_hello(), 4096);
+    // The control.
+    assert_eq!(look(&hello), named("registry.example.com"));
+    let before = |record: &[u8]| [record, &hello].concat();
+    let mut cases = vec![
+        before(&[21, 3, 1, 0, 2, 1, 90]),
+        before(&[21, 3, 3, 0, 1, 1, 21, 3, 3, 0, 1, 90]),
+        before(&[21, 2, 1, 0, 2, 1, 90]),
+        before(&[20, 3, 1, 0, 1, 1]),
+        before(&[22, 3, 1, 0, 0]),
+        before(&[23, 3, 1, 0, 1, 0]),
+        before(&[24, 3, 1, 0, 1, 0]),
+    ];
+    for major in (0..=15).filter(|major| *major != 3) {
+        for size in [1, 2, 3, 4096] {
+            let mut disguised = records(&usual_hello(), size);
+            disguised[1] = major;
+            cases.push(disguised);
+        }
+    }
+    for bytes in cases {
+        assert_eq!(look(&bytes), FirstBytes::Unreadable, "{bytes:?}");
+        for length in 0..bytes.len() {
+            let seen = look(&bytes[..length]);
+            let is_let_go = matches!(seen, FirstBytes::NotTls | FirstBytes::Tls { .. });
+            assert!(!is_let_go, "{length} of {bytes:?}: {seen:?}");
+        }
     }
 }
 
