@@ -30,11 +30,13 @@ mod kept_files;
 mod killed_add;
 mod launch_refused;
 mod line_length;
+mod long_session;
 mod npm_closure;
 mod npx_command;
 mod official_clients;
 mod one_byte;
 mod one_reading_answers;
+mod one_reading_parsers;
 mod one_reading_requests;
 mod pinned_definitions;
 mod profiles;
@@ -46,6 +48,8 @@ mod reference_servers;
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod reference_servers_in_the_base_tier;
 mod registry_tokens;
+#[path = "../tests/relay_model/mod.rs"]
+mod relay_model;
 mod release_age;
 mod resource_limits;
 mod server_rights;

@@ -125,7 +125,7 @@ fn sources() -> PathBuf {
 }
 
 /// The folder with the TypeScript clients and their dependencies.
-fn node_clients() -> Result<PathBuf, String> {
+pub(crate) fn node_clients() -> Result<PathBuf, String> {
     static INSTALLED: Mutex<Option<Result<PathBuf, String>>> = Mutex::new(None);
     once(&INSTALLED, || {
         let package = fs::read(sources().join("package.json")).unwrap();

@@ -8,7 +8,6 @@ mod client;
 mod grants;
 mod look;
 mod pins;
-mod properties;
 mod questions;
 mod reach;
 mod server;
