@@ -51,6 +51,9 @@ pub(crate) fn policy(rules: Rules) -> SessionPolicy {
         review: "pinfold review NAME".to_owned(),
     });
     SessionPolicy {
+        calls: pinfold::relay::CallRules::default(),
+        redaction: pinfold::relay::Redaction::default(),
+        neutralise: false,
         allow,
         pins,
         // Beyond the tools nothing is granted here.
