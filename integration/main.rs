@@ -28,6 +28,7 @@ mod kept_files;
 mod killed_add;
 mod launch_refused;
 mod line_length;
+mod matrix;
 mod npm_closure;
 mod npx_command;
 mod official_clients;
