@@ -11,10 +11,12 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod calls;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
+mod conformance;
 mod doctor_attack;
 mod documented_order;
 mod egress;
@@ -22,28 +24,34 @@ mod either_side_ends;
 mod escape;
 mod explain;
 mod fails_closed;
+mod granted_questions;
 mod hostile_tarballs;
 mod install_scripts;
 mod kept_files;
 mod killed_add;
 mod launch_refused;
 mod line_length;
+mod long_session;
 mod matrix;
 mod npm_closure;
 mod npx_command;
 mod official_clients;
 mod one_byte;
 mod one_reading_answers;
+mod one_reading_parsers;
 mod one_reading_requests;
 mod pinned_definitions;
 mod profiles;
 mod published_digest;
+mod published_schemas;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod reference_servers_in_the_base_tier;
 mod registry_tokens;
+#[path = "../tests/relay_model/mod.rs"]
+mod relay_model;
 mod release_age;
 mod resource_limits;
 mod server_rights;

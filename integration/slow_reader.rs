@@ -1,6 +1,5 @@
 //! A client that reads slowly gets everything, and slows the server instead of filling memory.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::Script;
+use crate::support::processes::own_memory;
 
 const COUNT: u64 = 10_000;
 const SIZE: usize = 8 * 1024;
@@ -15,17 +15,6 @@ const SIZE: usize = 8 * 1024;
 const MEMORY_KIB: u64 = 32 * 1024;
 /// Lines between two looks at the memory.
 const LOOK_EVERY: u64 = 20;
-
-/// The process's own memory now, in KiB. Not the pages of its program, of which the kernel keeps as
-/// many as it has room for: proc_pid_status(5), RssAnon.
-fn own_memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let own = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let own = own.unwrap().trim().trim_end_matches(" kB");
-    own.parse().unwrap()
-}
 
 /// Lets the server send, reads the start slowly; the indexes that arrived and the most memory of
 /// its own that the process was seen to use, in KiB.

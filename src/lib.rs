@@ -14,5 +14,6 @@ pub mod policy;
 pub mod relay;
 pub mod resolve;
 pub mod sandbox;
+pub mod schema;
 pub mod store;
 pub mod sys;

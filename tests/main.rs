@@ -12,10 +12,13 @@
 mod explaining;
 mod generated;
 mod help;
+mod hostile_lines;
 mod listing;
 mod manifest_mistakes;
 mod no_home;
 mod place;
+mod relay_model;
 mod rooms;
+mod session_model;
 mod trust;
 mod usage;

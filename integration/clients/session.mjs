@@ -24,7 +24,7 @@ const attempt = async (action, text) => {
 };
 
 // `connect` connects; `list` yields the tools; `call` sends `tools/call` as it is.
-export async function drive({ client, connect, list, call, protocol, close }) {
+export async function drive({ client, connect, list, call, protocol, close, extra }) {
   const report = { connectError: null, protocol: null, tools: null, calls: [], prompts: [], resources: [] };
   try {
     await connect();
@@ -48,6 +48,7 @@ export async function drive({ client, connect, list, call, protocol, close }) {
       report.resources.push({ listed, got: await attempt(read, (result) => result.contents[0].text) });
     }
   }
+  Object.assign(report, extra?.());
   await close();
   console.log(JSON.stringify(report));
 }

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::Cell;
 use super::servers::Server;
 use crate::support::Home;
-use crate::support::tools::{node, tools};
+use crate::support::tools::{inspector, node};
 
 /// The Inspector, ready to be told a server and a method.
 pub(super) fn program() -> Result<Vec<String>, String> {
     let main = "@modelcontextprotocol/inspector/clients/launcher/build/index.js";
-    let main = tools()?.join("node_modules").join(main);
+    let main = inspector()?.join("node_modules").join(main);
     let words = [
         node()?,
         main.to_string_lossy().into_owned(),
@@ -45,15 +45,6 @@ pub(super) fn eras(home: &Home, server: &Server, program: &[String]) -> Vec<Stri
 }
 
 fn in_era(cell: &Cell<'_>, program: &[String], era: &str, revision: &str) -> usize {
-    let (prompt, arguments) = &cell.server.prompt;
-    let arguments: Vec<String> = arguments
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
-        .collect();
-    let mut get_prompt = vec!["prompts/get", "--prompt-name", prompt, "--prompt-args"];
-    get_prompt.extend(arguments.iter().map(String::as_str));
     let methods = [
         // Asks for the list first.
         vec![
@@ -63,7 +54,6 @@ fn in_era(cell: &Cell<'_>, program: &[String], era: &str, revision: &str) -> usi
             "--tool-arg",
             "message=hello",
         ],
-        get_prompt,
         vec!["resources/read", "--uri", cell.server.resource],
     ];
     let [bare, penned] = ["bare", "penned"].map(|how| cell.folder(how));

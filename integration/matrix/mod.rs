@@ -141,7 +141,7 @@ fn with_sdk(cell: &Cell<'_>, sdk: Sdk) -> String {
     let session = |folder: &Path, with_pinfold: bool| {
         let command = cell.command(folder, with_pinfold);
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        driven(cell.home, sdk.command().unwrap(), sdk, &words, &plan, &[])
+        driven(cell.home, sdk, &words, &plan)
     };
     let expected = session(&bare, false);
     let report = session(&penned, true);

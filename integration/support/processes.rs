@@ -1,4 +1,5 @@
-//! Which processes of a server are left: found by its HOME, which no other process has.
+//! Which processes of a server are left: found by its HOME, which no other process has. And how
+//! much memory a process has.
 
 use std::fs;
 use std::path::Path;
@@ -29,4 +30,15 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(Instant::now() < patience, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The process's own memory now, in KiB. Not the pages of its program, of which the kernel keeps as
+/// many as it has room for: proc_pid_status(5), RssAnon.
+pub(crate) fn own_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let own = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let own = own.unwrap().trim().trim_end_matches(" kB");
+    own.parse().unwrap()
 }

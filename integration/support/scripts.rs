@@ -1,4 +1,4 @@
-//! The two servers that the tests of the relay talk to, with and without pinfold.
+//! The servers that the tests of the relay talk to, with and without pinfold.
 
 use std::fs;
 use std::process::Command;
@@ -46,6 +46,11 @@ impl Script {
     /// `recorder.py`: keeps what reaches it. Its tool `hidden` is not allowed.
     pub(crate) fn recorder(arguments: &'static [&'static str]) -> Self {
         Self::add("recorder", &["allowed", "environment"], arguments)
+    }
+
+    /// `busy.py`: quick, and all sorts of messages. Its tool `hidden` is not allowed.
+    pub(crate) fn busy() -> Self {
+        Self::add("busy", &["deaf", "echo", "silent", "stderr"], &[])
     }
 
     fn add(name: &'static str, allowed: &[&str], arguments: &'static [&'static str]) -> Self {

@@ -1,4 +1,4 @@
-//! The official programs that look at servers, and a Node that is new enough for them.
+//! The official Inspector, and a Node that is new enough for it and for the conformance suite.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use std::sync::Mutex;
 
 use super::installed::{installed, npm_install, once, short_digest};
 
-/// What the Inspector and the conformance suite need at least: major and minor version.
+/// What both need at least: major and minor version.
 const NEWEST_NEEDED: (u32, u32) = (22, 19);
 /// From the npm package that holds nothing but the program, where the machine's own is older.
 const NODE: &str = "24.21.0";
 
-/// The folder with the Inspector and the conformance suite below `node_modules`.
-pub(crate) fn tools() -> Result<PathBuf, String> {
+/// The folder with the Inspector below `node_modules`.
+pub(crate) fn inspector() -> Result<PathBuf, String> {
     static INSTALLED: Mutex<Option<Result<PathBuf, String>>> = Mutex::new(None);
     once(&INSTALLED, || {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/tools");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/inspector");
         let package = fs::read(sources.join("package.json")).unwrap();
-        installed(&format!("tools-{}", short_digest(&package)), |folder| {
+        installed(&format!("inspector-{}", short_digest(&package)), |folder| {
             fs::write(folder.join("package.json"), &package).map_err(|error| error.to_string())?;
             npm_install(folder)
         })

@@ -1,7 +1,7 @@
 //! `pinfold explain` for a person: sections of lines in columns.
 
 use super::explain::{Explained, Variable, calls, limitations};
-use super::output;
+use super::{output, protocol};
 use crate::config::EgressTier;
 use crate::launch::Right;
 use crate::policy::{Origin, VariableSource};
@@ -18,6 +18,7 @@ pub(super) fn lines(explained: &Explained<'_>) -> Vec<String> {
     let found = &explained.found;
     let mut lines = Vec::new();
     section(&mut lines, "server", head(explained));
+    section(&mut lines, "protocol", protocol(explained));
     section(&mut lines, "network", network(explained));
     for (title, access) in [
         ("may execute", Access::Execute),
@@ -43,6 +44,11 @@ pub(super) fn lines(explained: &Explained<'_>) -> Vec<String> {
         absent.collect(),
     );
     section(&mut lines, "environment", environment(explained));
+    section(
+        &mut lines,
+        "calls and answers",
+        calls_and_answers(explained),
+    );
     section(&mut lines, "limits", numbers(explained));
     section(&mut lines, "system calls", system_calls(explained));
     section(&mut lines, "layers on this machine", layers(explained));
@@ -136,6 +142,17 @@ fn head(explained: &Explained<'_>) -> Vec<Row> {
     rows
 }
 
+/// What differs from what every server gets.
+fn protocol(explained: &Explained<'_>) -> Vec<Row> {
+    protocol::entries(&explained.found.policy.protocol)
+        .into_iter()
+        .filter_map(|entry| {
+            let line = explained.lines.get(&format!("grants.{}", entry.key));
+            Some((shown(&entry.words?), manifest_line(line)))
+        })
+        .collect()
+}
+
 fn network(explained: &Explained<'_>) -> Vec<Row> {
     let policy = &explained.found.policy;
     let Some(egress) = &policy.egress else {
@@ -206,6 +223,53 @@ fn variable_row(explained: &Explained<'_>, variable: &Variable) -> Row {
         text.push_str("; there is none now");
     }
     (variable.name.clone(), text)
+}
+
+fn calls_and_answers(explained: &Explained<'_>) -> Vec<Row> {
+    let policy = &explained.found.policy;
+    let calls = &policy.calls;
+    let line = |key: &str| manifest_line(explained.lines.get(key));
+    let mut rows: Vec<Row> = Vec::new();
+    let others = |key: &str| match key {
+        "*" => "each other tool".to_owned(),
+        tool => tool.to_owned(),
+    };
+    for tool in calls.rules.keys() {
+        let text = format!("the arguments of {tool} have to meet a rule");
+        rows.push((text, line(&format!("tools.rules.{tool}"))));
+    }
+    for (tool, rate) in calls.limits.iter() {
+        let text = format!("at most {rate} calls of {}", others(tool));
+        rows.push((text, line(&format!("tools.limits.{tool}"))));
+    }
+    for (tool, window) in calls.repeat.iter() {
+        let window = humantime::format_duration(*window);
+        let text = format!("the same call of {} once in {window}", others(tool));
+        let place = explained.lines.get(&format!("tools.repeat.{tool}"));
+        let place = place.or_else(|| explained.lines.get("tools.repeat"));
+        rows.push((text, manifest_line(place)));
+    }
+    if !calls.ask.is_empty() {
+        let tools: Vec<&str> = calls.ask.iter().map(|tool| tool.as_str()).collect();
+        let text = format!("you are asked about each call of {}", tools.join(" "));
+        rows.push((text, line("tools.ask")));
+    }
+    let redacted = calls.redacted(&policy.environment);
+    if !redacted.is_empty() {
+        let chosen = match explained.lines.get("redact") {
+            None => "by default".to_owned(),
+            place => manifest_line(place),
+        };
+        rows.push((
+            format!("the values of {} are taken out", redacted.join(" ")),
+            chosen,
+        ));
+    }
+    if calls.neutralise {
+        let text = "terminal escapes in text are written out".to_owned();
+        rows.push((text, line("neutralise")));
+    }
+    rows
 }
 
 fn numbers(explained: &Explained<'_>) -> Vec<Row> {

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::args::Run;
 use super::argv::server_for_argv;
+use super::calls::call_rules;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::signals::{self, StopSignals};
@@ -15,7 +16,7 @@ use super::summary;
 use super::{log, output};
 use crate::launch::{self, Launcher, Running, SessionEnd, ShownTools, StateFolder};
 use crate::lockfile::ServerName;
-use crate::relay::{self, LineSink as _, Pins, SessionPolicy, StderrLog};
+use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 
 /// A server that was started, and what its session needs.
 struct Started {
@@ -29,6 +30,7 @@ struct Started {
 struct Decision {
     prepared: launch::Prepared,
     pins: Pins,
+    calls: CallRules,
     shown_tools: ShownTools,
     log: StderrLog,
 }
@@ -76,6 +78,7 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     let Decision {
         prepared,
         pins,
+        calls,
         shown_tools,
         mut log,
     } = decided.unwrap_or_else(|_| {
@@ -99,7 +102,14 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     }
     Ok(Started {
         running: started.running,
-        policy: SessionPolicy::locked(prepared.policy.tools, pins),
+        policy: SessionPolicy {
+            calls,
+            redaction: Redaction::new(prepared.secrets),
+            neutralise: prepared.policy.calls.neutralise,
+            granted_paths: prepared.policy.granted_paths(),
+            grants: prepared.policy.protocol,
+            ..SessionPolicy::locked(prepared.policy.tools, pins)
+        },
         shown_tools,
         log,
     })
@@ -123,6 +133,7 @@ fn decide(context: &Context, launcher: &Launcher<'_>, arguments: &Run) -> anyhow
         review: review_command(context, &name),
     };
     Ok(Decision {
+        calls: call_rules(context, &name, &prepared.policy),
         prepared,
         pins,
         shown_tools: state.shown_tools(),

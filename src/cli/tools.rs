@@ -26,6 +26,7 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
     let word = |tool: &ToolName| match (allow.contains(tool), offered.contains_key(tool)) {
         (false, _) => "withheld",
         (true, true) if differing.contains(tool) => "changed",
+        (true, true) if server.tools.ask.contains(tool) => "asked",
         (true, true) => "allowed",
         (true, false) if differing.contains(tool) => "new",
         (true, false) => "absent",
@@ -62,6 +63,7 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
             "new" => format!(
                 "  (allowed, but the lock holds no definition; see `pinfold review {name}`)"
             ),
+            "asked" => "  (the user is asked about each call)".to_owned(),
             "absent" => "  (allowed, but the server did not offer it)".to_owned(),
             _ => String::new(),
         };

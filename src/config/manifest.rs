@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::answer_keys::Redact;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::egress::{EgressRule, EgressTier};
 use super::error::ConfigError;
@@ -15,6 +16,8 @@ use super::paths::Paths;
 use super::source::Source;
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
+use crate::relay::Grants;
+use crate::schema::Schema;
 
 /// The largest manifest that is read: 4 MiB.
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
@@ -60,6 +63,11 @@ pub struct Server {
     /// `tls_server_name`: whether the server name of a TLS handshake must be the one dialled.
     pub check_server_name: Option<bool>,
     pub tools: Tools,
+    pub redact: Redact,
+    /// Whether terminal escapes in its text are written out.
+    pub neutralise: bool,
+    /// What it may ask of the client, and the client of it, beyond tools.
+    pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
 }
@@ -83,7 +91,71 @@ pub struct Files {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tools {
+    /// The tools that the client may see and call, those of `ask` among them.
     pub allow: BTreeSet<ToolName>,
+    /// The user is asked about each call of these.
+    pub ask: BTreeSet<ToolName>,
+    /// How often a tool may be called.
+    pub limits: PerTool<Rate>,
+    /// For so long a call of a tool with the same arguments is refused.
+    pub repeat: PerTool<Duration>,
+    /// What the arguments of a tool must be.
+    pub rules: BTreeMap<ToolName, Schema>,
+}
+
+/// Something said of some tools by name and, as `*`, of each of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerTool<T> {
+    pub named: BTreeMap<ToolName, T>,
+    pub others: Option<T>,
+}
+
+/// So many calls in this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Never zero.
+    pub calls: u32,
+    /// Never zero.
+    pub period: Duration,
+}
+
+impl<T> Default for PerTool<T> {
+    fn default() -> Self {
+        Self {
+            named: BTreeMap::new(),
+            others: None,
+        }
+    }
+}
+
+impl<T> PerTool<T> {
+    /// What holds for this tool, and the key that says it.
+    pub fn of<'a>(&'a self, tool: &'a ToolName) -> Option<(&'a T, &'a str)> {
+        let named = self.named.get(tool).map(|what| (what, tool.as_str()));
+        named.or_else(|| self.others.as_ref().map(|what| (what, "*")))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.others.is_none()
+    }
+
+    /// With the keys as written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        let named = self.named.iter().map(|(tool, what)| (tool.as_str(), what));
+        named.chain(self.others.iter().map(|what| ("*", what)))
+    }
+}
+
+/// As in the manifest.
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = match self.period.as_secs() {
+            1 => "s",
+            60 => "min",
+            _ => "h",
+        };
+        write!(f, "{}/{unit}", self.calls)
+    }
 }
 
 /// Upper bounds; `None` leaves the profile's. Never zero.
@@ -120,6 +192,9 @@ impl Server {
             egress_tier: None,
             check_server_name: None,
             tools: Tools::default(),
+            redact: Redact::default(),
+            neutralise: false,
+            grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
         }

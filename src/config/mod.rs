@@ -3,6 +3,8 @@
 //!
 //! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
 
+mod answer_keys;
+mod call_rules;
 mod diagnostic;
 mod edit;
 mod egress;
@@ -10,6 +12,7 @@ mod egress_keys;
 pub mod env_names;
 mod environment;
 mod error;
+mod grants_keys;
 mod host_name;
 mod layers;
 mod limits;
@@ -19,9 +22,11 @@ mod paths;
 mod raw;
 mod size;
 mod source;
+mod tool_keys;
 mod trust;
 mod validate;
 
+pub use answer_keys::Redact;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};
@@ -31,7 +36,7 @@ pub use host_name::{HostName, HostNameError};
 pub use layers::Layers;
 pub use lines::Lines;
 pub use manifest::{
-    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, Server, Settings, Tools,
+    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, Server, Settings, Tools,
 };
 pub use paths::Paths;
 pub use size::{SizeError, parse_size};

@@ -3,22 +3,25 @@
 //! Pure. Every function notes its mistakes in the walk and goes on with a default;
 //! the caller throws the result away when there was any.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::answer_keys::{neutralise, redact};
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
+use super::grants_keys::grants;
 use super::layers::layers;
 use super::limits::limits;
-use super::manifest::{EnvValue, Files, Manifest, Server, Settings, Tools};
+use super::manifest::{EnvValue, Files, Manifest, Server, Settings};
 use super::raw::{Node, Walk};
 use super::source::Source;
-use crate::lockfile::{ServerName, ToolName, is_hidden};
+use super::tool_keys::tools;
+use crate::lockfile::{ServerName, is_hidden};
 
 pub(super) const DEFAULT_PROFILE: &str = "offline";
 /// A release age above this is a mistake, and arithmetic with it might overflow.
@@ -83,7 +86,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 12] = [
+const SERVER_KEYS: [&str; 15] = [
     "source",
     "args",
     "profile",
@@ -94,6 +97,9 @@ const SERVER_KEYS: [&str; 12] = [
     "egress_tier",
     "tls_server_name",
     "tools",
+    "redact",
+    "neutralise",
+    "grants",
     "limits",
     "layers",
 ];
@@ -137,6 +143,17 @@ fn server(
         .get("tls_server_name")
         .and_then(|node| check_server_name(walk, node));
     let tools = tools(walk, table.get("tools"), place, name_span);
+    let redact = table
+        .get("redact")
+        .map(|node| redact(walk, node, &env))
+        .unwrap_or_default();
+    let neutralise = table
+        .get("neutralise")
+        .is_some_and(|node| neutralise(walk, node));
+    let grants = table
+        .get("grants")
+        .map(|node| grants(walk, node))
+        .unwrap_or_default();
     let limits = table
         .get("limits")
         .map(|node| limits(walk, node))
@@ -158,6 +175,9 @@ fn server(
         egress_tier,
         check_server_name,
         tools,
+        redact,
+        neutralise,
+        grants,
         limits,
         layers,
     })
@@ -335,45 +355,4 @@ fn checked_path(path: PathBuf, written: &str) -> Result<PathBuf, &'static str> {
     } else {
         Ok(path.components().collect())
     }
-}
-
-fn tools(walk: &mut Walk, node: Option<&Node<'_>>, place: &str, name_span: Range<usize>) -> Tools {
-    let help = Some("name the tools that may be used: allow = [\"echo\"]".to_owned());
-    let Some(node) = node else {
-        walk.report_with_help(
-            Code::MissingKey,
-            name_span,
-            format!("{place} has no `tools` table, and without an allowlist nothing is launched"),
-            help,
-        );
-        return Tools::default();
-    };
-    let Some(table) = walk.table(node, "`tools`") else {
-        return Tools::default();
-    };
-    walk.only_keys(table, &["allow"], "`tools`");
-    if table.get("allow").is_none() {
-        walk.report_with_help(
-            Code::MissingKey,
-            node.span(),
-            "`tools` has no `allow` list, and without one nothing is launched",
-            help,
-        );
-    }
-    let mut allow = BTreeSet::new();
-    for (text, span) in walk.strings(table.get("allow"), "`tools.allow`") {
-        match text.parse::<ToolName>() {
-            Err(error) => walk.report(Code::InvalidValue, span, error.to_string()),
-            Ok(tool) => {
-                if !allow.insert(tool) {
-                    walk.report(
-                        Code::Duplicate,
-                        span,
-                        format!("tool `{text}` is listed twice"),
-                    );
-                }
-            }
-        }
-    }
-    Tools { allow }
 }

@@ -48,6 +48,8 @@ pub struct Prepared {
     pub policy: EffectivePolicy,
     /// Names, never values, of variables that the client passed in vain.
     pub withheld: Vec<String>,
+    /// Names and values of variables that are taken out of what the server says.
+    pub secrets: Vec<(String, String)>,
 }
 
 /// What a spec is made of.
@@ -183,6 +185,7 @@ impl<'a> Launcher<'a> {
             variables,
             withheld,
         } = decide_environment(self.environment, &policy.environment, &places);
+        let secrets = policy.calls.secrets(&policy.environment, &variables);
         let launch = self.launch(SpecInput {
             policy: &policy,
             confinement: &locked.confinement,
@@ -200,6 +203,7 @@ impl<'a> Launcher<'a> {
             code,
             policy,
             withheld,
+            secrets,
         })
     }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod calls;
 mod effective;
 mod egress;
 mod environment;
@@ -16,6 +17,7 @@ mod settings;
 mod syscalls;
 
 pub use address::{Kind, kind};
+pub use calls::CallPolicy;
 pub use effective::{EffectivePolicy, Limits, OwnRoot};
 pub use egress::{EgressPolicy, Literal};
 pub use environment::{

@@ -2,8 +2,9 @@
 //!
 //! Go's `encoding/json` matches names after Unicode case folding (CVE-2026-27896 in the Go
 //! SDK), an older release of it also ignored NUL characters at the end of a name
-//! (GHSA-q382-vc8q-7jhj), and case-insensitive readers exist in Java and C#. A message that
-//! holds `Method` beside `method` has two readings, so it has none here.
+//! (GHSA-q382-vc8q-7jhj), readers in C end a name at its first NUL (cJSON, which ignores case,
+//! too), and case-insensitive readers exist in Java and C#. A message that holds `Method`
+//! beside `method` has two readings, so it has none here.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use super::errors::Refusal;
 use super::json::Object;
 
 /// The keys by which this room, a client or a server decides what a message is and does.
-const ROUTED: [&str; 29] = [
+const ROUTED: [&str; 40] = [
     "jsonrpc",
     "id",
     "method",
@@ -37,6 +38,17 @@ const ROUTED: [&str; 29] = [
     "instructions",
     "clientInfo",
     "serverInfo",
+    "notifications",
+    "resources",
+    "resourceTemplates",
+    "prompts",
+    "uri",
+    "url",
+    "ref",
+    "roots",
+    "mode",
+    "includeContext",
+    "io.modelcontextprotocol/logLevel",
     "io.modelcontextprotocol/protocolVersion",
     "io.modelcontextprotocol/clientCapabilities",
     "io.modelcontextprotocol/clientInfo",
@@ -67,18 +79,26 @@ pub(super) fn refuse_confusing_keys(
     more: &[&'static str],
 ) -> Result<(), Refusal> {
     for member in object.members() {
-        let key = if is_plain(member.raw_key) {
+        let (key, cut) = if is_plain(member.raw_key) {
             let Ok(key) = std::str::from_utf8(member.raw_key) else {
                 continue;
             };
-            Cow::Borrowed(key)
+            (Cow::Borrowed(key), None)
         } else {
-            Cow::Owned(fold(&member.key()))
+            let key = member.key();
+            let cut = key.split_once('\0').map(|(before, _)| fold(before));
+            (Cow::Owned(fold(&key)), cut)
+        };
+        let is_taken_for = |routed: &&str| {
+            key.eq_ignore_ascii_case(routed)
+                || cut
+                    .as_ref()
+                    .is_some_and(|cut| cut.eq_ignore_ascii_case(routed))
         };
         let routed = ROUTED
             .iter()
             .chain(more)
-            .find(|routed| key.eq_ignore_ascii_case(routed) && member.raw_key != routed.as_bytes());
+            .find(|routed| member.raw_key != routed.as_bytes() && is_taken_for(routed));
         if let Some(routed) = routed {
             return Err(Refusal::ConfusingKey { routed });
         }
@@ -94,7 +114,7 @@ fn is_plain(raw_key: &[u8]) -> bool {
 /// `key` without NUL characters, case folded in the widest way any parser is known to use:
 /// upper case, then lower case (which brings ſ to s, K to k), and the dotted and the
 /// dotless i of Turkish to i, as Java's `equalsIgnoreCase` does.
-fn fold(key: &str) -> String {
+pub(super) fn fold(key: &str) -> String {
     let mut folded = String::new();
     for character in key.chars().filter(|character| *character != '\0') {
         match character {
@@ -145,6 +165,8 @@ mod tests {
             ("METHOD", "method"),
             ("method\\u0000", "method"),
             ("\\u0000i\\u0000d", "id"),
+            ("name\\u0000x", "name"),
+            ("Name\\u0000\\u0000x", "name"),
             ("paramſ", "params"),
             ("reſult", "result"),
             ("taſ\u{212a}", "task"),

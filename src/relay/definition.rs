@@ -1,6 +1,6 @@
 //! One tool definition, in the form in which it is pinned: canonical bytes and digest.
 
-use super::json::{Object, Value};
+use super::json::Value;
 use super::tool_list::read_tool;
 use crate::lockfile::Digest;
 
@@ -30,7 +30,7 @@ impl ToolDefinition {
                 .and_then(Value::as_text)
                 .map(Into::into)
         };
-        let canonical = canonical_form(definition)?;
+        let canonical = canonical_form(definition.as_value())?;
         Ok(Some(Self {
             name: name.clone().into_owned(),
             title: text("title"),
@@ -42,8 +42,8 @@ impl ToolDefinition {
 }
 
 /// RFC 8785. Fails on numbers that no double holds.
-pub(super) fn canonical_form(object: Object<'_>) -> Result<Vec<u8>, serde_json::Error> {
-    let value: serde_json::Value = serde_json::from_slice(object.raw())?;
+pub(super) fn canonical_form(value: Value<'_>) -> Result<Vec<u8>, serde_json::Error> {
+    let value: serde_json::Value = serde_json::from_slice(value.raw())?;
     serde_json_canonicalizer::to_vec(&value)
 }
 

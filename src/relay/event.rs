@@ -34,7 +34,7 @@ pub enum Event {
         reason: Refusal,
     },
     /// The server asked the client for something that is not granted.
-    ServerRequestRefused { method: String },
+    ServerRequestRefused { method: String, reason: String },
     /// The server's answer was replaced by an error.
     AnswerReplaced { method: String, reason: String },
     /// Tools that a page of `tools/list` held and the client does not see.
@@ -43,6 +43,10 @@ pub enum Event {
         malformed: usize,
         duplicates: usize,
     },
+    /// Resources or prompts that a page of a list held and the client does not reach.
+    Hidden { what: &'static str, count: usize },
+    /// The server asked for the client's roots and was told of some only, or of folders in them.
+    RootsReduced { given: usize, told: usize },
     /// The server shows a tool on the list otherwise than it was agreed; once for each tool.
     DefinitionDiffers {
         tool: ToolName,
@@ -51,6 +55,10 @@ pub enum Event {
     },
     /// A call of a tool on the list was refused, because it is not as it was agreed.
     CallWithheld { tool: ToolName, drift: Drift },
+    /// A call of a tool on the list was refused by what the manifest says of it.
+    CallRefused { tool: ToolName, reason: String },
+    /// A call waits until the user has decided about it.
+    ApprovalAsked { tool: ToolName },
     /// The server's instructions are not those that were agreed; the client doesn't see them.
     InstructionsWithheld { review: String },
     /// The server has shown all its tools. These are not as they were agreed.
@@ -96,9 +104,12 @@ impl fmt::Display for Event {
             Self::RefusedLine { direction, reason } => {
                 write!(f, "refused line from {direction}: {reason}")
             }
-            Self::ServerRequestRefused { method } => {
-                write!(f, "refused the server's request `{}`", safe(method))
-            }
+            Self::ServerRequestRefused { method, reason } => write!(
+                f,
+                "refused the server's request `{}`: {}",
+                safe(method),
+                safe(reason)
+            ),
             Self::AnswerReplaced { method, reason } => {
                 write!(
                     f,
@@ -116,6 +127,13 @@ impl fmt::Display for Event {
                 "hid tools: {unlisted} not on the list, {malformed} malformed, \
                  {duplicates} duplicate"
             ),
+            Self::Hidden { what, count } => {
+                write!(f, "hid {count} `{what}` that are not granted")
+            }
+            Self::RootsReduced { given, told } => write!(
+                f,
+                "the client has {given} roots; the server was told of {told} in granted folders"
+            ),
             Self::DefinitionDiffers {
                 tool,
                 drift,
@@ -127,6 +145,15 @@ impl fmt::Display for Event {
             ),
             Self::CallWithheld { tool, drift } => {
                 write!(f, "refused a call of the tool `{tool}`: {drift}")
+            }
+            Self::CallRefused { tool, reason } => {
+                write!(f, "refused a call of the tool `{tool}`: {}", safe(reason))
+            }
+            Self::ApprovalAsked { tool } => {
+                write!(
+                    f,
+                    "a call of the tool `{tool}` waits for the user's approval"
+                )
             }
             Self::InstructionsWithheld { review } => write!(
                 f,

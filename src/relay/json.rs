@@ -28,6 +28,11 @@ pub struct Member<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// `bytes` must come from the strict reader.
+    pub(super) fn of_canonical(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     pub fn raw(self) -> &'a [u8] {
         self.0
     }
@@ -74,6 +79,10 @@ impl<'a> Object<'a> {
         self.0
     }
 
+    pub fn as_value(self) -> Value<'a> {
+        Value(self.0)
+    }
+
     pub fn members(self) -> Members<'a> {
         Members {
             bytes: self.0,
@@ -98,6 +107,18 @@ impl<'a> Object<'a> {
             } else {
                 output.extend_from_slice(member.raw);
             }
+        })
+    }
+
+    /// The object with the values replaced for which `change` gives another one.
+    pub fn map_values(self, mut change: impl FnMut(Value<'a>) -> Option<Vec<u8>>) -> Vec<u8> {
+        self.rebuild(|member, output| match change(member.value) {
+            Some(value) => {
+                let name = member.raw.len() - member.value.0.len();
+                output.extend_from_slice(member.raw.get(..name).unwrap_or_default());
+                output.extend_from_slice(&value);
+            }
+            None => output.extend_from_slice(member.raw),
         })
     }
 

@@ -83,7 +83,8 @@ impl Definitions {
         let Some(pins) = &self.pins else {
             return definition.is_some();
         };
-        let canonical = definition.and_then(|definition| canonical_form(definition).ok());
+        let canonical =
+            definition.and_then(|definition| canonical_form(definition.as_value()).ok());
         let standing = match (pins.tools.get(name), canonical) {
             (None, _) => Standing::Differs(Drift::NotPinned),
             (Some(_), None) => Standing::Differs(Drift::NotCanonical),

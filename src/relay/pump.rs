@@ -59,6 +59,8 @@ pub struct Pump<ClientIn, ClientOut, ServerIn, ServerOut, Events> {
     to_server: Option<Outbox<ServerIn>>,
     client_ended: bool,
     server_ended: bool,
+    /// When a question of the relay has waited long enough.
+    alarm: Option<(Instant, Pin<Box<Sleep>>)>,
     /// Set when the server stopped reading its input.
     last_words: Option<Pin<Box<Sleep>>>,
 }
@@ -91,6 +93,7 @@ where
             to_server: Some(Outbox::new(server_in)),
             client_ended: false,
             server_ended: false,
+            alarm: None,
             last_words: None,
         }
     }
@@ -156,7 +159,7 @@ where
 
     /// Moves what can be moved without waiting; whether anything moved.
     fn turn(&mut self, cx: &mut Context<'_>, read_client: bool) -> Result<bool, End> {
-        let mut moved = false;
+        let mut moved = self.watch_the_time(cx);
         if read_client && !self.server_ended && self.last_words.is_none() {
             moved |= self.read_client(cx)?;
         }
@@ -240,6 +243,35 @@ where
             }
         }
         Ok(moved)
+    }
+
+    /// Delivers what is due, and is woken for the next of it.
+    fn watch_the_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            let Some(deadline) = self.session.next_deadline().map(Instant::from_std) else {
+                self.alarm = None;
+                return moved;
+            };
+            if self.alarm.as_ref().is_none_or(|(at, _)| *at != deadline) {
+                let sleep = Box::pin(tokio::time::sleep_until(deadline));
+                self.alarm = Some((deadline, sleep));
+            }
+            let due = self
+                .alarm
+                .as_mut()
+                .is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
+            if !due {
+                return moved;
+            }
+            self.alarm = None;
+            self.session
+                .set_time(Instant::now().into_std().max(deadline.into_std()));
+            for outcome in self.session.expire() {
+                self.deliver(outcome);
+                moved = true;
+            }
+        }
     }
 
     fn deliver(&mut self, outcome: Outcome) {

@@ -3,40 +3,63 @@
 //! `server_rules`, reading and writing in `pump`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use super::approval::Approvals;
+use super::budget::Budget;
+use super::call_gate::CallRules;
+use super::capabilities::{Declared, all_granted};
 use super::catalogue::ClientRequest;
 use super::codes;
 use super::errors::Refusal;
 use super::event::{Direction, Event};
+use super::grants::Grants;
 use super::look::Looks;
 use super::message::{Id, Kind, Message, NotAMessage};
 use super::pending::Pending;
 use super::pins::{Definitions, Pins};
+use super::questions::{Question, Questions};
 use super::recover::{answered_id, answered_id_at_end};
+use super::redaction::Redaction;
 use super::reply::error_line;
 use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
 use super::tool_list::{Listings, Shown};
-use crate::lockfile::ToolName;
+use super::trace_context::without_baggage;
+use crate::lockfile::{Digest, ToolName};
 
 /// What a session enforces.
 #[derive(Clone, Debug)]
 pub struct SessionPolicy {
     /// The tools that the client may see and call. Empty: none.
     pub allow: BTreeSet<ToolName>,
+    /// What passes beyond tools.
+    pub grants: Grants,
+    /// Granted files and folders: what the client's roots are held to.
+    pub granted_paths: Vec<PathBuf>,
     /// What the definitions of these tools, and the instructions, have to be. `None`: whatever
     /// they are; for measurements and for tests of other rules.
     pub pins: Option<Pins>,
+    pub calls: CallRules,
+    /// Taken out of what the server says.
+    pub redaction: Redaction,
+    /// Whether terminal escapes in the server's text are written out.
+    pub neutralise: bool,
     /// Longest line in bytes, without the newline, in either direction.
     pub max_line: usize,
 }
 
 impl SessionPolicy {
-    /// These tools as they were agreed, with the default line length.
+    /// These tools as they were agreed, with no grants and the default line length.
     pub fn locked(allow: BTreeSet<ToolName>, pins: Pins) -> Self {
         Self {
             allow,
+            grants: Grants::default(),
+            granted_paths: Vec::new(),
             pins: Some(pins),
+            calls: CallRules::default(),
+            redaction: Redaction::default(),
+            neutralise: false,
             max_line: DEFAULT_MAX_LINE,
         }
     }
@@ -49,10 +72,16 @@ pub struct Session {
     /// Requests of the client that the server has not answered.
     pub(super) asked_by_client: Pending<Asked>,
     /// Requests of the server that the client has not answered.
-    pub(super) asked_by_server: Pending<()>,
+    pub(super) asked_by_server: Pending<Question>,
     pub(super) listings: Listings,
+    /// What the client said it can in `initialize`.
+    pub(super) declared: Declared,
+    /// What results have asked of the client.
+    pub(super) questions: Questions,
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
+    pub(super) budget: Budget,
+    pub(super) approvals: Approvals,
     /// As far as the pump has said.
     pub(super) now: Option<Instant>,
 }
@@ -63,6 +92,16 @@ pub(super) struct Asked {
     pub(super) request: ClientRequest,
     /// For `tools/list`: what the pages before have shown.
     pub(super) shown: Shown,
+    pub(super) asking: Asking,
+}
+
+/// What the answer to a request may ask of the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asking {
+    /// Of a request of 2026-07-28: what the client said in it that it can.
+    pub(super) declared: Option<Declared>,
+    /// What the request is about, if its answer may ask anything.
+    pub(super) target: Option<Digest>,
 }
 
 /// What to do about one line. Lines are without newline and canonical.
@@ -93,12 +132,16 @@ impl Session {
     pub fn new(policy: SessionPolicy) -> Self {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
-            looks: Looks::new(),
+            looks: Looks::new(all_granted(&policy.grants)),
+            budget: Budget::default(),
+            approvals: Approvals::new(),
             now: None,
             policy,
             asked_by_client: Pending::new(),
             asked_by_server: Pending::new(),
             listings: Listings::default(),
+            declared: Declared::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -126,7 +169,11 @@ impl Session {
                 Kind::Notification { method } => {
                     self.client_notification(method, &message, &mut events)
                 }
-                Kind::Response { id, .. } => self.client_response(id.as_ref(), &mut events),
+                Kind::Response { id, answer } => self
+                    .approval_answered(id.as_ref(), *answer, &mut events)
+                    .unwrap_or_else(|| {
+                        self.client_response(id.as_ref(), *answer, &message, &mut events)
+                    }),
             },
             Err(NotAMessage { refusal, request }) => {
                 // An error with the id of a request that is under way would end that one.
@@ -135,6 +182,7 @@ impl Session {
             }
         };
         let (to_server, to_client) = split(verdict, line);
+        let to_server = to_server.map(|line| without_baggage(&line).unwrap_or(line));
         let own_request = self.own_request(&mut events);
         Outcome {
             to_server,
@@ -163,7 +211,9 @@ impl Session {
         let mut events = Vec::new();
         let verdict = match Message::read(&canonical) {
             Ok(message) => match &message.kind {
-                Kind::Request { id, method } => self.server_request(id, method, &mut events),
+                Kind::Request { id, method } => {
+                    self.server_request(id, method, &message, &mut events)
+                }
                 Kind::Notification { method } => {
                     self.server_notification(method, &message, &mut events)
                 }
@@ -191,6 +241,7 @@ impl Session {
             }
         };
         let (to_client, to_server) = split(verdict, canonical);
+        let to_client = to_client.and_then(|line| self.cleaned(line, &mut events));
         let own_request = self.own_request(&mut events);
         Outcome {
             to_server,
@@ -215,7 +266,8 @@ impl Session {
     /// The server is gone: an error with `message` for every request of the client that
     /// still waits for an answer.
     pub fn answer_outstanding(&mut self, message: &str) -> Vec<Vec<u8>> {
-        let waiting = self.asked_by_client.clear();
+        let mut waiting = self.asked_by_client.clear();
+        waiting.extend(self.approvals.clear());
         waiting
             .iter()
             .map(|id| error_line(Some(id), codes::ANSWER_REFUSED, message))
@@ -224,12 +276,12 @@ impl Session {
 
     /// Whether a request with this id is under way, of the client or of the relay itself.
     pub(super) fn is_in_use(&self, id: &Id) -> bool {
-        self.asked_by_client.contains(id) || self.looks.is_own(id)
+        self.asked_by_client.contains(id) || self.looks.is_own(id) || self.approvals.holds(id)
     }
 
     /// A request of the relay's own, when there is one to be sent.
     fn own_request(&mut self, events: &mut Vec<Event>) -> Option<Vec<u8>> {
-        let taken = |id: &Id| self.asked_by_client.contains(id);
+        let taken = |id: &Id| self.asked_by_client.contains(id) || self.approvals.holds(id);
         if let Err(reason) = self.looks.begin(taken) {
             events.push(Event::LookFailed {
                 reason: reason.to_owned(),

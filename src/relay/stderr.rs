@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::Instant;
 
+use super::redaction::Redaction;
 use crate::lockfile::printable_bytes;
 
 /// Longest line that is kept, in bytes as received.
@@ -61,13 +62,15 @@ impl StderrTail {
     }
 }
 
-/// Reads `source` to its end. A read error counts as the end.
+/// Reads `source` to its end, without what `redaction` takes out of each line. A read error counts as the end.
 pub async fn drain_stderr(
     mut source: impl AsyncRead + Unpin,
     sink: impl LineSink,
     tail: &StderrTail,
+    redaction: &Redaction,
 ) -> StderrReport {
     let mut keeper = Keeper {
+        redaction,
         sink: Some(sink),
         tail,
         line: Vec::new(),
@@ -94,6 +97,7 @@ pub async fn drain_stderr(
 }
 
 struct Keeper<'a, S> {
+    redaction: &'a Redaction,
     /// `None` once it failed.
     sink: Option<S>,
     tail: &'a StderrTail,
@@ -136,7 +140,8 @@ impl<S: LineSink> Keeper<'_, S> {
             self.window_left_out += 1;
         } else {
             let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-            let mut shown = printable_bytes(line);
+            let clean = self.redaction.of_cut_bytes(line, self.cut > 0);
+            let mut shown = printable_bytes(clean.as_deref().unwrap_or(line));
             if self.cut > 0 {
                 shown.push_str(&format!("… ({} bytes more)", self.cut));
             }
@@ -203,8 +208,21 @@ mod tests {
     async fn drain(text: &[u8]) -> (Vec<String>, StderrReport, StderrTail) {
         let mut collected = Collected::default();
         let tail = StderrTail::default();
-        let report = drain_stderr(text, &mut collected, &tail).await;
+        let report = drain_stderr(text, &mut collected, &tail, &Redaction::default()).await;
         (collected.0, report, tail)
+    }
+
+    #[tokio::test]
+    async fn secrets_are_taken_out_also_where_a_line_is_cut() {
+        let redaction = Redaction::new([("T".to_owned(), "s3cret-value".to_owned())]);
+        let padding = "x".repeat(MAX_LINE - 6);
+        let text = format!("a s3cret-value b\n{padding}s3cret-value\n");
+        let mut collected = Collected::default();
+        let tail = StderrTail::default();
+        drain_stderr(text.as_bytes(), &mut collected, &tail, &redaction).await;
+        let lines = tail.lines();
+        assert_eq!(lines[0], "a [redacted: T] b");
+        assert_eq!(lines[1], format!("{padding}[redacted: T]… (6 bytes more)"));
     }
 
     #[tokio::test]
@@ -254,7 +272,7 @@ mod tests {
     #[tokio::test]
     async fn a_broken_log_does_not_stop_the_draining() {
         let tail = StderrTail::default();
-        let report = drain_stderr(&b"a\nb\nc\n"[..], Broken, &tail).await;
+        let report = drain_stderr(&b"a\nb\nc\n"[..], Broken, &tail, &Redaction::default()).await;
         assert_eq!(report.lines, 3);
         assert_eq!(
             report.sink_error.unwrap().kind(),

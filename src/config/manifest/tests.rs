@@ -139,7 +139,7 @@ env = { LD_PRELOAD = "x", 1A = "x", OK = 5 }
 read = ["docs", "/"]
 [servers.a.tools]
 allow = ["echo", "echo", "a b"]
-ask = []
+deny = []
 [servers.a.limits]
 memory = "lots"
 procesess = 1

@@ -9,6 +9,7 @@ use tokio::io::{
 };
 
 use super::*;
+use crate::relay::grants::Grants;
 use crate::relay::session::SessionPolicy;
 
 /// Our ends of the four streams.
@@ -26,6 +27,11 @@ fn session() -> Session {
     Session::new(SessionPolicy {
         allow,
         pins: None,
+        calls: crate::relay::CallRules::default(),
+        redaction: crate::relay::Redaction::default(),
+        neutralise: false,
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
         max_line: 1 << 20,
     })
 }
@@ -64,6 +70,59 @@ async fn line(reader: &mut BufReader<ReadHalf<DuplexStream>>) -> String {
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(2)
+}
+
+/// A question that nobody answers is taken back, although no line comes to wake the relay.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_the_user_has_its_time() {
+    let (mut peers, client, server) = pipes(4096);
+    let echo: crate::lockfile::ToolName = "echo".parse().unwrap();
+    let place = "the manifest".to_owned();
+    let ruled = crate::relay::Ruled { what: (), place };
+    let mut policy = SessionPolicy::locked([echo.clone()].into(), crate::relay::Pins::default());
+    policy.pins = None;
+    policy.calls.ask = [(echo, ruled)].into();
+    let mut pump = Pump::new(
+        client.0,
+        client.1,
+        server.1,
+        server.0,
+        Session::new(policy),
+        |_: &Event| {},
+    );
+    let talk = async {
+        let lines = [
+            r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"capabilities":{"elicitation":{}}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#,
+        ];
+        for text in lines {
+            let text = format!("{text}\n");
+            peers.client_out.write_all(text.as_bytes()).await.unwrap();
+        }
+        assert!(line(&mut peers.server_in).await.contains("initialize"));
+        assert!(
+            line(&mut peers.client_in)
+                .await
+                .contains("elicitation/create")
+        );
+        let begin = Instant::now();
+        assert!(
+            line(&mut peers.client_in)
+                .await
+                .contains("notifications/cancelled")
+        );
+        assert_eq!(begin.elapsed().as_secs(), 60);
+        let refused = line(&mut peers.client_in).await;
+        assert!(refused.contains("did not answer within 60 s"), "{refused}");
+        peers.client_out.shutdown().await.unwrap();
+        // The server has not seen the call.
+        let ping = request(2, "ping");
+        peers.server_out.write_all(ping.as_bytes()).await.unwrap();
+    };
+    let (end, ()) = tokio::join!(pump.run_until_client_closes(), talk);
+    assert!(matches!(end, End::ClientClosed), "{end:?}");
+    drop(pump);
+    assert_eq!(line(&mut peers.server_in).await, "");
 }
 
 /// The session is told the time: a server that announces changes and never shows them has 10 s.

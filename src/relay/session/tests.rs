@@ -1,10 +1,15 @@
 //! The rules, one by one: each refusal with the case that passes beside it. Here what the
 //! tests share.
 
+mod approval;
+mod calls;
+mod cleaning;
 mod client;
+mod grants;
 mod look;
 mod pins;
-mod properties;
+mod questions;
+mod reach;
 mod server;
 
 use super::*;
@@ -15,6 +20,11 @@ fn policy(names: &[&str]) -> SessionPolicy {
     SessionPolicy {
         allow: names.iter().map(|name| name.parse().unwrap()).collect(),
         pins: None,
+        calls: crate::relay::CallRules::default(),
+        redaction: crate::relay::Redaction::default(),
+        neutralise: false,
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
         max_line: 1 << 20,
     }
 }

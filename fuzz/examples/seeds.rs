@@ -1,0 +1,65 @@
+//! Writes the first inputs of every target into `fuzz/corpus/`: the hostile lines of
+//! `tests/hostile_lines/`, alone and in the state that they need, and a few choices.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[path = "../../tests/relay_model/mod.rs"]
+mod relay_model;
+
+use relay_model::choices::bytes_of_seed;
+use relay_model::corpus::read;
+use relay_model::{From, Sent};
+
+fn main() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = project.join("corpus");
+    let [framing, message, session, conversation] =
+        ["framing", "message", "session", "conversation"].map(|target| {
+            let folder = corpus.join(target);
+            fs::create_dir_all(&folder).unwrap();
+            folder
+        });
+    for (number, hostile) in read(&project.join("../tests/hostile_lines"))
+        .iter()
+        .enumerate()
+    {
+        let line = &hostile.sent.line;
+        write(&message, number, line);
+        // No sizes of pieces, then two lines.
+        write(
+            &framing,
+            number,
+            &[b"\0", line.as_slice(), b"\n", line, b"\n"].concat(),
+        );
+        for (index, era) in hostile.eras.iter().enumerate() {
+            let mut said = hostile.before(*era);
+            said.push(hostile.sent.clone());
+            write(&session, number * 2 + index, &as_input(&said));
+        }
+    }
+    for seed in 0..200 {
+        let number = usize::try_from(seed).unwrap();
+        write(&conversation, number, &bytes_of_seed(seed, 40 + 5 * number));
+    }
+}
+
+/// The lines as the target `session` reads them.
+fn as_input(said: &[Sent]) -> Vec<u8> {
+    let mut input = Vec::new();
+    for sent in said {
+        input.push(if sent.from == From::Server {
+            b'>'
+        } else {
+            b'<'
+        });
+        input.extend_from_slice(&sent.line);
+        input.push(b'\n');
+    }
+    input
+}
+
+fn write(folder: &Path, number: usize, input: &[u8]) {
+    let path: PathBuf = folder.join(format!("seed-{number}"));
+    fs::write(path, input).unwrap();
+}

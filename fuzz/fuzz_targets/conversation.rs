@@ -1,0 +1,21 @@
+//! A session of generated lines, held against the model: the bytes are the generator's choices,
+//! so that nearly every input is a conversation in which something passes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/relay_model/mod.rs"]
+mod relay_model;
+
+use relay_model::Rules;
+use relay_model::generator::conversation;
+use relay_model::model::watch_session;
+
+fuzz_target!(|data: &[u8]| {
+    let lines = conversation(data);
+    for pinned in [false, true] {
+        if let Err(broken) = watch_session(Rules { pinned }, &lines) {
+            panic!("{:?}: {}", broken.property, broken.how);
+        }
+    }
+});

@@ -1,0 +1,588 @@
+//! Arguments judged by a rule: the schema of the manifest against the bytes that would be
+//! forwarded. Pure, and bounded in work whatever the arguments are.
+//!
+//! What readers could take for different things does not fit, and no `not` or `anyOf` makes it
+//! fit: integers that a double doesn't hold, and other spellings of a key that the rule names
+//! (Go's `encoding/json` takes `Owner` for `owner`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::confusion::fold;
+use super::event::kept;
+use super::json::{Object, Value};
+use crate::schema::{Keyword, Literal, MAX_INTEGER, Number, Schema, Type};
+
+/// Steps of one judgement; about a second in the worst case.
+const MAX_WORK: u64 = 20_000_000;
+/// Longest text that a pattern is tried on, in bytes.
+const MAX_MATCHED: usize = 64 * 1024;
+/// Steps that a pattern costs for each byte of the text.
+const PATTERN_WORK: u64 = 32;
+/// Longest place that is named, in parts.
+const MAX_PARTS: usize = 16;
+
+/// Why arguments do not fit, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// Within the arguments, for example `.owner` or `.tags[3]`.
+    pub(super) path: String,
+    pub(super) reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It does not meet this keyword; what it has to be, where that is short.
+    Keyword(&'static str, String),
+    /// Readers could differ on this number.
+    Number,
+    /// A key is another spelling of one that the rule names.
+    Spelling {
+        named: String,
+    },
+    TooMuch,
+}
+
+/// Whether `arguments` meet `rule`.
+pub(super) fn judge(rule: &Schema, arguments: Value<'_>) -> Result<(), Failure> {
+    let mut judge = Judge {
+        path: Vec::new(),
+        work: 0,
+    };
+    judge.schema(rule, arguments)
+}
+
+struct Judge<'a> {
+    path: Vec<Part<'a>>,
+    work: u64,
+}
+
+enum Part<'a> {
+    Key(std::borrow::Cow<'a, str>),
+    Index(usize),
+}
+
+impl<'a> Judge<'a> {
+    fn schema(&mut self, schema: &Schema, value: Value<'a>) -> Result<(), Failure> {
+        for keyword in &schema.0 {
+            self.spend(1)?;
+            self.keyword(keyword, value)?;
+        }
+        Ok(())
+    }
+
+    fn keyword(&mut self, keyword: &Keyword, value: Value<'a>) -> Result<(), Failure> {
+        let fits = match keyword {
+            Keyword::Never => false,
+            Keyword::Type(types) => types.iter().any(|one| is_of_type(value, *one)),
+            Keyword::Const(literal) => self.equals(value, std::slice::from_ref(literal))?,
+            Keyword::Enum(literals) => self.equals(value, literals)?,
+            Keyword::Minimum(bound) => {
+                self.compare(value, *bound, |number, bound| number >= bound)?
+            }
+            Keyword::Maximum(bound) => {
+                self.compare(value, *bound, |number, bound| number <= bound)?
+            }
+            Keyword::ExclusiveMinimum(bound) => {
+                self.compare(value, *bound, |number, bound| number > bound)?
+            }
+            Keyword::ExclusiveMaximum(bound) => {
+                self.compare(value, *bound, |number, bound| number < bound)?
+            }
+            Keyword::MinLength(least) => self.length(value)?.is_none_or(|length| length >= *least),
+            Keyword::MaxLength(most) => self.length(value)?.is_none_or(|length| length <= *most),
+            Keyword::Pattern(pattern) => match self.text(value)? {
+                None => true,
+                Some(text) if text.len() > MAX_MATCHED => return self.fail(Reason::TooMuch),
+                Some(text) => {
+                    self.spend(text.len() as u64 * PATTERN_WORK)?;
+                    pattern.is_match(&text)
+                }
+            },
+            Keyword::MinItems(least) => self.items(value)?.is_none_or(|count| count >= *least),
+            Keyword::MaxItems(most) => self.items(value)?.is_none_or(|count| count <= *most),
+            Keyword::Items(schema) => {
+                for (index, element) in value.as_array().into_iter().flatten().enumerate() {
+                    self.spend(size(element))?;
+                    self.below(Part::Index(index), schema, element)?;
+                }
+                true
+            }
+            Keyword::Properties { named, others } => {
+                self.properties(value, named, others.as_deref())?;
+                true
+            }
+            Keyword::Required(names) => self.has(value, names)?,
+            Keyword::AllOf(schemas) => {
+                for schema in schemas {
+                    self.schema(schema, value)?;
+                }
+                true
+            }
+            Keyword::AnyOf(schemas) => {
+                let mut any = false;
+                for schema in schemas {
+                    any |= self.fits(schema, value)?;
+                }
+                any
+            }
+            Keyword::Not(schema) => !self.fits(schema, value)?,
+        };
+        if fits {
+            return Ok(());
+        }
+        self.fail(Reason::Keyword(keyword.name(), wanted(keyword)))
+    }
+
+    /// Whether a value meets a schema that decides nothing by itself.
+    fn fits(&mut self, schema: &Schema, value: Value<'a>) -> Result<bool, Failure> {
+        let depth = self.path.len();
+        match self.schema(schema, value) {
+            Ok(()) => Ok(true),
+            Err(Failure {
+                reason: Reason::Keyword(..),
+                ..
+            }) => {
+                self.path.truncate(depth);
+                Ok(false)
+            }
+            Err(certain) => Err(certain),
+        }
+    }
+
+    fn below(&mut self, part: Part<'a>, schema: &Schema, value: Value<'a>) -> Result<(), Failure> {
+        self.path.push(part);
+        self.schema(schema, value)?;
+        self.path.pop();
+        Ok(())
+    }
+
+    fn properties(
+        &mut self,
+        value: Value<'a>,
+        named: &BTreeMap<String, Schema>,
+        others: Option<&Schema>,
+    ) -> Result<(), Failure> {
+        let Some(object) = value.as_object() else {
+            return Ok(());
+        };
+        self.same_spelling(object, named.keys())?;
+        for member in object.members() {
+            self.spend(size(member.value))?;
+            let key = member.key();
+            let schema = named.get(key.as_ref()).or(others);
+            if let Some(schema) = schema {
+                self.below(Part::Key(key), schema, member.value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&mut self, value: Value<'a>, names: &BTreeSet<String>) -> Result<bool, Failure> {
+        let Some(object) = value.as_object() else {
+            return Ok(true);
+        };
+        self.same_spelling(object, names.iter())?;
+        let mut found = 0;
+        for member in object.members() {
+            self.spend(size(member.value))?;
+            found += usize::from(names.contains(member.key().as_ref()));
+        }
+        // No key occurs twice.
+        Ok(found == names.len())
+    }
+
+    /// No key is a name in another spelling.
+    fn same_spelling<'n>(
+        &mut self,
+        object: Object<'a>,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<(), Failure> {
+        let folded: BTreeMap<String, &String> = names.map(|name| (fold(name), name)).collect();
+        for member in object.members() {
+            self.spend(size(member.value) + member.raw_key.len().min(64) as u64)?;
+            let key = member.key();
+            if let Some(named) = folded.get(&fold(&key)).filter(|name| ***name != *key) {
+                self.path.push(Part::Key(key));
+                let named = kept(named);
+                return self.fail(Reason::Spelling { named });
+            }
+        }
+        Ok(())
+    }
+
+    fn equals(&mut self, value: Value<'a>, literals: &[Literal]) -> Result<bool, Failure> {
+        let text = self.text(value)?;
+        let number = self.number_if(value, literals)?;
+        self.spend(literals.len() as u64)?;
+        Ok(literals.iter().any(|literal| match literal {
+            Literal::Text(wanted) => text.as_deref() == Some(wanted),
+            Literal::Number(wanted) => number == Some(wanted.get()),
+            Literal::Boolean(wanted) => {
+                value.raw() == if *wanted { &b"true"[..] } else { b"false" }
+            }
+        }))
+    }
+
+    /// The number, where one is compared with.
+    fn number_if(&self, value: Value<'a>, literals: &[Literal]) -> Result<Option<f64>, Failure> {
+        let wanted = |literal: &Literal| matches!(literal, Literal::Number(_));
+        if literals.iter().any(wanted) {
+            self.number(value)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn compare(
+        &self,
+        value: Value<'a>,
+        bound: Number,
+        fits: impl Fn(f64, f64) -> bool,
+    ) -> Result<bool, Failure> {
+        let number = self.number(value)?;
+        Ok(number.is_none_or(|number| fits(number, bound.get())))
+    }
+
+    /// The number that every reader reads.
+    fn number(&self, value: Value<'a>) -> Result<Option<f64>, Failure> {
+        if !is_number(value) {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(value.raw()).unwrap_or_default();
+        match text.parse::<f64>() {
+            Ok(number)
+                if number.is_finite() && (number.abs() <= MAX_INTEGER || !is_plain(value)) =>
+            {
+                Ok(Some(number))
+            }
+            _ => self.fail(Reason::Number),
+        }
+    }
+
+    fn text(&mut self, value: Value<'a>) -> Result<Option<std::borrow::Cow<'a, str>>, Failure> {
+        self.spend(size(value))?;
+        Ok(value.as_text())
+    }
+
+    fn length(&mut self, value: Value<'a>) -> Result<Option<usize>, Failure> {
+        Ok(self.text(value)?.map(|text| text.chars().count()))
+    }
+
+    fn items(&mut self, value: Value<'a>) -> Result<Option<usize>, Failure> {
+        self.spend(size(value))?;
+        Ok(value.as_array().map(Iterator::count))
+    }
+
+    fn spend(&mut self, steps: u64) -> Result<(), Failure> {
+        self.work = self.work.saturating_add(steps);
+        if self.work > MAX_WORK {
+            return self.fail(Reason::TooMuch);
+        }
+        Ok(())
+    }
+
+    fn fail<T>(&self, reason: Reason) -> Result<T, Failure> {
+        let mut path = String::new();
+        for part in self.path.iter().take(MAX_PARTS) {
+            match part {
+                Part::Key(key) => path.push_str(&format!(".{}", kept(key))),
+                Part::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        if self.path.len() > MAX_PARTS {
+            path.push('…');
+        }
+        Err(Failure { path, reason })
+    }
+}
+
+/// Steps of a walk over a value.
+fn size(value: Value<'_>) -> u64 {
+    value.raw().len() as u64 / 64 + 1
+}
+
+fn is_number(value: Value<'_>) -> bool {
+    matches!(value.raw().first(), Some(b'-' | b'0'..=b'9'))
+}
+
+/// Digits alone: some readers read it exactly.
+fn is_plain(value: Value<'_>) -> bool {
+    let number = value.raw();
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    digits.iter().all(u8::is_ascii_digit)
+}
+
+fn is_of_type(value: Value<'_>, wanted: Type) -> bool {
+    match (value.raw().first(), wanted) {
+        (Some(b'n'), Type::Null)
+        | (Some(b't' | b'f'), Type::Boolean)
+        | (Some(b'"'), Type::String)
+        | (Some(b'['), Type::Array)
+        | (Some(b'{'), Type::Object) => true,
+        (Some(b'-' | b'0'..=b'9'), Type::Number) => true,
+        (Some(b'-' | b'0'..=b'9'), Type::Integer) => is_plain(value) || is_whole(value),
+        _ => false,
+    }
+}
+
+/// `1.0` and `1e3` are integers, too (JSON Schema 2020-12, section 6.1.1).
+fn is_whole(value: Value<'_>) -> bool {
+    let text = std::str::from_utf8(value.raw()).unwrap_or_default();
+    text.parse::<f64>()
+        .is_ok_and(|number| number.is_finite() && number.fract() == 0.0)
+}
+
+/// What a value has to be, where that is short.
+fn wanted(keyword: &Keyword) -> String {
+    match keyword {
+        Keyword::Type(types) => {
+            let names: Vec<&str> = types.iter().map(|one| one.name()).collect();
+            names.join(" or ")
+        }
+        Keyword::Const(literal) => kept(&literal.to_string()),
+        Keyword::Enum(literals) => {
+            let shown: Vec<String> = literals.iter().take(10).map(ToString::to_string).collect();
+            kept(&shown.join(", "))
+        }
+        Keyword::Minimum(number)
+        | Keyword::Maximum(number)
+        | Keyword::ExclusiveMinimum(number)
+        | Keyword::ExclusiveMaximum(number) => number.get().to_string(),
+        Keyword::MinLength(count)
+        | Keyword::MaxLength(count)
+        | Keyword::MinItems(count)
+        | Keyword::MaxItems(count) => count.to_string(),
+        Keyword::Pattern(pattern) => kept(pattern.as_str()),
+        Keyword::Required(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            kept(&names.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The beginning of a sentence: what of the arguments doesn't fit.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`arguments{}`", self.path)?;
+        match &self.reason {
+            Reason::Keyword(keyword, wanted) if wanted.is_empty() => {
+                write!(f, " does not meet `{keyword}`")
+            }
+            Reason::Keyword(keyword, wanted) => {
+                write!(f, " does not meet `{keyword}` ({wanted})")
+            }
+            Reason::Number => f.write_str(" is a number that readers read differently"),
+            Reason::Spelling { named } => write!(f, " is another spelling of `{named}`"),
+            Reason::TooMuch => f.write_str(" is too much to be judged"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relay::strict::CanonicalLine;
+
+    fn rule(text: &str) -> Schema {
+        let manifest = format!(
+            "[servers.s]\nsource = \"npm:x\"\n[servers.s.tools]\nallow = [\"t\"]\nrules.t = {text}\n"
+        );
+        let path = std::path::Path::new("/m/pinfold.toml");
+        let mut manifest = crate::config::Manifest::parse(&manifest, path, None).unwrap();
+        let (_, server) = manifest.servers.pop_first().unwrap();
+        server.tools.rules.into_values().next().unwrap()
+    }
+
+    fn failure(rule_text: &str, arguments: &str) -> Option<String> {
+        let line = CanonicalLine::read(arguments.as_bytes(), 16 << 20).unwrap();
+        let judged = judge(&rule(rule_text), line.root().as_value());
+        judged.err().map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn each_keyword_has_what_meets_it_and_what_does_not() {
+        // (rule on `a`, what fits, what doesn't); what is of another type meets most keywords.
+        for (rule, fits, fails) in [
+            ("false", &[][..], &["1", "null"][..]),
+            ("true", &["1", "null"], &[]),
+            (
+                r#"{ type = "integer" }"#,
+                &["1", "-0", "1.0", "1e3", "99999999999999999999999"],
+                &["1.5", "\"1\"", "true", "null", "1e-1", "1e999"],
+            ),
+            (r#"{ type = "number" }"#, &["1", "1.5"], &["\"1\"", "[]"]),
+            (
+                r#"{ type = ["null", "array"] }"#,
+                &["null", "[1]"],
+                &["0", "{}", "false"],
+            ),
+            (
+                r#"{ type = "boolean" }"#,
+                &["true", "false"],
+                &["null", "\"true\""],
+            ),
+            (r#"{ type = "object" }"#, &["{}"], &["[]"]),
+            (
+                r#"{ const = "x" }"#,
+                &["\"x\"", "\"\\u0078\""],
+                &["\"X\"", "\"x \"", "\"x\\u0000\"", "[\"x\"]", "null"],
+            ),
+            (
+                "{ const = 1 }",
+                &["1", "1.0", "10e-1"],
+                &["\"1\"", "2", "true", "9007199254740993"],
+            ),
+            ("{ const = true }", &["true"], &["false", "1", "\"true\""]),
+            (
+                r#"{ enum = ["x", 2] }"#,
+                &["\"x\"", "2"],
+                &["\"2\"", "\"y\"", "{}"],
+            ),
+            (
+                "{ minimum = 2 }",
+                &["2", "2.5", "\"1\""],
+                &["1", "-1", "1.999"],
+            ),
+            (
+                "{ maximum = 2 }",
+                &["2", "-5", "null"],
+                &["2.0000001", "1e300"],
+            ),
+            ("{ exclusiveMinimum = 2 }", &["2.1"], &["2"]),
+            ("{ exclusiveMaximum = 2 }", &["1.9"], &["2"]),
+            (
+                "{ minLength = 2 }",
+                &["\"ab\"", "\"éé\"", "1"],
+                &["\"a\"", "\"é\""],
+            ),
+            ("{ maxLength = 2 }", &["\"ab\"", "\"😀😀\""], &["\"abc\""]),
+            (
+                "{ pattern = '^[a-z]+$' }",
+                &["\"abc\"", "1"],
+                &["\"\"", "\"aB\"", "\"a\\n\"", "\"\\u00e9\""],
+            ),
+            (r"{ pattern = '^\d$' }", &["\"5\""], &["\"٣\""]),
+            ("{ minItems = 1 }", &["[1]", "\"\""], &["[]"]),
+            ("{ maxItems = 1 }", &["[]", "[1]"], &["[1,2]"]),
+            ("{ items.const = 1 }", &["[]", "[1,1]", "2"], &["[1,2]"]),
+            (
+                "{ properties.b.const = 1 }",
+                &["{}", "{\"b\":1}", "{\"c\":2}", "5"],
+                &["{\"b\":2}", "{\"B\":1}", "{\"\\u212a\":1,\"b\":\"2\"}"],
+            ),
+            (
+                "{ required = [\"b\"] }",
+                &["{\"b\":null}", "5"],
+                &["{}", "{\"c\":1}", "{\"B\":1,\"b\":1}"],
+            ),
+            ("{ additionalProperties = false }", &["{}"], &["{\"c\":1}"]),
+            (
+                "{ properties.b = true, additionalProperties.type = \"string\" }",
+                &["{\"b\":1,\"c\":\"x\"}"],
+                &["{\"c\":1}"],
+            ),
+            (
+                "{ allOf = [{ minimum = 1 }, { maximum = 2 }] }",
+                &["1"],
+                &["0", "3"],
+            ),
+            (
+                "{ anyOf = [{ const = 1 }, { const = 2 }] }",
+                &["1", "2"],
+                &["3"],
+            ),
+            ("{ not.const = 1 }", &["2"], &["1", "1.0"]),
+        ] {
+            let rule = format!("{{ properties.a = {rule} }}");
+            let of = |value: &&str| format!("{{\"a\":{value}}}");
+            for value in fits {
+                assert_eq!(failure(&rule, &of(value)), None, "{rule} {value}");
+            }
+            for value in fails {
+                let failure = failure(&rule, &of(value));
+                assert!(
+                    failure.unwrap_or_default().starts_with("`arguments.a"),
+                    "{rule} {value}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_readers_read_differently_never_fits() {
+        for rule in [
+            "{ properties.a.not.const = 9007199254740991 }",
+            "{ properties.a.anyOf = [true, { maximum = 5 }] }",
+            "{ properties.a.not.maximum = 5 }",
+        ] {
+            assert_eq!(failure(rule, r#"{"a":7}"#), None);
+            for number in ["9007199254740993", "1e400", "-99999999999999999999999999"] {
+                let said = failure(rule, &format!("{{\"a\":{number}}}")).unwrap();
+                assert_eq!(
+                    said,
+                    "`arguments.a` is a number that readers read differently"
+                );
+            }
+        }
+        // Where no keyword looks at the number, it is nobody's business here.
+        let large = r#"{"a":9007199254740993,"b":1}"#;
+        assert_eq!(failure("{ properties.b.const = 1 }", large), None);
+        for rule in [
+            "{ properties.owner.const = \"me\" }",
+            "{ not.required = [\"owner\"] }",
+            "{ anyOf = [true, { required = [\"owner\"] }] }",
+        ] {
+            for key in ["Owner", "OWNER", "owner\\u0000", "\\u006fWner"] {
+                let said = failure(rule, &format!("{{\"{key}\":\"you\"}}")).unwrap();
+                assert!(said.ends_with("is another spelling of `owner`"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_place_is_named_and_made_safe() {
+        let rule = "{ properties.tags.items.properties.b.enum = [\"x\", 1] }";
+        assert_eq!(
+            failure(rule, r#"{"tags":[{"b":1},{"b":"y"}]}"#).unwrap(),
+            "`arguments.tags[1].b` does not meet `enum` (\"x\", 1)"
+        );
+        let said = failure(
+            "{ additionalProperties = false }",
+            r#"{"\u001b[2J\u202e":1}"#,
+        )
+        .unwrap();
+        assert_eq!(said, "`arguments.\\x1b[2J\\u{202e}` does not meet `false`");
+        let failing = failure("{ anyOf = [{ properties.a.const = 1 }] }", r#"{"a":2}"#);
+        assert_eq!(failing.unwrap(), "`arguments` does not meet `anyOf`");
+    }
+
+    #[test]
+    fn hostile_arguments_end_in_reasonable_time() {
+        let deep = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let many: Vec<String> = (0..200_000)
+            .map(|key| format!("\"k{key}\":{key}"))
+            .collect();
+        let many = format!("{{{}}}", many.join(","));
+        let long = format!("{{\"a\":\"{}\"}}", "a".repeat(8 << 20));
+        let rule = r#"{ required = ["a"], properties.a = { pattern = "^(a|aa)+$", items.items.items.type = "array" }, additionalProperties.minimum = 0 }"#;
+        let begin = std::time::Instant::now();
+        assert_eq!(failure(rule, &deep(100)), None);
+        assert!(failure(rule, &many).is_some());
+        assert_eq!(
+            failure(rule, &long).unwrap(),
+            "`arguments.a` is too much to be judged"
+        );
+        let numbers = format!("{{\"a\":[{}1]}}", "1,".repeat(4 << 20));
+        let heavy = r#"{ properties.a.items.anyOf = [{ const = 2 }, { const = 3 }, { const = 4 }, { const = 5 }] }"#;
+        assert!(
+            failure(heavy, &numbers)
+                .unwrap()
+                .starts_with("`arguments.a")
+        );
+        let within = format!("{{\"a\":\"{}\"}}", "a".repeat(MAX_MATCHED));
+        assert_eq!(failure(rule, &within), None);
+        assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
+    }
+}

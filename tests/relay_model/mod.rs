@@ -1,0 +1,84 @@
+//! What a relayed session must keep, said apart from the code that keeps it.
+//!
+//! `corpus` reads the hostile lines, `generator` makes lines out of any bytes, `readings` sees
+//! a line as other parsers do, and `model` with `checks` holds a session against all of it. Used by the
+//! tests, by the differential test of `integration/` and by the fuzz targets, so nothing here
+//! knows any of them, and of pinfold only `pinfold::relay` and
+//! the names of `pinfold::lockfile`.
+#![allow(
+    dead_code,
+    reason = "each of the programs that include this uses a part of it"
+)]
+
+pub(crate) mod checks;
+pub(crate) mod choices;
+pub(crate) mod corpus;
+pub(crate) mod generator;
+pub(crate) mod model;
+pub(crate) mod readings;
+pub(crate) mod vocabulary;
+
+use std::collections::BTreeSet;
+
+use pinfold::lockfile::{Digest, ToolName};
+use pinfold::relay::{Grants, Pins, SessionPolicy};
+
+/// The tools that a client may see and call.
+pub(crate) const LISTED: [&str; 2] = ["echo", "sum"];
+
+/// Longest line, small so that the corpus can hold longer ones.
+pub(crate) const MAX_LINE: usize = 65536;
+
+/// What a session of the model enforces beside the list of tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Each listed tool is pinned to its name and an empty schema, and there are no
+    /// instructions.
+    pub(crate) pinned: bool,
+}
+
+/// What the sessions of the corpus and of the model enforce, in this one place.
+pub(crate) fn policy(rules: Rules) -> SessionPolicy {
+    let allow: BTreeSet<ToolName> = LISTED.map(|name| name.parse().unwrap()).into();
+    let pin = |name: &ToolName| {
+        // RFC 8785.
+        let definition = format!(r#"{{"inputSchema":{{}},"name":"{name}"}}"#);
+        (name.clone(), Digest::of(definition.as_bytes()))
+    };
+    let pins = rules.pinned.then(|| Pins {
+        tools: allow.iter().map(pin).collect(),
+        instructions: None,
+        review: "pinfold review NAME".to_owned(),
+    });
+    SessionPolicy {
+        calls: pinfold::relay::CallRules::default(),
+        redaction: pinfold::relay::Redaction::default(),
+        neutralise: false,
+        allow,
+        pins,
+        // Beyond the tools nothing is granted here.
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
+        max_line: MAX_LINE,
+    }
+}
+
+/// Which side a line is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    Client,
+    Server,
+}
+
+/// One line of one side, without its newline.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) from: From,
+    pub(crate) line: Vec<u8>,
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}: {}", self.from, self.line.escape_ascii())
+    }
+}
