@@ -16,6 +16,7 @@ mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
+mod conformance;
 mod doctor_attack;
 mod documented_order;
 mod egress;
@@ -31,6 +32,7 @@ mod killed_add;
 mod launch_refused;
 mod line_length;
 mod long_session;
+mod matrix;
 mod npm_closure;
 mod npx_command;
 mod official_clients;

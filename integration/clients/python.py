@@ -1,8 +1,9 @@
 """The official Python client, both generations: `mcp` 1 and `mcp` 2.
 
 python.py PLAN COMMAND ARGUMENT…
-PLAN is {"mode": "auto" | "legacy" | "v1", "calls": [[TOOL, ARGUMENTS], …]}. The server gets
-this process's environment. Prints one line of JSON that tells what came of it.
+PLAN is {"mode": "auto" | "legacy" | "v1", "calls": [[TOOL, ARGUMENTS], …], "prompts": [[NAME,
+ARGUMENTS], …], "resources": [URI, …]}. The server gets this process's environment. Prints one
+line of JSON that tells what came of it.
 """
 import asyncio
 import contextlib
@@ -43,13 +44,26 @@ async def drive(plan, command, arguments):
         opened = first_generation(server)
     else:
         opened = second_generation(server, plan["mode"])
-    report = {"connectError": None, "protocol": None, "tools": None, "calls": []}
+    report = {"connectError": None, "protocol": None, "tools": None}
+    report.update({"calls": [], "prompts": [], "resources": []})
     try:
         async with opened as (session, protocol):
             report["protocol"] = protocol
             report["tools"] = sorted(tool.name for tool in (await session.list_tools()).tools)
             for name, arguments in plan["calls"]:
-                report["calls"].append(await call(session, name, arguments))
+                called = session.call_tool(name, arguments)
+                report["calls"].append(await outcome(called, lambda result: result.content[0].text))
+            for name, arguments in plan.get("prompts", []):
+                listed = sorted(prompt.name for prompt in (await session.list_prompts()).prompts)
+                got = session.get_prompt(name, arguments)
+                got = await outcome(got, lambda result: result.messages[0].content.text)
+                report["prompts"].append({"listed": listed, "got": got})
+            for uri in plan.get("resources", []):
+                listed = (await session.list_resources()).resources
+                listed = sorted(str(resource.uri) for resource in listed)
+                got = session.read_resource(uri)
+                got = await outcome(got, lambda result: result.contents[0].text)
+                report["resources"].append({"listed": listed, "got": got})
     except BaseException as error:
         if report["protocol"] is not None:
             raise
@@ -57,13 +71,13 @@ async def drive(plan, command, arguments):
     print(json.dumps(report))
 
 
-async def call(session, name, arguments):
+async def outcome(request, text):
     try:
-        result = await session.call_tool(name, arguments)
+        result = await request
     except Exception as error:
         return {"error": failure(error)}
     is_error = getattr(result, "is_error", getattr(result, "isError", False))
-    return {"text": result.content[0].text, "isError": bool(is_error)}
+    return {"text": text(result), "isError": bool(is_error)}
 
 
 if __name__ == "__main__":

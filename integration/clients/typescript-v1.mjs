@@ -14,6 +14,7 @@ transport.setProtocolVersion = (version) => {
 };
 
 await drive({
+  client,
   connect: () => client.connect(transport),
   protocol: () => negotiated,
   list: async () => (await client.listTools()).tools,

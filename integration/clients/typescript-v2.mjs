@@ -13,6 +13,7 @@ const client = new Client(info, {
 const transport = new StdioClientTransport({ command, args, env: process.env, stderr: "inherit" });
 
 await drive({
+  client,
   connect: () => client.connect(transport),
   protocol: () => client.getNegotiatedProtocolVersion?.(),
   list: async () => (await client.listTools()).tools,

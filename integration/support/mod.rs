@@ -2,6 +2,7 @@
 
 mod client;
 mod home;
+mod installed;
 mod machine;
 mod network;
 mod package;
@@ -9,6 +10,8 @@ pub(crate) mod processes;
 mod registry;
 mod scripts;
 pub(crate) mod sdk;
+pub(crate) mod sdk_servers;
+pub(crate) mod tools;
 mod world;
 
 pub(crate) use client::Client;

@@ -1,17 +1,16 @@
-//! The official clients, installed once per machine below the target folder, and one run of
-//! a client against a server.
+//! The official clients, and one run of a client against a server.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 
 use super::Home;
+use super::installed::{installed, npm_install, once, run, short_digest};
+use super::sdk_servers::rust_programs;
 
 const PYTHONS: &[&str] = &[
     "python3",
@@ -29,6 +28,7 @@ pub(crate) enum Sdk {
     TypeScript2 { mode: &'static str },
     Python1,
     Python2 { mode: &'static str },
+    Rust { mode: &'static str },
 }
 
 impl Sdk {
@@ -48,13 +48,14 @@ impl Sdk {
             Self::TypeScript2 { .. } => Ok(node(&node_clients()?, "typescript-v2.mjs")),
             Self::Python1 => python_client("1.30.0"),
             Self::Python2 { .. } => python_client("2.3.0"),
+            Self::Rust { .. } => Ok(Command::new(rust_programs()?.join("client"))),
         }
     }
 
     fn mode(self) -> &'static str {
         match self {
             Self::TypeScript1 | Self::Python1 => "v1",
-            Self::TypeScript2 { mode } | Self::Python2 { mode } => mode,
+            Self::TypeScript2 { mode } | Self::Python2 { mode } | Self::Rust { mode } => mode,
         }
     }
 }
@@ -72,6 +73,14 @@ pub(crate) fn session(
     let plan = json!({"mode": sdk.mode(), "calls": calls});
     client.envs(planted.iter().copied());
     drive(home, client, &plan, server)
+}
+
+/// Lets `sdk` carry out a plan with `calls` and `prompts` (a name and arguments each) and
+/// `resources` (addresses).
+pub(crate) fn driven(home: &Home, sdk: Sdk, server: &[&str], plan: &Value) -> Value {
+    let mut plan = plan.clone();
+    plan["mode"] = sdk.mode().into();
+    drive(home, sdk.command().unwrap(), &plan, server)
 }
 
 /// Lets a client carry out `plan` with `server` in `home`; gives its report.
@@ -132,15 +141,7 @@ pub(crate) fn node_clients() -> Result<PathBuf, String> {
         let name = format!("clients-{}", short_digest(&package));
         let folder = installed(&name, |folder| {
             fs::write(folder.join("package.json"), &package).unwrap();
-            run(Command::new("npm")
-                .args([
-                    "install",
-                    "--ignore-scripts",
-                    "--no-package-lock",
-                    "--no-audit",
-                    "--no-fund",
-                ])
-                .current_dir(folder))
+            npm_install(folder)
         })?;
         // The scripts are beside their dependencies, where node looks for those; a folder for
         // each state of the scripts, so that two checkouts can share one installation.
@@ -168,6 +169,16 @@ pub(crate) fn node_clients() -> Result<PathBuf, String> {
 
 /// Python with `mcp` of this version on its path, about to run the client.
 fn python_client(version: &str) -> Result<Command, String> {
+    let (program, folder) = python_packages(version)?;
+    let mut command = Command::new(&program);
+    command
+        .arg(sources().join("python.py"))
+        .env("PYTHONPATH", folder);
+    Ok(command)
+}
+
+/// A Python, and the folder with `mcp` of this version and all that it needs.
+pub(super) fn python_packages(version: &str) -> Result<(String, PathBuf), String> {
     static LOCK: Mutex<()> = Mutex::new(());
     let _one_at_a_time = LOCK.lock();
     let mut reasons = Vec::new();
@@ -187,13 +198,7 @@ fn python_client(version: &str) -> Result<Command, String> {
                 .arg(format!("mcp=={version}")))
         });
         match folder {
-            Ok(folder) => {
-                let mut command = Command::new(&program);
-                command
-                    .arg(sources().join("python.py"))
-                    .env("PYTHONPATH", folder);
-                return Ok(command);
-            }
+            Ok(folder) => return Ok((program, folder)),
             Err(reason) => reasons.push(format!("{python}: {reason}")),
         }
     }
@@ -218,110 +223,4 @@ fn python_series(python: &str) -> Result<(String, String), String> {
         (true, [program, series]) => Ok(((*program).to_owned(), (*series).to_owned())),
         _ => Err(format!("it is too old or does not start: {text}")),
     }
-}
-
-fn once(
-    cell: &Mutex<Option<Result<PathBuf, String>>>,
-    make: impl FnOnce() -> Result<PathBuf, String>,
-) -> Result<PathBuf, String> {
-    cell.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .get_or_insert_with(make)
-        .clone()
-}
-
-/// The folder `name`, filled by `fill` if it is not there yet. Two programs at once are fine:
-/// one waits for the other. A fill that was killed is done anew.
-fn installed(name: &str, fill: impl Fn(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
-    let places = places();
-    if let Some(ready) = places
-        .iter()
-        .map(|place| place.join(name))
-        .find(|folder| is_ready(folder))
-    {
-        return Ok(ready);
-    }
-    let mut reason = "no folder to install to".to_owned();
-    for place in places {
-        let lock = match lock(&place, name) {
-            Ok(lock) => lock,
-            Err(failed) => {
-                reason = failed;
-                continue;
-            }
-        };
-        let folder = place.join(name);
-        if is_ready(&folder) {
-            return Ok(folder);
-        }
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).map_err(|error| error.to_string())?;
-        match fill(&folder) {
-            Ok(()) => {
-                fs::write(folder.join(READY), "").map_err(|error| error.to_string())?;
-                drop(lock);
-                return Ok(folder);
-            }
-            Err(failed) => {
-                reason = failed;
-                let _ = fs::remove_dir_all(&folder);
-            }
-        }
-    }
-    Err(reason)
-}
-
-const READY: &str = ".installed";
-
-fn is_ready(folder: &Path) -> bool {
-    folder.join(READY).exists()
-}
-
-/// The target folder, and for a user who may not write there a folder of their own.
-fn places() -> Vec<PathBuf> {
-    let user = nix::unistd::geteuid();
-    let own = std::env::temp_dir().join(format!("pinfold-integration-{user}"));
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let shared = target.map(|target| target.join("integration"));
-    shared
-        .into_iter()
-        .chain((!own.exists() || is_own_folder(&own)).then_some(own))
-        .collect()
-}
-
-fn is_own_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path)
-        .is_ok_and(|is| is.is_dir() && is.uid() == nix::unistd::geteuid().as_raw())
-}
-
-fn lock(place: &Path, name: &str) -> Result<Flock<File>, String> {
-    let made = DirBuilder::new().mode(0o755).create(place);
-    // Somebody else could have made the one with the name that anybody can guess.
-    if !is_own_folder(place) {
-        return Err(format!(
-            "{} is no folder of this user: {made:?}",
-            place.display()
-        ));
-    }
-    let file =
-        File::create(place.join(format!("{name}.lock"))).map_err(|error| error.to_string())?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.to_string())
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<&str> = stderr.lines().rev().take(3).collect();
-    Err(format!("{} {}", output.status, last.join(" | ")))
-}
-
-fn short_digest(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes)[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
