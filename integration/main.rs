@@ -22,6 +22,7 @@ mod either_side_ends;
 mod escape;
 mod explain;
 mod fails_closed;
+mod granted_questions;
 mod hostile_tarballs;
 mod install_scripts;
 mod kept_files;
@@ -39,6 +40,7 @@ mod one_reading_requests;
 mod pinned_definitions;
 mod profiles;
 mod published_digest;
+mod published_schemas;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]

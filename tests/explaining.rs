@@ -213,3 +213,41 @@ fn of_what_cannot_be() {
         assert!(ran.stderr.contains(says), "{ran:#?}");
     }
 }
+
+/// What is granted beyond tools is shown with its line; what nobody granted is not there.
+#[test]
+fn of_what_a_server_may_ask_of_its_client() {
+    let place = Place::example();
+    let shown = place.run(["explain", "everything"]);
+    assert!(!shown.stdout.contains("\nprotocol\n"), "{shown:#?}");
+    let document = |place: &Place| -> Value {
+        let ran = place.run(["explain", "everything", "--json"]);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let before = document(&place);
+    assert_eq!(
+        before["protocol"]["sampling"],
+        json!({"value": false, "from": null})
+    );
+    let manifest = fs::read_to_string(place.manifest()).unwrap();
+    let line = manifest.lines().count() + 2;
+    let grants = "[servers.everything.grants]\nelicitation = \"url\"\nprompts = [\"greet*\"]\n";
+    fs::write(place.manifest(), manifest + grants).unwrap();
+    let shown = place.run(["explain", "everything"]).stdout;
+    for (words, line) in [
+        (
+            "may ask the user in forms and have web pages opened (elicitation)",
+            line,
+        ),
+        ("prompts that match greet* only", line + 1),
+    ] {
+        let found = shown.lines().any(|shown| {
+            shown.contains(words) && shown.ends_with(&format!("manifest, line {line}"))
+        });
+        assert!(found, "{words} {line}: {shown}");
+    }
+    let after = document(&place);
+    assert_eq!(after["protocol"]["elicitation"]["value"], "url");
+    assert_eq!(after["protocol"]["prompts"]["from"]["line"], line + 1);
+    assert_ne!(after["policy"]["digest"], before["policy"]["digest"]);
+}

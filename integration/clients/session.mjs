@@ -14,7 +14,7 @@ export const info = { name: "pinfold-integration", version: "1.0.0" };
 const failure = (error) => ({ code: error.code ?? null, message: String(error.message ?? error) });
 
 // `connect` connects; `list` yields the tools; `call` sends `tools/call` as it is.
-export async function drive({ connect, list, call, protocol, close }) {
+export async function drive({ connect, list, call, protocol, close, extra }) {
   const report = { connectError: null, protocol: null, tools: null, calls: [] };
   try {
     await connect();
@@ -33,6 +33,7 @@ export async function drive({ connect, list, call, protocol, close }) {
       }
     }
   }
+  Object.assign(report, extra?.());
   await close();
   console.log(JSON.stringify(report));
 }

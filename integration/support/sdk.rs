@@ -1,6 +1,7 @@
 //! The official clients, installed once per machine below the target folder, and one run of
 //! a client against a server.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -68,26 +69,43 @@ pub(crate) fn session(
     calls: &[(&str, Value)],
     planted: &[(&str, &str)],
 ) -> Value {
-    let python_path = client
-        .get_envs()
-        .find(|(name, _)| *name == "PYTHONPATH")
-        .and_then(|(_, value)| value.map(ToOwned::to_owned));
-    home.environment(&mut client);
-    if let Some(path) = python_path {
-        client.env("PYTHONPATH", path);
-    }
     let plan = json!({"mode": sdk.mode(), "calls": calls});
+    client.envs(planted.iter().copied());
+    drive(home, client, &plan, server)
+}
+
+/// Lets a client carry out `plan` with `server` in `home`; gives its report.
+pub(crate) fn drive(home: &Home, mut client: Command, plan: &Value, server: &[&str]) -> Value {
+    let own: Vec<(OsString, OsString)> = client
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect();
+    home.environment(&mut client);
     let output = client
+        .envs(own)
         .arg(plan.to_string())
         .args(server)
-        .envs(planted.iter().copied())
         .current_dir(home.path())
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{sdk:?}: {stderr}");
+    assert!(output.status.success(), "{client:?}: {stderr}");
     serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{sdk:?}: {error}: {stderr}"))
+        .unwrap_or_else(|error| panic!("{client:?}: {error}: {stderr}"))
+}
+
+/// A script of `integration/clients`, ready to be run beside its dependencies; or why not.
+pub(crate) fn node_script(name: &str) -> Result<Command, String> {
+    Ok(node(&node_clients()?, name))
+}
+
+/// Where the packages of the TypeScript clients are.
+pub(crate) fn node_modules() -> Result<PathBuf, String> {
+    Ok(node_clients()?.join("node_modules"))
+}
+
+pub(crate) fn script_source(name: &str) -> PathBuf {
+    sources().join(name)
 }
 
 /// The program of server-everything as npm installs it, without pinfold.
@@ -127,9 +145,14 @@ pub(crate) fn node_clients() -> Result<PathBuf, String> {
         // The scripts are beside their dependencies, where node looks for those; a folder for
         // each state of the scripts, so that two checkouts can share one installation.
         let mut scripts = Vec::new();
-        for name in ["session.mjs", "typescript-v1.mjs", "typescript-v2.mjs"] {
-            scripts.push((name, fs::read(sources().join(name)).unwrap()));
+        for entry in fs::read_dir(sources()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "mjs") {
+                let name = path.file_name().unwrap().to_owned();
+                scripts.push((name, fs::read(path).unwrap()));
+            }
         }
+        scripts.sort();
         let all: Vec<u8> = scripts.iter().flat_map(|(_, text)| text.clone()).collect();
         let beside = installed(&format!("{name}-{}", short_digest(&all)), |target| {
             std::os::unix::fs::symlink(folder.join("node_modules"), target.join("node_modules"))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::Explain;
 use super::context::Context;
 use super::exit::Exit;
-use super::{explain_text, output};
+use super::{explain_text, output, protocol};
 use crate::config::{EgressTier, Lines, Manifest, Server};
 use crate::launch::{Explanation, Launcher, Right, RightSource};
 use crate::lockfile::{LockedServer, ServerName};
@@ -234,6 +234,7 @@ fn document(explained: &Explained<'_>) -> Value {
         "withheld": found.withheld,
         "arguments": policy.arguments,
         "tools": tools,
+        "protocol": protocol_document(explained),
         "numbers": explained.numbers().into_iter().map(number).collect::<Vec<_>>(),
         "system_calls": { "allowed": allowed, "allowed_with": allowed_with, "refused": refused },
         "layers": found.layers.iter().map(|state| json!({
@@ -268,6 +269,20 @@ fn network_document(explained: &Explained<'_>) -> Value {
         "check_server_name": egress.map(|egress| egress.check_server_name),
         "from": from(&origin, explained.lines.get("egress")),
     })
+}
+
+fn protocol_document(explained: &Explained<'_>) -> Value {
+    let entries = protocol::entries(&explained.found.policy.protocol);
+    let values = entries.into_iter().map(|entry| {
+        let line = explained.lines.get(&format!("grants.{}", entry.key));
+        let value = json!({ "value": entry.value, "from": { "part": "manifest", "line": line } });
+        let default = json!({ "value": entry.value, "from": null });
+        (
+            entry.key.to_owned(),
+            if line.is_some() { value } else { default },
+        )
+    });
+    Value::Object(values.collect())
 }
 
 fn variable_document(explained: &Explained<'_>, variable: &Variable) -> Value {

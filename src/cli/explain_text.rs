@@ -1,7 +1,7 @@
 //! `pinfold explain` for a person: sections of lines in columns.
 
 use super::explain::{Explained, Variable, calls, limitations};
-use super::output;
+use super::{output, protocol};
 use crate::config::EgressTier;
 use crate::launch::Right;
 use crate::policy::{Origin, VariableSource};
@@ -18,6 +18,7 @@ pub(super) fn lines(explained: &Explained<'_>) -> Vec<String> {
     let found = &explained.found;
     let mut lines = Vec::new();
     section(&mut lines, "server", head(explained));
+    section(&mut lines, "protocol", protocol(explained));
     section(&mut lines, "network", network(explained));
     for (title, access) in [
         ("may execute", Access::Execute),
@@ -134,6 +135,17 @@ fn head(explained: &Explained<'_>) -> Vec<Row> {
         rows.push(row("arguments", format!("{arguments} ({line})")));
     }
     rows
+}
+
+/// What differs from what every server gets.
+fn protocol(explained: &Explained<'_>) -> Vec<Row> {
+    protocol::entries(&explained.found.policy.protocol)
+        .into_iter()
+        .filter_map(|entry| {
+            let line = explained.lines.get(&format!("grants.{}", entry.key));
+            Some((shown(&entry.words?), manifest_line(line)))
+        })
+        .collect()
 }
 
 fn network(explained: &Explained<'_>) -> Vec<Row> {

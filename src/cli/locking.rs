@@ -137,10 +137,12 @@ async fn introspect(
     policy: EffectivePolicy,
 ) -> anyhow::Result<(Introspection, Plan)> {
     let state = StateFolder::create(staging.folder().join("state"))?;
+    let grants = policy.protocol.clone();
     let prepared = launcher.prepare_agreed(name, locked, &state, policy)?;
     let log = StderrLog::open(&state.log_path())?;
     let started = launcher.start_unchecked(prepared.launch).await?;
-    Ok((learn(started.running, log).await?, started.plan))
+    let introspection = learn(started.running, &grants, log).await?;
+    Ok((introspection, started.plan))
 }
 
 /// The policy of a server changed, for example its allowlist: the lock's box pin follows.

@@ -17,6 +17,7 @@ mod lock;
 mod locking;
 mod log;
 mod output;
+mod protocol;
 mod review;
 mod run;
 mod signals;

@@ -44,7 +44,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
     let started = launcher.start(prepared.launch, prepared.code).await?;
-    let introspection: Introspection = learn(started.running, log).await?;
+    let introspection: Introspection = learn(started.running, &server.grants, log).await?;
     let findings = Findings {
         tools: compare(&locked.behaviour, &introspection),
         instructions: instructions(&locked.behaviour, &introspection),

@@ -99,7 +99,11 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     }
     Ok(Started {
         running: started.running,
-        policy: SessionPolicy::locked(prepared.policy.tools, pins),
+        policy: SessionPolicy {
+            granted_paths: prepared.policy.granted_paths(),
+            grants: prepared.policy.protocol,
+            ..SessionPolicy::locked(prepared.policy.tools, pins)
+        },
         shown_tools,
         log,
     })

@@ -1,6 +1,6 @@
 //! What was locked, for a person: `try` and `add` print it.
 
-use super::output;
+use super::{output, protocol};
 use crate::lockfile::LockedServer;
 use crate::policy::{EffectivePolicy, EgressPolicy};
 use crate::relay::Introspection;
@@ -54,6 +54,14 @@ pub(super) fn agreement(
     }
     lines.push(format!("profile    {}", policy.profile));
     lines.push(format!("network    {}", network(policy.egress.as_ref())));
+    let granted: Vec<String> = protocol::entries(&policy.protocol)
+        .into_iter()
+        .filter_map(|entry| entry.words)
+        .collect();
+    if !granted.is_empty() {
+        let granted = output::foreign(&granted.join("; "), 400);
+        lines.push(format!("protocol   {granted}"));
+    }
     lines.push(format!("layers     {}", layers(plan)));
     let limitations = policy
         .limitations

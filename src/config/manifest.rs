@@ -15,6 +15,7 @@ use super::paths::Paths;
 use super::source::Source;
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
+use crate::relay::Grants;
 
 /// The largest manifest that is read: 4 MiB.
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
@@ -60,6 +61,8 @@ pub struct Server {
     /// `tls_server_name`: whether the server name of a TLS handshake must be the one dialled.
     pub check_server_name: Option<bool>,
     pub tools: Tools,
+    /// What it may ask of the client, and the client of it, beyond tools.
+    pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
 }
@@ -120,6 +123,7 @@ impl Server {
             egress_tier: None,
             check_server_name: None,
             tools: Tools::default(),
+            grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
         }

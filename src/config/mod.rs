@@ -10,6 +10,7 @@ mod egress_keys;
 pub mod env_names;
 mod environment;
 mod error;
+mod grants_keys;
 mod host_name;
 mod layers;
 mod limits;

@@ -96,6 +96,14 @@ impl Walk {
         Some(text.to_owned())
     }
 
+    pub(super) fn boolean(&mut self, node: &Node<'_>, what: &str) -> Option<bool> {
+        let found = node.get_ref().as_bool();
+        if found.is_none() {
+            self.wrong_type(node, what, "true or false");
+        }
+        found
+    }
+
     /// The strings of a list, each with its place. A missing list is an empty one.
     pub(super) fn strings(
         &mut self,

@@ -13,6 +13,7 @@ use toml::de::DeTable;
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
+use super::grants_keys::grants;
 use super::layers::layers;
 use super::limits::limits;
 use super::manifest::{EnvValue, Files, Manifest, Server, Settings, Tools};
@@ -83,7 +84,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 12] = [
+const SERVER_KEYS: [&str; 13] = [
     "source",
     "args",
     "profile",
@@ -94,6 +95,7 @@ const SERVER_KEYS: [&str; 12] = [
     "egress_tier",
     "tls_server_name",
     "tools",
+    "grants",
     "limits",
     "layers",
 ];
@@ -137,6 +139,10 @@ fn server(
         .get("tls_server_name")
         .and_then(|node| check_server_name(walk, node));
     let tools = tools(walk, table.get("tools"), place, name_span);
+    let grants = table
+        .get("grants")
+        .map(|node| grants(walk, node))
+        .unwrap_or_default();
     let limits = table
         .get("limits")
         .map(|node| limits(walk, node))
@@ -158,6 +164,7 @@ fn server(
         egress_tier,
         check_server_name,
         tools,
+        grants,
         limits,
         layers,
     })

@@ -13,8 +13,8 @@ use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::relay::{
-    End, Event, Introspection, LineSink, Pump, Session, SessionPolicy, StderrTail, drain_stderr,
-    introspect,
+    End, Event, Grants, Introspection, LineSink, Pump, Session, SessionPolicy, StderrTail,
+    drain_stderr, introspect,
 };
 use crate::sandbox::Report;
 
@@ -133,12 +133,14 @@ pub async fn serve(
     }
 }
 
-/// Asks a running server what it is and which tools it has, then ends it.
+/// Asks a running server what it is and which tools it has, as a client that has all
+/// capabilities of which `grants` let the server make use; then ends it.
 ///
 /// # Errors
 /// When it doesn't answer as an MCP server; the message holds its last words.
 pub async fn learn(
     running: Running,
+    grants: &Grants,
     log: impl LineSink + Send + 'static,
 ) -> Result<Introspection, LaunchError> {
     let Running {
@@ -151,7 +153,7 @@ pub async fn learn(
     } = running;
     let tail = StderrTail::default();
     let draining = keep_draining(stderr, log, tail.clone());
-    let learned = introspect(stdin, stdout, LEARNING_TIME).await;
+    let learned = introspect(stdin, stdout, grants, LEARNING_TIME).await;
     end(&mut monitor).await?;
     let _ = timeout(LAST_BREATH, draining).await;
     learned.map_err(|source| LaunchError::Learn {

@@ -11,6 +11,7 @@ use super::settings::settings;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
 use crate::config::{self, EgressRule, EgressTier, EnvValue, Layers, Server, Source};
 use crate::lockfile::{Confinement, Digest, ToolName};
+use crate::relay::{self, Reach};
 use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
 
 /// The oldest Landlock ABI that a server is started on (design: TCP rules, Linux 6.7).
@@ -33,6 +34,8 @@ pub struct EffectivePolicy {
     pub environment: BTreeMap<String, EnvValue>,
     pub arguments: Vec<String>,
     pub tools: BTreeSet<ToolName>,
+    /// What it may ask of the client, and the client of it, beyond tools.
+    pub protocol: relay::Grants,
     pub limits: Limits,
     pub own_root: OwnRoot,
     /// Where the values of `limits` and `own_root` come from, by their names; those of `egress` are
@@ -113,6 +116,7 @@ impl EffectivePolicy {
             environment: server.env.clone(),
             arguments: server.args.clone(),
             tools: server.tools.allow.clone(),
+            protocol: server.grants.clone(),
             limits: settings.limits,
             own_root: settings.own_root,
             origins: settings.origins,
@@ -186,12 +190,27 @@ impl EffectivePolicy {
             environment: BTreeMap::new(),
             arguments: Vec::new(),
             tools: BTreeSet::new(),
+            protocol: relay::Grants::default(),
             limits: settings.limits,
             own_root: settings.own_root,
             origins: settings.origins,
             layers: Layers::default(),
             limitations,
         })
+    }
+
+    /// The folders and files that the manifest grants, as written and with links resolved: what
+    /// the client's roots are held to.
+    pub fn granted_paths(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for grant in &self.grants {
+            if grant.origin == Origin::Manifest {
+                paths.push(PathBuf::from(&grant.path));
+                paths.extend(grant.resolved.clone());
+            }
+        }
+        paths.dedup();
+        paths
     }
 
     /// What the sandbox lets through.
@@ -227,7 +246,7 @@ impl EffectivePolicy {
             })
             .collect();
         let tools: Vec<&str> = self.tools.iter().map(ToolName::as_str).collect();
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "profile": self.profile,
             "runtime": self.runtime.name(),
             "network": self.egress.as_ref().map_or_else(|| "off".into(), egress_document),
@@ -242,6 +261,10 @@ impl EffectivePolicy {
             "own_root": self.own_root,
             "layers": [self.layers.namespaces.name(), self.layers.landlock.name()],
         });
+        // Absent where nothing differs from what every server gets, as in locks made before.
+        if self.protocol != relay::Grants::default() {
+            document["protocol"] = protocol_document(&self.protocol);
+        }
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
     }
@@ -318,9 +341,35 @@ fn egress_document(egress: &EgressPolicy) -> serde_json::Value {
     })
 }
 
+fn protocol_document(grants: &relay::Grants) -> serde_json::Value {
+    serde_json::json!({
+        "sampling": grants.sampling,
+        "elicitation": grants.elicitation.name(),
+        "roots": grants.roots,
+        "notifications": grants.notifications,
+        "methods": grants.methods,
+        "resources": reach_document(&grants.resources),
+        "prompts": reach_document(&grants.prompts),
+        "completion": grants.completion,
+        "logging": grants.logging,
+    })
+}
+
+fn reach_document(reach: &Reach) -> serde_json::Value {
+    match reach {
+        Reach::All => true.into(),
+        Reach::Off => false.into(),
+        Reach::Matching(patterns) => {
+            let patterns: BTreeSet<String> = patterns.iter().map(ToString::to_string).collect();
+            serde_json::json!(patterns)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::Elicitation;
 
     fn server(change: impl FnOnce(&mut Server)) -> Server {
         let mut server = nothing();
@@ -382,6 +431,23 @@ mod tests {
         assert_eq!(offline.own_root.shared_memory, 64 << 20);
     }
 
+    fn matching(patterns: &[&str]) -> Reach {
+        Reach::Matching(patterns.iter().map(|text| text.parse().unwrap()).collect())
+    }
+
+    /// The lock of a server that has no `grants` is as it was before there were any.
+    #[test]
+    fn a_server_without_grants_keeps_the_digest_that_it_had() {
+        let document = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap();
+        let before = document(&|_| {});
+        assert_eq!(before.protocol, relay::Grants::default());
+        let mut with = before.clone();
+        with.protocol.roots = true;
+        assert_ne!(before.digest(), with.digest());
+        with.protocol = relay::Grants::default();
+        assert_eq!(before.digest(), with.digest());
+    }
+
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let digest = |change: &dyn Fn(&mut Server)| resolve(&server(change)).unwrap().digest();
@@ -389,7 +455,7 @@ mod tests {
         let rules = |entries: &[&str]| -> Vec<EgressRule> {
             entries.iter().map(|entry| entry.parse().unwrap()).collect()
         };
-        let changes: [&dyn Fn(&mut Server); 18] = [
+        let changes: [&dyn Fn(&mut Server); 29] = [
             &|_| {},
             &web,
             &|server| {
@@ -434,6 +500,17 @@ mod tests {
             &|server| {
                 server.tools.allow = ["echo".parse().unwrap()].into();
             },
+            &|server| server.grants.sampling = true,
+            &|server| server.grants.elicitation = Elicitation::Form,
+            &|server| server.grants.elicitation = Elicitation::Url,
+            &|server| server.grants.roots = true,
+            &|server| server.grants.notifications = ["notifications/x".to_owned()].into(),
+            &|server| server.grants.methods = ["x/y".to_owned()].into(),
+            &|server| server.grants.resources = Reach::Off,
+            &|server| server.grants.resources = matching(&["a", "b"]),
+            &|server| server.grants.prompts = Reach::Off,
+            &|server| server.grants.completion = false,
+            &|server| server.grants.logging = false,
         ];
         let digests: BTreeSet<Digest> = changes.iter().map(|change| digest(*change)).collect();
         assert_eq!(digests.len(), changes.len());
@@ -441,6 +518,10 @@ mod tests {
         let same = |change: &dyn Fn(&mut Server), other: &dyn Fn(&mut Server)| {
             assert_eq!(digest(change), digest(other));
         };
+        same(
+            &|server| server.grants.resources = matching(&["a", "b"]),
+            &|server| server.grants.resources = matching(&["b", "a"]),
+        );
         same(&web, &|server| {
             web(server);
             server.egress = Some(rules(&["*:443", "*:80"]));

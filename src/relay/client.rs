@@ -1,5 +1,6 @@
 //! A small MCP client that learns what a server is and which tools it has, and nothing
-//! else. It calls no tool, grants nothing, and reads as strictly as the relay.
+//! else. It calls no tool, answers no question, and reads as strictly as the relay. It declares
+//! what is granted to the server, because some offer tools to such clients only.
 //!
 //! It speaks `initialize` first; a server that refuses it is asked in the stateless manner
 //! of 2026-07-28 (`server/discover`).
@@ -11,11 +12,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
+use super::capabilities::all_granted;
 use super::codes;
 use super::definition::ToolDefinition;
 use super::errors::{RelayError, Step};
 use super::event::kept;
 use super::framing::{Line, LineReader};
+use super::grants::Grants;
 use super::json::{Object, Value};
 use super::message::{Answer, Id, Kind, Message};
 use super::recover::{answered_id, answered_id_at_end};
@@ -54,14 +57,17 @@ pub struct Introspection {
     pub unusable: usize,
 }
 
-/// Asks the server for everything in [`Introspection`], within `limit`. The server's input
-/// is closed at the end.
+/// Asks the server for everything in [`Introspection`], within `limit`, as a client that has
+/// all capabilities of which `grants` let the server make use. The server's input is closed at
+/// the end.
 pub async fn introspect(
     server_in: impl AsyncWrite + Unpin,
     server_out: impl AsyncRead + Unpin,
+    grants: &Grants,
     limit: Duration,
 ) -> Result<Introspection, RelayError> {
     let mut server = Server {
+        capabilities: all_granted(grants),
         lines: LineReader::new(server_out, DEFAULT_MAX_LINE),
         writer: server_in,
         last_id: 0,
@@ -73,7 +79,7 @@ pub async fn introspect(
         Ok(introspection) => (introspection, None),
         Err(refused @ RelayError::Refused { .. }) => {
             match server.discover().await {
-                Ok(introspection) => (introspection, Some(modern_meta())),
+                Ok(introspection) => (introspection, Some(modern_meta(&server.capabilities))),
                 // A server that knows neither is best described by its first answer.
                 Err(RelayError::Refused { .. }) => return Err(refused),
                 Err(error) => return Err(error),
@@ -91,6 +97,8 @@ pub async fn introspect(
 struct Server<R, W> {
     lines: LineReader<R>,
     writer: W,
+    /// What is declared, as JSON.
+    capabilities: String,
     last_id: i64,
     received: usize,
     limit: Duration,
@@ -109,7 +117,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Server<R, W> {
     async fn initialize(&mut self) -> Result<Introspection, RelayError> {
         let step = Step::Initialize;
         let params = format!(
-            "{{\"protocolVersion\":\"{ASKED_VERSION}\",\"capabilities\":{{}},\"clientInfo\":{}}}",
+            "{{\"protocolVersion\":\"{ASKED_VERSION}\",\"capabilities\":{},\"clientInfo\":{}}}",
+            self.capabilities,
             client_info()
         );
         let answer = self.ask(step, &params).await?;
@@ -128,7 +137,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Server<R, W> {
 
     async fn discover(&mut self) -> Result<Introspection, RelayError> {
         let step = Step::Discover;
-        let params = format!("{{\"_meta\":{}}}", modern_meta());
+        let params = format!("{{\"_meta\":{}}}", modern_meta(&self.capabilities));
         let answer = self.ask(step, &params).await?;
         let result = result_of(step, &answer)?;
         let versions = result.find("supportedVersions").and_then(Value::as_array);

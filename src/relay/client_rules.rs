@@ -1,25 +1,22 @@
 //! The rules for what the client sends: which requests and notifications reach the server,
 //! and what is taken out of them first.
 
-use super::catalogue::{ClientRequest, is_client_notification};
+use super::catalogue::{ClientRequest, Kind, PROTOCOL_VERSION_META, RETRY_PARAMS, Side, TASK};
 use super::codes;
 use super::event::{Event, kept};
 use super::json::{Object, Value};
 use super::look::Era;
-use super::message::{Id, Message};
+use super::message::{Answer, Id, Message};
 use super::pending::NotEntered;
+use super::questions::Question;
 use super::reply::{error_line, tool_error_line};
-use super::session::{Asked, Session, Verdict};
+use super::session::{Asked, Asking, Session, Verdict};
 use super::tool_list::Shown;
+use super::{reach, roots};
 use crate::lockfile::ToolName;
 
-/// Where a 2026-07-28 request carries what `initialize` said in older revisions.
-const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-/// What every 2026-07-28 request has.
-const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-
 /// A request that the relay answers itself.
-struct Refused {
+pub(super) struct Refused {
     code: i64,
     message: String,
     event: Event,
@@ -55,7 +52,7 @@ impl Session {
                 })
         });
         match admitted {
-            Ok(()) => forward_without_rights(message, method == "initialize"),
+            Ok(()) => self.forward_request(ClientRequest::of(method), message, events),
             Err(refused) => {
                 events.push(refused.event);
                 Verdict::Answer(error_line(Some(id), refused.code, &refused.message))
@@ -65,16 +62,26 @@ impl Session {
 
     /// Whether the server may see this request.
     fn admit(&self, method: &str, message: &Message<'_>) -> Result<Asked, Refused> {
-        let Some(request) = ClientRequest::of(method) else {
+        let grants = &self.policy.grants;
+        if !grants.admit(Side::Client, Kind::Request, method) {
             return Err(Refused {
                 code: codes::METHOD_NOT_FOUND,
                 message: format!("Method not found: {}", kept(method)),
                 event: request_refused(method, "the method is unknown or not granted"),
             });
-        };
-        if let Some(params) = message.params {
-            refuse_ungranted_params(method, params)?;
         }
+        let request = ClientRequest::of(method);
+        let asking = self.asking(request, message);
+        if let Some(params) = message.params {
+            self.judge_params(method, params, asking)?;
+        }
+        reach::judge(request, message.params, grants, asking.declared.is_some()).map_err(
+            |unreached| Refused {
+                code: unreached.code,
+                event: request_refused(method, &unreached.message),
+                message: unreached.message,
+            },
+        )?;
         let shown = match request {
             ClientRequest::CallTool => {
                 self.judge_call(message)?;
@@ -83,7 +90,38 @@ impl Session {
             ClientRequest::ListTools => self.listings.before(message.params),
             _ => Shown::default(),
         };
-        Ok(Asked { request, shown })
+        Ok(Asked {
+            request,
+            shown,
+            asking,
+        })
+    }
+
+    /// Parameters that only make sense with rights that are not granted: a task, or answers
+    /// to questions that no server has asked.
+    fn judge_params(
+        &self,
+        method: &str,
+        params: Object<'_>,
+        asking: Asking,
+    ) -> Result<(), Refused> {
+        let refused = |reason| Err(Refused::other(codes::INVALID_PARAMS, method, reason));
+        if params.find(TASK).is_some() {
+            return refused("tasks are not granted to this server");
+        }
+        let [responses, state] = RETRY_PARAMS.map(|key| params.find(key));
+        if responses.is_none() && state.is_none() {
+            return Ok(());
+        }
+        let responses = match responses.map(Value::as_object) {
+            Some(None) => return refused("`inputResponses` is not an object"),
+            Some(Some(responses)) => Some(responses),
+            None => None,
+        };
+        match asking.target {
+            Some(target) if self.questions.expect(target, state, responses) => Ok(()),
+            _ => refused("the server has not asked for this input"),
+        }
     }
 
     /// Whether the tool that is called is on the list, byte for byte.
@@ -115,7 +153,7 @@ impl Session {
         }
         let stateless = message
             .meta()
-            .is_some_and(|meta| meta.find(PROTOCOL_VERSION).is_some());
+            .is_some_and(|meta| meta.find(PROTOCOL_VERSION_META).is_some());
         self.looks.speaks(if stateless {
             Era::Stateless
         } else {
@@ -153,17 +191,16 @@ impl Session {
             let id = message.params.and_then(|params| params.find("requestId"));
             let id = id.and_then(|id| Id::read(id).ok());
             return match id {
-                Some(id) if self.asked_by_client.cancel(&id) => {
-                    forward_without_rights(message, false)
-                }
+                Some(id) if self.asked_by_client.cancel(&id) => self.forward_notification(message),
                 _ => Verdict::Drop,
             };
         }
         if method == "notifications/initialized" {
             self.looks.speaks(Era::Session);
         }
-        if is_client_notification(method) {
-            return forward_without_rights(message, false);
+        let grants = &self.policy.grants;
+        if grants.admit(Side::Client, Kind::Notification, method) {
+            return self.forward_notification(message);
         }
         events.push(match message.param_text("name") {
             Some(name) if method == "tools/call" => Event::Denied { tool: kept(&name) },
@@ -174,16 +211,39 @@ impl Session {
         Verdict::Drop
     }
 
-    pub(super) fn client_response(&mut self, id: Option<&Id>, events: &mut Vec<Event>) -> Verdict {
-        match id {
-            Some(id) if self.asked_by_server.take(id).is_some() => Verdict::Forward,
-            _ => {
-                let reason = match id {
-                    Some(id) => format!("the server waits for no answer with id {id}"),
-                    None => "an answer without id".to_owned(),
-                };
-                events.push(Event::DroppedFromClient { reason });
-                Verdict::Drop
+    pub(super) fn client_response(
+        &mut self,
+        id: Option<&Id>,
+        answer: Answer<'_>,
+        message: &Message<'_>,
+        events: &mut Vec<Event>,
+    ) -> Verdict {
+        let question = id.and_then(|id| self.asked_by_server.take(id));
+        let (Some(id), Some(question)) = (id, question) else {
+            let reason = match id {
+                Some(id) => format!("the server waits for no answer with id {id}"),
+                None => "an answer without id".to_owned(),
+            };
+            events.push(Event::DroppedFromClient { reason });
+            return Verdict::Drop;
+        };
+        let Answer::Result(result) = answer else {
+            return Verdict::Forward;
+        };
+        if question != Question::Roots {
+            return Verdict::Forward;
+        }
+        match roots::reduce(result, &self.policy.granted_paths) {
+            Some(reduced) => {
+                events.extend(reduced.event(result));
+                Verdict::ForwardInstead(message.root.with("result", &reduced.object))
+            }
+            None => {
+                let reason = "the client's answer has no array `roots`";
+                events.push(Event::DroppedFromClient {
+                    reason: reason.to_owned(),
+                });
+                Verdict::ForwardInstead(error_line(Some(id), codes::INTERNAL_ERROR, reason))
             }
         }
     }
@@ -203,52 +263,6 @@ fn request_refused(method: &str, reason: &str) -> Event {
     Event::RequestRefused {
         method: kept(method),
         reason: reason.to_owned(),
-    }
-}
-
-/// Parameters that only make sense with rights that are not granted: a task, or answers
-/// to questions that the relay never lets a server ask.
-fn refuse_ungranted_params(method: &str, params: Object<'_>) -> Result<(), Refused> {
-    for (key, reason) in [
-        ("task", "tasks are not granted to this server"),
-        (
-            "inputResponses",
-            "requests for input are not granted to this server",
-        ),
-        (
-            "requestState",
-            "requests for input are not granted to this server",
-        ),
-    ] {
-        if params.find(key).is_some() {
-            return Err(Refused::other(codes::INVALID_PARAMS, method, reason));
-        }
-    }
-    Ok(())
-}
-
-/// Forwards the message without the client's capabilities. Each capability that a client
-/// can declare (roots, sampling, elicitation, tasks, experimental, extensions) is a right of
-/// the server to ask for something, and none is granted; a server that sees none does not ask.
-fn forward_without_rights(message: &Message<'_>, initialize: bool) -> Verdict {
-    let Some(params) = message.params else {
-        return Verdict::Forward;
-    };
-    let declares = |value: Option<Value<'_>>| value.is_some_and(|value| value.raw() != b"{}");
-    let mut rewritten = None;
-    if initialize && declares(params.find("capabilities")) {
-        rewritten = Some(params.with("capabilities", b"{}"));
-    }
-    if let Some(meta) = message.meta()
-        && declares(meta.find(CLIENT_CAPABILITIES))
-    {
-        let meta = meta.with(CLIENT_CAPABILITIES, b"{}");
-        let so_far = rewritten.as_deref().map_or(params, Object::of_canonical);
-        rewritten = Some(so_far.with("_meta", &meta));
-    }
-    match rewritten {
-        Some(params) => Verdict::ForwardInstead(message.root.with("params", &params)),
-        None => Verdict::Forward,
     }
 }
 

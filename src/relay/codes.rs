@@ -14,6 +14,8 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 /// The server's answer does not have the shape that its request calls for.
 pub const INTERNAL_ERROR: i64 = -32603;
+/// The resource is not there, or not reached (MCP before 2026-07-28; since then −32602).
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
 
 /// Ours: the server asked for a right that its manifest entry does not grant.
 pub const NOT_GRANTED: i64 = -31001;

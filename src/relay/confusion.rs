@@ -12,7 +12,7 @@ use super::errors::Refusal;
 use super::json::Object;
 
 /// The keys by which this room, a client or a server decides what a message is and does.
-const ROUTED: [&str; 29] = [
+const ROUTED: [&str; 40] = [
     "jsonrpc",
     "id",
     "method",
@@ -38,6 +38,17 @@ const ROUTED: [&str; 29] = [
     "instructions",
     "clientInfo",
     "serverInfo",
+    "notifications",
+    "resources",
+    "resourceTemplates",
+    "prompts",
+    "uri",
+    "url",
+    "ref",
+    "roots",
+    "mode",
+    "includeContext",
+    "io.modelcontextprotocol/logLevel",
     "io.modelcontextprotocol/protocolVersion",
     "io.modelcontextprotocol/clientCapabilities",
     "io.modelcontextprotocol/clientInfo",

@@ -34,7 +34,7 @@ pub enum Event {
         reason: Refusal,
     },
     /// The server asked the client for something that is not granted.
-    ServerRequestRefused { method: String },
+    ServerRequestRefused { method: String, reason: String },
     /// The server's answer was replaced by an error.
     AnswerReplaced { method: String, reason: String },
     /// Tools that a page of `tools/list` held and the client does not see.
@@ -43,6 +43,10 @@ pub enum Event {
         malformed: usize,
         duplicates: usize,
     },
+    /// Resources or prompts that a page of a list held and the client does not reach.
+    Hidden { what: &'static str, count: usize },
+    /// The server asked for the client's roots and was told of some only, or of folders in them.
+    RootsReduced { given: usize, told: usize },
     /// The server shows a tool on the list otherwise than it was agreed; once for each tool.
     DefinitionDiffers {
         tool: ToolName,
@@ -96,9 +100,12 @@ impl fmt::Display for Event {
             Self::RefusedLine { direction, reason } => {
                 write!(f, "refused line from {direction}: {reason}")
             }
-            Self::ServerRequestRefused { method } => {
-                write!(f, "refused the server's request `{}`", safe(method))
-            }
+            Self::ServerRequestRefused { method, reason } => write!(
+                f,
+                "refused the server's request `{}`: {}",
+                safe(method),
+                safe(reason)
+            ),
             Self::AnswerReplaced { method, reason } => {
                 write!(
                     f,
@@ -115,6 +122,13 @@ impl fmt::Display for Event {
                 f,
                 "hid tools: {unlisted} not on the list, {malformed} malformed, \
                  {duplicates} duplicate"
+            ),
+            Self::Hidden { what, count } => {
+                write!(f, "hid {count} `{what}` that are not granted")
+            }
+            Self::RootsReduced { given, told } => write!(
+                f,
+                "the client has {given} roots; the server was told of {told} in granted folders"
             ),
             Self::DefinitionDiffers {
                 tool,

@@ -101,6 +101,18 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// The object with the values replaced for which `change` gives another one.
+    pub fn map_values(self, mut change: impl FnMut(Value<'a>) -> Option<Vec<u8>>) -> Vec<u8> {
+        self.rebuild(|member, output| match change(member.value) {
+            Some(value) => {
+                let name = member.raw.len() - member.value.0.len();
+                output.extend_from_slice(member.raw.get(..name).unwrap_or_default());
+                output.extend_from_slice(&value);
+            }
+            None => output.extend_from_slice(member.raw),
+        })
+    }
+
     /// The object without the members for which `keep` says no.
     pub fn retain(self, mut keep: impl FnMut(&Member<'a>) -> bool) -> Vec<u8> {
         self.rebuild(|member, output| {

@@ -46,6 +46,8 @@ pub(super) struct Looks {
     failed: bool,
     /// What the server is to be sent.
     request: Option<Vec<u8>>,
+    /// What is declared in them.
+    capabilities: String,
 }
 
 #[derive(Debug)]
@@ -57,7 +59,8 @@ struct Look {
 }
 
 impl Looks {
-    pub(super) fn new() -> Self {
+    /// `capabilities` are declared in each look of 2026-07-28 (JSON).
+    pub(super) fn new(capabilities: String) -> Self {
         // The standard library's hasher keys differ at every call.
         let random = RandomState::new().build_hasher().finish();
         Self {
@@ -70,6 +73,7 @@ impl Looks {
             in_question_since: None,
             failed: false,
             request: None,
+            capabilities,
         }
     }
 
@@ -186,7 +190,7 @@ impl Looks {
                 break id;
             }
         };
-        let meta = (era == Era::Stateless).then(modern_meta);
+        let meta = (era == Era::Stateless).then(|| modern_meta(&self.capabilities));
         let mut line = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
         id.write(&mut line);
         line.extend_from_slice(b",\"method\":\"tools/list\",\"params\":");

@@ -7,25 +7,33 @@
 //!
 //! This room does not know how the server was started, and reads no manifest and no lock.
 
+mod capabilities;
 mod catalogue;
 mod client;
+mod client_edits;
 mod client_rules;
 pub mod codes;
 mod confusion;
 mod definition;
+mod edited;
 mod errors;
 mod event;
 mod framing;
+mod grants;
 mod json;
 mod look;
 mod message;
 mod outbox;
+mod pattern;
 mod pending;
 mod pins;
 mod pump;
+mod questions;
+mod reach;
 mod recover;
 mod refusal;
 mod reply;
+mod roots;
 mod server_rules;
 mod session;
 mod stderr;
@@ -33,13 +41,16 @@ mod stderr_log;
 mod strict;
 mod tool_list;
 
+pub use catalogue::{refused_method, refused_notification};
 pub use client::{Introspection, introspect};
 pub use definition::ToolDefinition;
 pub use errors::{Refusal, RelayError, Step};
 pub use event::{Direction, Event};
 pub use framing::{Line, LineReader};
+pub use grants::{Elicitation, Grants, Reach};
 pub use json::{Elements, Member, Members, Object, Value};
 pub use message::{Answer, Id, Kind, Message, NotAMessage};
+pub use pattern::{Pattern, PatternError};
 pub use pins::{Drift, Pins};
 pub use pump::{End, Pump};
 pub use refusal::refuse;

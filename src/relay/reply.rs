@@ -55,11 +55,11 @@ pub(super) fn list_params(meta: Option<&str>, cursor: Option<&[u8]>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The `_meta` that every request of the stateless revision has.
-pub(super) fn modern_meta() -> String {
+/// The `_meta` that every request of the stateless revision has, with these capabilities (JSON).
+pub(super) fn modern_meta(capabilities: &str) -> String {
     format!(
         "{{\"io.modelcontextprotocol/protocolVersion\":\"{MODERN_VERSION}\",\
-         \"io.modelcontextprotocol/clientCapabilities\":{{}},\
+         \"io.modelcontextprotocol/clientCapabilities\":{capabilities},\
          \"io.modelcontextprotocol/clientInfo\":{}}}",
         client_info()
     )

@@ -1,44 +1,54 @@
 //! The rules for what the server sends: which requests, notifications and answers reach
 //! the client, and what the client sees instead.
 
-use super::catalogue::{ClientRequest, is_server_capability, is_server_notification};
+use super::capabilities::granted_of_server;
+use super::catalogue::{ClientRequest, Kind, Side, TASK};
 use super::codes;
 use super::event::{Event, kept};
 use super::json::{Object, Value};
 use super::message::{Answer, Id, Message};
 use super::pending::NotEntered;
+use super::questions::{self, NotAsked, Question};
+use super::reach;
 use super::reply::error_line;
 use super::session::{Asked, Session, Verdict};
 use super::tool_list::{NoToolArray, Page, Shown, filter_page};
 
 impl Session {
-    /// Only `ping` passes: every other request of a server is for a right of its own.
+    /// Beside `ping`, every request of a server is for a right of its own.
     pub(super) fn server_request(
         &mut self,
         id: &Id,
         method: &str,
+        message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
-        if method != "ping" {
-            events.push(Event::ServerRequestRefused {
-                method: kept(method),
-            });
-            let text = format!("Method not found: {}", kept(method));
-            return Verdict::Answer(error_line(Some(id), codes::METHOD_NOT_FOUND, &text));
-        }
-        match self.asked_by_server.enter(id.clone(), ()) {
-            Ok(()) => Verdict::Forward,
+        let judged = if method == "ping" {
+            Ok((Question::Ping, None))
+        } else {
+            questions::judge(method, message.params, &self.policy.grants, self.declared)
+        };
+        let (question, params) = match judged {
+            Ok(judged) => judged,
+            Err(not_asked) => return refuse_server_request(id, method, not_asked, events),
+        };
+        match self.asked_by_server.enter(id.clone(), question) {
+            Ok(()) => match params {
+                Some(params) => Verdict::ForwardInstead(message.root.with("params", &params)),
+                None => Verdict::Forward,
+            },
             Err(NotEntered::Duplicate) => {
                 let reason = format!("a second request with id {id}");
                 events.push(Event::DroppedFromServer { reason });
                 Verdict::Drop
             }
             Err(NotEntered::Full) => {
+                let reason = "too many requests are waiting for an answer";
                 events.push(Event::ServerRequestRefused {
                     method: kept(method),
+                    reason: reason.to_owned(),
                 });
-                let text = "too many requests are waiting for an answer";
-                Verdict::Answer(error_line(Some(id), codes::TOO_MANY_OUTSTANDING, text))
+                Verdict::Answer(error_line(Some(id), codes::TOO_MANY_OUTSTANDING, reason))
             }
         }
     }
@@ -49,7 +59,14 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
-        if !is_server_notification(method) {
+        let grants = &self.policy.grants;
+        let passes = grants.admit(Side::Server, Kind::Notification, method)
+            && match method {
+                "notifications/elicitation/complete" => self.declared.url,
+                "notifications/resources/updated" => reach::may_update(message.params, grants),
+                _ => true,
+            };
+        if !passes {
             let reason = format!("notification `{}` is unknown or not granted", kept(method));
             events.push(Event::DroppedFromServer { reason });
             return Verdict::Drop;
@@ -110,11 +127,12 @@ impl Session {
         let judged = match answer {
             Answer::Error {
                 code: codes::URL_ELICITATION_REQUIRED,
-                ..
-            } => Err(Replaced::not_granted(
-                "a page to be opened (URL elicitation)",
-            )),
+                error,
+            } => self.judge_url_error(&asked, error),
             Answer::Error { .. } => Ok(None),
+            Answer::Result(result) if questions::asks_for_input(result) => {
+                self.judge_questions(&asked, result)
+            }
             Answer::Result(result) => refuse_ungranted_result(result)
                 .and_then(|()| self.judge_result(asked, result, events)),
         };
@@ -142,8 +160,64 @@ impl Session {
             ClientRequest::Initialize | ClientRequest::Discover => {
                 Ok(self.judge_introduction(result, events))
             }
-            ClientRequest::CallTool | ClientRequest::Listen | ClientRequest::Other(_) => Ok(None),
+            request => self.judge_list(request, result, events),
         }
+    }
+
+    /// A page of resources or prompts without those that the client does not reach.
+    fn judge_list(
+        &self,
+        request: ClientRequest,
+        result: Object<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<Vec<u8>>, Replaced> {
+        match reach::filter(request, result, &self.policy.grants) {
+            None => Ok(None),
+            Some(Ok(filtered)) => {
+                if filtered.hidden > 0 {
+                    events.push(Event::Hidden {
+                        what: filtered.list,
+                        count: filtered.hidden,
+                    });
+                }
+                Ok(filtered.result)
+            }
+            Some(Err(list)) => Err(Replaced {
+                code: codes::INTERNAL_ERROR,
+                reason: format!("The server's answer has no array `{list}`"),
+            }),
+        }
+    }
+
+    /// A result that asks for input (2026-07-28) passes when all that it asks is granted.
+    fn judge_questions(
+        &mut self,
+        asked: &Asked,
+        result: Object<'_>,
+    ) -> Result<Option<Vec<u8>>, Replaced> {
+        let (Some(declared), Some(target)) = (asked.asking.declared, asked.asking.target) else {
+            return Err(Replaced::not_granted("input from the user or the model"));
+        };
+        let question = questions::judge_result(result, &self.policy.grants, declared).map_err(
+            |not_asked| Replaced::not_asked("input from the user or the model", &not_asked),
+        )?;
+        self.questions.remember(target, &question);
+        Ok(question.result)
+    }
+
+    /// An error that asks for pages to be opened is one of 2025-11-25 only.
+    fn judge_url_error(
+        &self,
+        asked: &Asked,
+        error: Object<'_>,
+    ) -> Result<Option<Vec<u8>>, Replaced> {
+        let what = "a page to be opened (URL elicitation)";
+        if asked.asking.declared.is_some() {
+            return Err(Replaced::not_granted(what));
+        }
+        questions::judge_url_error(error, &self.policy.grants, self.declared)
+            .map(|()| None)
+            .map_err(|not_asked| Replaced::not_asked(what, &not_asked))
     }
 
     fn judge_page(
@@ -239,7 +313,7 @@ impl Session {
     /// The answer to `initialize` or `server/discover`, without what is not granted and
     /// without instructions that were not agreed.
     fn judge_introduction(&self, result: Object<'_>, events: &mut Vec<Event>) -> Option<Vec<u8>> {
-        let granted = without_ungranted_capabilities(result);
+        let granted = granted_of_server(result, &self.policy.grants);
         let instructions = result.find("instructions");
         let agreed = instructions.is_none_or(|instructions| {
             self.definitions
@@ -256,6 +330,23 @@ impl Session {
     }
 }
 
+fn refuse_server_request(
+    id: &Id,
+    method: &str,
+    not_asked: NotAsked,
+    events: &mut Vec<Event>,
+) -> Verdict {
+    let text = match not_asked.code {
+        codes::METHOD_NOT_FOUND => format!("Method not found: {}", kept(method)),
+        _ => format!("Refused: {}", not_asked.reason),
+    };
+    events.push(Event::ServerRequestRefused {
+        method: kept(method),
+        reason: not_asked.reason,
+    });
+    Verdict::Answer(error_line(Some(id), not_asked.code, &text))
+}
+
 /// What the client gets instead of the server's answer.
 struct Replaced {
     code: i64,
@@ -263,6 +354,16 @@ struct Replaced {
 }
 
 impl Replaced {
+    fn not_asked(what: &str, not_asked: &NotAsked) -> Self {
+        Self {
+            code: codes::NOT_GRANTED,
+            reason: format!(
+                "The server asked for {what} and may not: {}",
+                not_asked.reason
+            ),
+        }
+    }
+
     fn not_granted(what: &str) -> Self {
         let reason = format!("The server asked for {what}; this right is not granted to it");
         Self {
@@ -272,32 +373,22 @@ impl Replaced {
     }
 }
 
-/// Refuses results that are not results: requests for input (2026-07-28), tasks
-/// (2025-11-25 `task`, the extension's `resultType`), and types of result not known here.
+/// Refuses results that are not results: requests for input (2026-07-28), tasks (2025-11-25
+/// `task`, the extension's `resultType`), and types of result not known here.
 fn refuse_ungranted_result(result: Object<'_>) -> Result<(), Replaced> {
-    if result.find("inputRequests").is_some() || result.find("requestState").is_some() {
+    if questions::asks_for_input(result) {
         return Err(Replaced::not_granted("input from the user or the model"));
     }
-    if result.find("task").is_some() {
+    if result.find(TASK).is_some() {
         return Err(Replaced::not_granted("a task"));
     }
     match result.find("resultType").map(Value::as_text) {
         None => Ok(()),
         Some(Some(kind)) if kind == "complete" => Ok(()),
-        Some(Some(kind)) if kind == "input_required" => {
-            Err(Replaced::not_granted("input from the user or the model"))
-        }
         Some(Some(kind)) if kind == "task" => Err(Replaced::not_granted("a task")),
         Some(kind) => {
             let kind = kept(&kind.unwrap_or_default());
             Err(Replaced::not_granted(&format!("a result of type `{kind}`")))
         }
     }
-}
-
-/// Takes out the capabilities that promise what the relay refuses.
-fn without_ungranted_capabilities(result: Object<'_>) -> Option<Vec<u8>> {
-    let announced = result.find("capabilities")?.as_object()?;
-    let granted = announced.retain(|member| is_server_capability(member.raw_key));
-    (granted != announced.raw()).then(|| result.with("capabilities", &granted))
 }

@@ -3,27 +3,35 @@
 //! `server_rules`, reading and writing in `pump`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use super::capabilities::{Declared, all_granted};
 use super::catalogue::ClientRequest;
 use super::codes;
 use super::errors::Refusal;
 use super::event::{Direction, Event};
+use super::grants::Grants;
 use super::look::Looks;
 use super::message::{Id, Kind, Message, NotAMessage};
 use super::pending::Pending;
 use super::pins::{Definitions, Pins};
+use super::questions::{Question, Questions};
 use super::recover::{answered_id, answered_id_at_end};
 use super::reply::error_line;
 use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
 use super::tool_list::{Listings, Shown};
-use crate::lockfile::ToolName;
+use crate::lockfile::{Digest, ToolName};
 
 /// What a session enforces.
 #[derive(Clone, Debug)]
 pub struct SessionPolicy {
     /// The tools that the client may see and call. Empty: none.
     pub allow: BTreeSet<ToolName>,
+    /// What passes beyond tools.
+    pub grants: Grants,
+    /// Granted files and folders: what the client's roots are held to.
+    pub granted_paths: Vec<PathBuf>,
     /// What the definitions of these tools, and the instructions, have to be. `None`: whatever
     /// they are; for measurements and for tests of other rules.
     pub pins: Option<Pins>,
@@ -32,10 +40,12 @@ pub struct SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// These tools as they were agreed, with the default line length.
+    /// These tools as they were agreed, with no grants and the default line length.
     pub fn locked(allow: BTreeSet<ToolName>, pins: Pins) -> Self {
         Self {
             allow,
+            grants: Grants::default(),
+            granted_paths: Vec::new(),
             pins: Some(pins),
             max_line: DEFAULT_MAX_LINE,
         }
@@ -49,8 +59,12 @@ pub struct Session {
     /// Requests of the client that the server has not answered.
     pub(super) asked_by_client: Pending<Asked>,
     /// Requests of the server that the client has not answered.
-    pub(super) asked_by_server: Pending<()>,
+    pub(super) asked_by_server: Pending<Question>,
     pub(super) listings: Listings,
+    /// What the client said it can in `initialize`.
+    pub(super) declared: Declared,
+    /// What results have asked of the client.
+    pub(super) questions: Questions,
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
     /// As far as the pump has said.
@@ -63,6 +77,16 @@ pub(super) struct Asked {
     pub(super) request: ClientRequest,
     /// For `tools/list`: what the pages before have shown.
     pub(super) shown: Shown,
+    pub(super) asking: Asking,
+}
+
+/// What the answer to a request may ask of the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asking {
+    /// Of a request of 2026-07-28: what the client said in it that it can.
+    pub(super) declared: Option<Declared>,
+    /// What the request is about, if its answer may ask anything.
+    pub(super) target: Option<Digest>,
 }
 
 /// What to do about one line. Lines are without newline and canonical.
@@ -93,12 +117,14 @@ impl Session {
     pub fn new(policy: SessionPolicy) -> Self {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
-            looks: Looks::new(),
+            looks: Looks::new(all_granted(&policy.grants)),
             now: None,
             policy,
             asked_by_client: Pending::new(),
             asked_by_server: Pending::new(),
             listings: Listings::default(),
+            declared: Declared::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -126,7 +152,9 @@ impl Session {
                 Kind::Notification { method } => {
                     self.client_notification(method, &message, &mut events)
                 }
-                Kind::Response { id, .. } => self.client_response(id.as_ref(), &mut events),
+                Kind::Response { id, answer } => {
+                    self.client_response(id.as_ref(), *answer, &message, &mut events)
+                }
             },
             Err(NotAMessage { refusal, request }) => {
                 // An error with the id of a request that is under way would end that one.
@@ -163,7 +191,9 @@ impl Session {
         let mut events = Vec::new();
         let verdict = match Message::read(&canonical) {
             Ok(message) => match &message.kind {
-                Kind::Request { id, method } => self.server_request(id, method, &mut events),
+                Kind::Request { id, method } => {
+                    self.server_request(id, method, &message, &mut events)
+                }
                 Kind::Notification { method } => {
                     self.server_notification(method, &message, &mut events)
                 }

@@ -45,15 +45,17 @@ pub(crate) fn policy(rules: Rules) -> SessionPolicy {
         let definition = format!(r#"{{"inputSchema":{{}},"name":"{name}"}}"#);
         (name.clone(), Digest::of(definition.as_bytes()))
     };
-    let pins = rules.pinned.then(|| Pins {
+    let pins = Pins {
         tools: allow.iter().map(pin).collect(),
         instructions: None,
         review: "pinfold review NAME".to_owned(),
-    });
+    };
+    // Nothing is granted beyond the tools.
+    let locked = SessionPolicy::locked(allow, pins);
     SessionPolicy {
-        allow,
-        pins,
+        pins: locked.pins.filter(|_| rules.pinned),
         max_line: MAX_LINE,
+        ..locked
     }
 }
 

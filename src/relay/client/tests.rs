@@ -68,7 +68,7 @@ async fn run(script: Vec<Does>) -> (Result<Introspection, RelayError>, Vec<serde
         }
         received
     };
-    let client = async move { introspect(near_out, near_in, LIMIT).await };
+    let client = async move { introspect(near_out, near_in, &Grants::default(), LIMIT).await };
     tokio::join!(client, server)
 }
 

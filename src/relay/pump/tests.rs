@@ -9,6 +9,7 @@ use tokio::io::{
 };
 
 use super::*;
+use crate::relay::grants::Grants;
 use crate::relay::session::SessionPolicy;
 
 /// Our ends of the four streams.
@@ -26,6 +27,8 @@ fn session() -> Session {
     Session::new(SessionPolicy {
         allow,
         pins: None,
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
         max_line: 1 << 20,
     })
 }

@@ -2,8 +2,11 @@
 //! tests share.
 
 mod client;
+mod grants;
 mod look;
 mod pins;
+mod questions;
+mod reach;
 mod server;
 
 use super::*;
@@ -14,6 +17,8 @@ fn policy(names: &[&str]) -> SessionPolicy {
     SessionPolicy {
         allow: names.iter().map(|name| name.parse().unwrap()).collect(),
         pins: None,
+        grants: Grants::default(),
+        granted_paths: Vec::new(),
         max_line: 1 << 20,
     }
 }

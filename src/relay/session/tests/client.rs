@@ -137,11 +137,11 @@ fn known_requests_pass_and_others_are_unknown() {
 #[test]
 fn tasks_and_answers_to_nobody_are_refused_in_params() {
     for (key, what) in [
-        ("task", "tasks are"),
-        ("inputResponses", "requests for input are"),
-        ("requestState", "requests for input are"),
+        ("task", "tasks are not granted to this server"),
+        ("inputResponses", "the server has not asked for this input"),
+        ("requestState", "the server has not asked for this input"),
     ] {
-        let message = format!("Refused: {what} not granted to this server");
+        let message = format!("Refused: {what}");
         let call = request(
             "1",
             "tools/call",

@@ -102,7 +102,15 @@ fn the_server_may_only_ping() {
         assert_eq!(
             events,
             [Event::ServerRequestRefused {
-                method: method.into()
+                method: method.into(),
+                reason: if ["sampling/createMessage", "elicitation/create", "roots/list"]
+                    .contains(&method)
+                {
+                    let setting = method.split('/').next().unwrap();
+                    format!("`grants.{setting}` does not grant it")
+                } else {
+                    "it is unknown or never granted".into()
+                }
             }]
         );
     }
@@ -198,7 +206,7 @@ fn url_elicitation_in_an_error_is_replaced() {
     );
     let url = r#"{"elicitations":[{"mode":"url","url":"https://evil.example"}]}"#;
     let (_, to_client, _) = server(&mut session, &failure("1", -32042, url));
-    let message = "The server asked for a page to be opened (URL elicitation); this right is not granted to it";
+    let message = r#"The server asked for a page to be opened (URL elicitation) and may not: `grants.elicitation = \"url\"` does not grant it"#;
     assert_eq!(to_client, Some(error("1", -31001, message)));
     client_passes(&mut session, &request("2", "ping", "{}"));
     server_passes(
