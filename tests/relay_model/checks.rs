@@ -51,7 +51,8 @@ pub(crate) fn calls_nothing_unlisted(message: &Tree) -> Result<(), Broken> {
     keep(one, Property::NoUnlistedCall, || message.canonical())
 }
 
-pub(crate) fn tells_no_capability(message: &Tree) -> Result<(), Broken> {
+/// `given` are the states that the server gave.
+pub(crate) fn tells_no_capability(message: &Tree, given: &HashSet<String>) -> Result<(), Broken> {
     let initialize = message.get("method").and_then(Tree::text) == Some("initialize");
     for params in message.readings("params") {
         let in_meta = params.readings("_meta").into_iter();
@@ -61,32 +62,36 @@ pub(crate) fn tells_no_capability(message: &Tree) -> Result<(), Broken> {
             let none = *capabilities == Tree::Object(Vec::new());
             keep(none, Property::NoPower, || message.canonical())?;
         }
-        // The state of a question gives nothing to the server that it did not have.
         for key in ["task", "inputResponses"] {
             let none = params.readings(key).is_empty() || message.get("id").is_none();
             keep(none, Property::NoPower, || message.canonical())?;
         }
+        // A state may go back to the server that gave it (2026-07-28).
+        let state = params.readings("requestState");
+        let given = state.iter().all(|state| given.contains(&state.canonical()));
+        let fine = given || message.get("id").is_none();
+        keep(fine, Property::NoPower, || message.canonical())?;
     }
     Ok(())
 }
 
+/// The state that a result gives, when it gives nothing else and asks for nothing.
+pub(crate) fn state_alone(result: &Tree) -> Option<&Tree> {
+    let kind = result.get("resultType").and_then(Tree::text);
+    let state = result
+        .get("requestState")
+        .filter(|state| state.text().is_some());
+    state.filter(|_| kind == Some("input_required"))
+}
+
 pub(crate) fn asks_for_nothing(result: &Tree) -> Result<(), Broken> {
-    let asks = ["inputRequests", "task"]
-        .iter()
-        .any(|key| !result.readings(key).is_empty());
-    let states = result.readings("requestState");
-    // A state alone asks nobody for anything: the client is to come again (2026-07-28).
-    let kind = Tree::Text(
-        if states.is_empty() {
-            "complete"
-        } else {
-            "input_required"
-        }
-        .to_owned(),
-    );
+    let absent = |key: &&str| result.readings(key).is_empty();
+    let asks = !["inputRequests", "task"].iter().all(absent);
+    let complete = Tree::Text("complete".to_owned());
     let kinds = result.readings("resultType");
-    let known = kinds.iter().all(|found| **found == kind) && states.len() <= kinds.len();
-    keep(!asks && known, Property::NoPower, || result.canonical())
+    let known = kinds.iter().all(|kind| **kind == complete) && absent(&"requestState");
+    let fine = !asks && (known || state_alone(result).is_some());
+    keep(fine, Property::NoPower, || result.canonical())
 }
 
 pub(crate) fn promises_nothing(result: &Tree) -> Result<(), Broken> {

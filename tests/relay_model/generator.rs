@@ -99,6 +99,8 @@ fn object(c: &mut Choices<'_>, members: Vec<(&str, String)>) -> String {
 fn meta(c: &mut Choices<'_>) -> String {
     let mut members = Vec::new();
     if c.below(2) == 1 {
+        let version = r#""2026-07-28""#.to_owned();
+        members.push(("io.modelcontextprotocol/protocolVersion", version));
         let capabilities = c.one_of(CAPABILITIES).to_owned();
         members.push(("io.modelcontextprotocol/clientCapabilities", capabilities));
     }
@@ -231,6 +233,10 @@ fn result(c: &mut Choices<'_>, method: &str) -> String {
     if c.once_in(6) {
         let kind = c.one_of(&["\"complete\"", "\"input_required\"", "\"task\"", "null"]);
         members.push(("resultType", kind.to_owned()));
+    }
+    if c.once_in(12) {
+        // A state alone, which the client may send back.
+        return r#"{"resultType":"input_required","requestState":"x"}"#.to_owned();
     }
     if c.once_in(12) {
         let asks = c.one_of(&["inputRequests", "requestState", "task"]);

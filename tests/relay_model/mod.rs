@@ -21,7 +21,7 @@ pub(crate) mod vocabulary;
 use std::collections::BTreeSet;
 
 use pinfold::lockfile::{Digest, ToolName};
-use pinfold::relay::{Grants, Pins, SessionPolicy};
+use pinfold::relay::{Pins, SessionPolicy};
 
 /// The tools that a client may see and call.
 pub(crate) const LISTED: [&str; 2] = ["echo", "sum"];
@@ -45,21 +45,17 @@ pub(crate) fn policy(rules: Rules) -> SessionPolicy {
         let definition = format!(r#"{{"inputSchema":{{}},"name":"{name}"}}"#);
         (name.clone(), Digest::of(definition.as_bytes()))
     };
-    let pins = rules.pinned.then(|| Pins {
+    let pins = Pins {
         tools: allow.iter().map(pin).collect(),
         instructions: None,
         review: "pinfold review NAME".to_owned(),
-    });
+    };
+    // Nothing is granted beyond the tools.
+    let locked = SessionPolicy::locked(allow, pins);
     SessionPolicy {
-        calls: pinfold::relay::CallRules::default(),
-        redaction: pinfold::relay::Redaction::default(),
-        neutralise: false,
-        allow,
-        pins,
-        // Beyond the tools nothing is granted here.
-        grants: Grants::default(),
-        granted_paths: Vec::new(),
+        pins: locked.pins.filter(|_| rules.pinned),
         max_line: MAX_LINE,
+        ..locked
     }
 }
 

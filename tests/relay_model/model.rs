@@ -7,7 +7,7 @@ use pinfold::relay::{Event, Session};
 
 use super::checks::{
     CLIENT_CAPABILITIES, asks_for_nothing, calls_nothing_unlisted, is_pinned, passed_on,
-    promises_nothing, shows_nothing_unlisted, shows_only_pinned, tells_no_capability,
+    promises_nothing, shows_nothing_unlisted, shows_only_pinned, state_alone, tells_no_capability,
 };
 use super::readings::Tree;
 use super::{From, LISTED, Rules, Sent, policy};
@@ -100,6 +100,8 @@ struct Book {
     /// Ids of the server's pings that the client has not answered.
     pings: HashSet<String>,
     rules: Rules,
+    /// States that the server gave, for the client to send back.
+    states: HashSet<String>,
     /// Tools whose definition was not the pinned one when the server last showed them.
     differing: HashSet<String>,
     passed: Passed,
@@ -272,7 +274,7 @@ impl Book {
     fn reaches_server(&mut self, message: &Tree) -> Result<(), Broken> {
         self.passed.lines += 1;
         calls_nothing_unlisted(message)?;
-        tells_no_capability(message)?;
+        tells_no_capability(message, &self.states)?;
         let Some(id) = message.get("id") else {
             return Ok(());
         };
@@ -355,6 +357,7 @@ impl Book {
         }
         for result in message.readings("result") {
             asks_for_nothing(result)?;
+            self.states.extend(state_alone(result).map(Tree::canonical));
             match asked {
                 "tools/list" => {
                     self.passed.listings += 1;
