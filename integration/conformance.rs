@@ -43,6 +43,7 @@ impl Bridge {
             .current_dir(home.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut address = String::new();
@@ -65,13 +66,14 @@ impl Drop for Bridge {
 type Verdicts = BTreeMap<(String, String, usize), String>;
 
 /// Starts the suite against the server at `address`; what it finds goes to `folder`.
-fn suite(home: &Home, address: &str, folder: &Path) -> Result<Child, String> {
+fn suite(home: &Home, address: &str, which: &[&str], folder: &Path) -> Result<Child, String> {
     let main = "@modelcontextprotocol/conformance/dist/index.js";
     let mut command = Command::new(node()?);
     home.environment(&mut command);
     let child = command
         .arg(node_modules()?.join(main))
-        .args(["server", "--url", address, "--suite", "all"])
+        .args(["server", "--url", address])
+        .args(which)
         .args(["--spec-version", REVISION, "-o"])
         .arg(folder)
         .current_dir(home.path())
@@ -119,15 +121,27 @@ fn the_suite_finds_the_same_with_and_without_pinfold() {
     }
     let home = Home::new();
     home.add_path("conformance", &server(), &[]);
+    let penned = [env!("CARGO_BIN_EXE_pinfold"), "run", "conformance"];
+
+    // Control: what is not granted, the suite misses.
+    let sampling = ["--scenario", "tools-call-sampling"];
+    let missed = found(&home, "not-granted", &sampling, &penned);
+    assert!(
+        missed
+            .values()
+            .any(|verdict| verdict.starts_with("FAILURE")),
+        "{missed:#?}"
+    );
+
     let manifest = fs::read_to_string(home.manifest()).unwrap();
     fs::write(home.manifest(), format!("{manifest}{GRANTS}")).unwrap();
     home.succeed(["lock", "conformance"]);
 
     let script = server();
     let bare = ["node", script.to_str().unwrap()];
-    let penned = [env!("CARGO_BIN_EXE_pinfold"), "run", "conformance"];
-    let bare = found(&home, "bare", &bare);
-    let penned = found(&home, "penned", &penned);
+    let all = ["--suite", "all"];
+    let bare = found(&home, "bare", &all, &bare);
+    let penned = found(&home, "penned", &all, &penned);
     let passed = bare
         .values()
         .filter(|verdict| *verdict == "SUCCESS")
@@ -144,11 +158,11 @@ fn the_suite_finds_the_same_with_and_without_pinfold() {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-fn found(home: &Home, how: &str, command: &[&str]) -> Verdicts {
+fn found(home: &Home, how: &str, which: &[&str], command: &[&str]) -> Verdicts {
     let folder = home.path().join(how);
     fs::create_dir(&folder).unwrap();
     let bridge = Bridge::start(home, command).unwrap();
-    let mut suite = suite(home, &bridge.address, &folder).unwrap();
+    let mut suite = suite(home, &bridge.address, which, &folder).unwrap();
     suite.wait().unwrap();
     verdicts(&folder)
 }
