@@ -175,18 +175,10 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::EgressTier;
     use crate::policy::Kind;
 
     fn policy(rules: &[&str]) -> EgressPolicy {
-        EgressPolicy {
-            rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
-            tier: EgressTier::Names,
-            check_server_name: true,
-            connections: 256,
-            bytes: None,
-            trusts_names: false,
-        }
+        EgressPolicy::by_name(rules)
     }
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {

@@ -128,17 +128,9 @@ fn is_localhost(name: &HostName) -> bool {
 mod tests {
     use super::super::dns_message::read_question;
     use super::*;
-    use crate::config::EgressTier;
 
     fn policy(rules: &[&str]) -> EgressPolicy {
-        EgressPolicy {
-            rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
-            tier: EgressTier::Names,
-            check_server_name: true,
-            connections: 256,
-            bytes: None,
-            trusts_names: false,
-        }
+        EgressPolicy::by_name(rules)
     }
 
     fn names() -> Names {

@@ -112,18 +112,29 @@ fn plain(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn policy(rules: &[&str]) -> EgressPolicy {
-        EgressPolicy {
-            rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
+impl EgressPolicy {
+    /// These entries by name, and everything else as it is without a word in the manifest.
+    pub(crate) fn by_name(rules: &[&str]) -> Self {
+        Self {
+            rules: rules
+                .iter()
+                .map(|rule| rule.parse().expect("a rule"))
+                .collect(),
             tier: EgressTier::Names,
             check_server_name: true,
             connections: 256,
             bytes: None,
             trusts_names: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(rules: &[&str]) -> EgressPolicy {
+        EgressPolicy::by_name(rules)
     }
 
     fn name(text: &str) -> HostName {
