@@ -9,8 +9,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tracing_subscriber::fmt::MakeWriter;
-
 /// So many lines may wait to be written; what comes while they do is lost.
 const WAITING_LINES: usize = 256;
 /// How long the end of the program waits for them.
@@ -28,7 +26,7 @@ enum Entry {
     End(SyncSender<()>),
 }
 
-/// Starts the thread; a second start in one process (a test) keeps the first one's.
+/// Starts the thread when first something is said; a second start in one process (a test) keeps the first one's.
 pub(super) fn start() -> Log {
     LOG.get_or_init(|| {
         let (log, entries) = Log::new();
@@ -89,14 +87,6 @@ impl Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }
 

@@ -107,7 +107,7 @@ fn log_to_stderr() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(log::start())
+        .with_writer(log::start)
         .with_ansi(false)
         .without_time()
         .with_target(false)
