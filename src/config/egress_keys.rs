@@ -10,7 +10,7 @@ use super::egress::{EgressHost, EgressRule, EgressTier};
 use super::raw::{Node, Walk};
 
 /// In the box each address of it stands for a name (RFC 2544, appendix C.2.2).
-const RESERVED: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 15);
+pub const NAMES_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
 /// Where pinfold's own name server answers in the box.
 const NAME_SERVER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const NAME_SERVER_PORT: u16 = 53;
@@ -76,9 +76,7 @@ fn refused(rule: &EgressRule) -> Option<&'static str> {
 }
 
 fn overlap(network: &Ipv4Net) -> bool {
-    let (reserved, length) = RESERVED;
-    Ipv4Net::new(reserved, length)
-        .is_ok_and(|all| all.contains(network) || network.contains(&reserved))
+    NAMES_NETWORK.contains(network) || network.contains(&NAMES_NETWORK)
 }
 
 /// Addresses below `::ffff:0:0/96` are IPv4 ones (RFC 4291, section 2.5.5.2).

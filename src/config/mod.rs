@@ -30,6 +30,7 @@ pub use answer_keys::Redact;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};
+pub use egress_keys::NAMES_NETWORK;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use host_name::{HostName, HostNameError};

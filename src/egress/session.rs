@@ -19,16 +19,13 @@ use super::error::EgressError;
 use super::event::{Event, Host};
 use super::names::Names;
 use super::proxy::Proxies;
-use crate::config::HostName;
+use crate::config::{HostName, NAMES_NETWORK};
 use crate::policy::EgressPolicy;
 
 /// So many refused names are told, and remembered so that none is told twice.
 const MAX_TOLD_NAMES: usize = 256;
 /// The limit of connections is told again after so long.
 const BURST: Duration = Duration::from_secs(10);
-/// RFC 2544: for benchmarks of devices, so nobody's address on the Internet.
-const SYNTHETIC: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
-const SYNTHETIC_PREFIX: u8 = 15;
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +66,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             timing: Timing::USUAL,
-            synthetic: Ipv4Net::new_assert(SYNTHETIC, SYNTHETIC_PREFIX),
+            synthetic: NAMES_NETWORK,
             lookup: Arc::new(system_lookup),
         }
     }
