@@ -154,19 +154,22 @@ mod tests {
     fn roots_in_granted_folders_stay_with_their_names() {
         assert_eq!(
             told(
-                r#"[{"uri":"file:///work/a","name":"A","_meta":{"x":1}},{"uri":"file:///home/me","name":"secret"},{"uri":"file:///work"},{"uri":"file:///work/a"},{"uri":"file:///workshop"}]"#,
-                &["/work"]
+                r#"[{"uri":"file:///projects/a","name":"A","_meta":{"x":1}},{"uri":"file:///home/me","name":"secret"},{"uri":"file:///projects"},{"uri":"file:///projects/a"},{"uri":"file:///workshop"}]"#,
+                &["/projects"]
             ),
-            r#"{"roots":[{"uri":"file:///work/a","name":"A"},{"uri":"file:///work"}]}"#
+            r#"{"roots":[{"uri":"file:///projects/a","name":"A"},{"uri":"file:///projects"}]}"#
         );
         assert_eq!(
             told(
-                r#"[{"uri":"file:///work/a%20b/"},{"uri":"FILE://localhost/work/c"}]"#,
-                &["/work"]
+                r#"[{"uri":"file:///projects/a%20b/"},{"uri":"FILE://localhost/projects/c"}]"#,
+                &["/projects"]
             ),
-            r#"{"roots":[{"uri":"file:///work/a%20b/"},{"uri":"FILE://localhost/work/c"}]}"#
+            r#"{"roots":[{"uri":"file:///projects/a%20b/"},{"uri":"FILE://localhost/projects/c"}]}"#
         );
-        assert_eq!(told(r#"[{"uri":"file:///work"}]"#, &[]), r#"{"roots":[]}"#);
+        assert_eq!(
+            told(r#"[{"uri":"file:///projects"}]"#, &[]),
+            r#"{"roots":[]}"#
+        );
     }
 
     #[test]
@@ -183,28 +186,37 @@ mod tests {
     #[test]
     fn what_is_no_folder_of_this_machine_goes() {
         for uri in [
-            "https://example.com/work",
-            "file://evil/work",
-            "file://work",
-            "file:/work",
-            "file:///work/../home",
-            "file:///work/%2e%2e/home",
-            "file:///work/a%2fb",
-            "file:///work/%00",
-            "file:///work/%zz",
-            "file:///work/%+1",
-            "file:///work/%4",
-            "file:///work/%ff",
-            "file:///work?x",
-            "file:///work#x",
+            "https://example.com/projects",
+            "file://evil/projects",
+            "file://projects",
+            "file:/projects",
+            "file:///projects/../home",
+            "file:///projects/%2e%2e/home",
+            "file:///projects/a%2fb",
+            "file:///projects/%00",
+            "file:///projects/%zz",
+            "file:///projects/%+1",
+            "file:///projects/%4",
+            "file:///projects/%ff",
+            "file:///projects?x",
+            "file:///projects#x",
             "é",
             "",
         ] {
             let roots = format!("[{{\"uri\":\"{uri}\"}}]");
-            assert_eq!(told(&roots, &["/work"]), r#"{"roots":[]}"#, "{uri}");
+            assert_eq!(told(&roots, &["/projects"]), r#"{"roots":[]}"#, "{uri}");
         }
-        for root in ["1", "{}", r#"{"uri":1}"#, r#"{"URI":"file:///work"}"#, "[]"] {
-            assert_eq!(told(&format!("[{root}]"), &["/work"]), r#"{"roots":[]}"#);
+        for root in [
+            "1",
+            "{}",
+            r#"{"uri":1}"#,
+            r#"{"URI":"file:///projects"}"#,
+            "[]",
+        ] {
+            assert_eq!(
+                told(&format!("[{root}]"), &["/projects"]),
+                r#"{"roots":[]}"#
+            );
         }
         let line = CanonicalLine::read(br#"{"roots":{}}"#, 100).unwrap();
         assert_eq!(reduce(line.root(), &[]), None);
@@ -213,8 +225,11 @@ mod tests {
     #[test]
     fn a_name_that_is_not_a_text_is_left_out() {
         assert_eq!(
-            told(r#"[{"uri":"file:///work","name":{"x":1}}]"#, &["/work"]),
-            r#"{"roots":[{"uri":"file:///work"}]}"#
+            told(
+                r#"[{"uri":"file:///projects","name":{"x":1}}]"#,
+                &["/projects"]
+            ),
+            r#"{"roots":[{"uri":"file:///projects"}]}"#
         );
     }
 }

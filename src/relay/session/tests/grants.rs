@@ -9,7 +9,7 @@ const DECLARED: &str = r#"{"experimental":{"x":{}},"roots":{"listChanged":true},
 pub(super) fn granting(grants: Grants) -> Session {
     Session::new(SessionPolicy {
         grants,
-        granted_paths: vec!["/work".into()],
+        granted_paths: vec!["/projects".into()],
         ..policy(&["echo"])
     })
 }
@@ -245,9 +245,9 @@ fn roots_are_reduced_to_granted_folders() {
     client_passes(&mut session, &changed);
     server_passes(&mut session, &request("0", "roots/list", "{}"));
     let roots =
-        r#"{"roots":[{"uri":"file:///work/a","name":"A"},{"uri":"file:///home/me"}],"x":1}"#;
+        r#"{"roots":[{"uri":"file:///projects/a","name":"A"},{"uri":"file:///home/me"}],"x":1}"#;
     let (to_server, to_client, events) = client(&mut session, &result("0", roots));
-    let reduced = r#"{"roots":[{"uri":"file:///work/a","name":"A"}],"x":1}"#;
+    let reduced = r#"{"roots":[{"uri":"file:///projects/a","name":"A"}],"x":1}"#;
     assert_eq!(to_server, Some(result("0", reduced)));
     assert_eq!(to_client, None);
     assert_eq!(events, [Event::RootsReduced { given: 2, told: 1 }]);

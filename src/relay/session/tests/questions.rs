@@ -49,7 +49,7 @@ fn granted_questions_pass_and_their_answers_come_back() {
     );
     server_passes(&mut session, &result("1", &question));
     // The answers, with roots reduced.
-    let answers = r#""inputResponses":{"f":{"action":"accept","content":{}},"r":{"roots":[{"uri":"file:///home"},{"uri":"file:///work"}]}},"requestState":"s1","#;
+    let answers = r#""inputResponses":{"f":{"action":"accept","content":{}},"r":{"roots":[{"uri":"file:///home"},{"uri":"file:///projects"}]}},"requestState":"s1","#;
     let line = modern(
         "2",
         "tools/call",
