@@ -203,7 +203,7 @@ impl Launcher<'_> {
 
     fn why_not(&self, layer: Layer, policy: &EffectivePolicy) -> String {
         let off = || "off in the manifest".to_owned();
-        if layer == Layer::OwnNetwork && matches!(policy.network(), Network::Ports(_)) {
+        if layer == Layer::OwnNetwork && !policy.network().is_own() {
             return "egress is limited by ports alone (`egress_tier`)".to_owned();
         }
         if layer.is_namespace() {

@@ -254,7 +254,6 @@ impl<'a> Launcher<'a> {
         let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
         let network = policy.network();
         let namespaces = plan.has_namespaces().then(|| Namespaces {
-            network: !matches!(network, Network::Ports(_)),
             links,
             files: match network {
                 Network::Relayed(_) => network::files(),

@@ -283,7 +283,7 @@ impl EffectivePolicy {
         let namespaces = self.namespaces() == Requirement::Required;
         let least = |layer: &Layer| match layer {
             Layer::Landlock => self.layers.landlock == Requirement::Required,
-            Layer::OwnNetwork => namespaces && !matches!(self.network(), Network::Ports(_)),
+            Layer::OwnNetwork => namespaces && self.network().is_own(),
             layer => namespaces || !layer.is_namespace(),
         };
         let mut layers: Vec<String> = Layer::ALL

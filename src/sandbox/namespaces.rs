@@ -38,14 +38,14 @@ impl Identity {
     }
 }
 
-pub(super) fn flags(namespaces: &Namespaces) -> CloneFlags {
+pub(super) fn flags(network: &Network) -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP
         | CloneFlags::CLONE_NEWNS;
-    flags.set(CloneFlags::CLONE_NEWNET, namespaces.network);
+    flags.set(CloneFlags::CLONE_NEWNET, network.is_own());
     flags
 }
 

@@ -140,7 +140,7 @@ pub fn plan(requirements: &Requirements, probe: &Probe) -> Result<Plan, Refusal>
     }
     let in_force = |layer: &Layer| match layer {
         Layer::Landlock => landlock_abi.is_some(),
-        Layer::OwnNetwork => namespaces && !matches!(requirements.network, Network::Ports(_)),
+        Layer::OwnNetwork => namespaces && requirements.network.is_own(),
         layer => namespaces || !layer.is_namespace(),
     };
     Ok(Plan {

@@ -75,13 +75,23 @@ pub enum Network {
     Relayed(Vec<u16>),
 }
 
-/// What the full tier adds: user, pid, ipc, uts, cgroup and mount namespaces (namespaces(7)), with a
+impl Network {
+    /// Whether the full tier gives it a network namespace: no interface of the machine, and none of
+    /// its abstract sockets.
+    pub const fn is_own(&self) -> bool {
+        match self {
+            Self::Off | Self::Relayed(_) => true,
+            Self::Ports(_) => false,
+        }
+    }
+}
+
+/// What the full tier adds: user, pid, ipc, uts, cgroup and mount namespaces (namespaces(7)), and a
+/// network namespace where [`Network::is_own`]; with a
 /// root that holds the paths of [`SandboxSpec::filesystem`] and nothing else of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespaces {
-    /// A network namespace too: no interface of the machine, and none of its abstract sockets.
-    pub network: bool,
     /// Symbolic links to make in the root, for paths that lead to granted ones.
     pub links: Vec<Link>,
     /// Files to make in the root, which may be read; also where a granted folder has others.
@@ -190,7 +200,6 @@ mod tests {
             }],
             network: Network::Ports(vec![443]),
             namespaces: Some(Namespaces {
-                network: true,
                 links: vec![Link {
                     path: "/lib".into(),
                     target: "usr/lib".into(),

@@ -192,8 +192,8 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
     };
     let forked = match &spec.namespaces {
         None => sys::fork_single_threaded().map_err(SandboxError::Fork)?,
-        Some(wanted) => {
-            sys::clone_single_threaded(namespaces::flags(wanted)).map_err(|source| {
+        Some(_) => {
+            sys::clone_single_threaded(namespaces::flags(&spec.network)).map_err(|source| {
                 SandboxError::Namespaces {
                     what: "make them".to_owned(),
                     source,
