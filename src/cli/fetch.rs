@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::context::{Context, select};
 use super::exit::Exit;
-use super::locking::rebuild;
-use super::output;
+
+use super::{output, sources};
 use crate::launch::LaunchError;
 use crate::store::Verification;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
                 if let Err(error) = found {
                     output::note(&format!("{name}: {error}"));
                 }
-                rebuild(&context, &staging, locked).await?;
+                sources::rebuild(&context, &staging, locked).await?;
                 output::note(&format!("{name}: fetched"));
             }
         }

@@ -1,6 +1,5 @@
 //! Locking one server: resolve, get, unpack, learn. Writes nothing but the store.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -9,17 +8,13 @@ use anyhow::Context as _;
 use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
 use super::output;
-use super::trees::{Wanted, download, known_digest, npm_tree, path_tree};
+use super::sources::{self, Asked, Bytes};
 use crate::config::{Server, Settings, Source};
-use crate::fetch::Client;
-use crate::launch::{Launcher, SandboxedNpm, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{Artifact, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName};
+use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
+use crate::lockfile::{Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::interpreter::{Program, shebang};
-use crate::resolve::npm::entry::entry_point;
-use crate::resolve::npm::{self, NpmRequest, NpmSettings};
-use crate::resolve::path::local_entry;
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
@@ -31,14 +26,6 @@ pub(super) struct Outcome {
     pub plan: Plan,
     /// What it says of itself otherwise than agreed, although its code is the same.
     pub drift: Vec<String>,
-}
-
-/// The bytes of a server, in the store.
-struct Bytes {
-    version: Option<String>,
-    entry_point: String,
-    tree: Digest,
-    artifacts: Vec<Artifact>,
 }
 
 /// Locks `server`. When `lock` has it from the same source, its bytes are kept and only the rest
@@ -70,7 +57,16 @@ pub(super) async fn lock_server(
                 artifacts: locked.artifacts.clone(),
             }
         }
-        _ => get(context, &launcher, &staging, server, settings, lock).await?,
+        _ => {
+            let asked = Asked {
+                context,
+                launcher: &launcher,
+                staging: &staging,
+                settings,
+                lock,
+            };
+            sources::get(&asked, &server.source).await?
+        }
     };
     let interpreter = interpreter_of(
         context,
@@ -173,99 +169,6 @@ pub(super) fn keep_definitions(staging: &Staging, introspection: &Introspection)
     }
 }
 
-async fn get(
-    context: &Context,
-    launcher: &Launcher<'_>,
-    staging: &Staging,
-    server: &Server,
-    settings: &Settings,
-    lock: &Lock,
-) -> anyhow::Result<Bytes> {
-    match &server.source {
-        Source::Npm { name, range } => {
-            let request = NpmRequest {
-                name: name.clone(),
-                range: range.clone(),
-                release_age: settings.release_age,
-                now: SystemTime::now(),
-            };
-            get_npm(context, launcher, staging, &request, lock).await
-        }
-        Source::Path { file, .. } => {
-            let local = local_entry(file)?;
-            let tree = path_tree(staging, &local)?;
-            let entry_point = local.entry_point;
-            Ok(Bytes {
-                version: None,
-                entry_point,
-                tree,
-                artifacts: Vec::new(),
-            })
-        }
-    }
-}
-
-async fn get_npm(
-    context: &Context,
-    launcher: &Launcher<'_>,
-    staging: &Staging,
-    request: &NpmRequest,
-    lock: &Lock,
-) -> anyhow::Result<Bytes> {
-    let npm_settings = npm_settings(context)?;
-    let client = Client::new(&npm_settings.fetch_settings())?;
-    let search_path = context.search_path();
-    let runner = SandboxedNpm::find(launcher, staging, &npm_settings, search_path)?;
-    let spinner = output::spinner("resolving");
-    let resolution = npm::resolve(request, &npm_settings, &client, &runner, &|_| {}).await?;
-    spinner.finish_and_clear();
-    let wanted = resolution
-        .packages
-        .iter()
-        .map(|package| {
-            Ok(Wanted {
-                label: format!("{}@{}", package.name, package.version),
-                url: package.download_url.clone(),
-                integrity: package.integrity.parse()?,
-                sha256: known_digest(lock, &package.integrity),
-            })
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let stored = download(&context.store, staging, &npm_settings, &wanted).await?;
-    let mut artifacts: Vec<Artifact> = resolution
-        .packages
-        .iter()
-        .zip(stored)
-        .map(|(package, stored)| Artifact {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            path: package.path.clone(),
-            url: package.url.clone(),
-            integrity: package.integrity.clone(),
-            sha256: stored.sha256,
-            size: stored.size,
-            published: package.published.clone(),
-            install_script: package.install_script,
-            signature: None,
-            provenance: None,
-        })
-        .collect();
-    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-    let tree = npm_tree(&context.store, staging, &artifacts)?;
-    let entry_point = entry_point(
-        &context.store.tree(&tree),
-        &resolution.root_path,
-        &request.name,
-    )?
-    .path;
-    Ok(Bytes {
-        version: Some(resolution.version),
-        entry_point,
-        tree,
-        artifacts,
-    })
-}
-
 /// Makes sure that the tree of a locked server is in the store and whole.
 async fn restore(
     context: &Context,
@@ -277,70 +180,8 @@ async fn restore(
         .verify_tree(&locked.tree, Verification::Recorded)
     {
         Ok(_) => Ok(()),
-        Err(_) => rebuild(context, staging, locked).await,
+        Err(_) => sources::rebuild(context, staging, locked).await,
     }
-}
-
-/// Builds the tree of a locked server anew, from the store's artifacts or the registry.
-pub(super) async fn rebuild(
-    context: &Context,
-    staging: &Staging,
-    locked: &LockedServer,
-) -> anyhow::Result<()> {
-    if context
-        .store
-        .verify_tree(&locked.tree, Verification::Rehash)
-        .is_err()
-    {
-        context.store.discard_tree(&locked.tree)?;
-    }
-    let source = Source::parse(
-        &locked.source,
-        context.paths.manifest_folder(),
-        context.paths.home.as_deref(),
-    )?;
-    let tree = if let Source::Path { file, .. } = source {
-        path_tree(staging, &local_entry(&file)?)?
-    } else {
-        let settings = npm_settings(context)?;
-        let wanted = locked
-            .artifacts
-            .iter()
-            .map(|artifact| {
-                Ok(Wanted {
-                    label: format!("{}@{}", artifact.name, artifact.version),
-                    url: settings
-                        .registry_for(&artifact.name)
-                        .absolute(&artifact.url)?,
-                    integrity: artifact.integrity.parse()?,
-                    sha256: Some(artifact.sha256),
-                })
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        download(&context.store, staging, &settings, &wanted).await?;
-        npm_tree(&context.store, staging, &locked.artifacts)?
-    };
-    if tree == locked.tree {
-        Ok(())
-    } else {
-        // It may be another server's tree; it stays.
-        Err(super::exit::DriftError(format!(
-            "what `{}` gives now is not what was locked ({} instead of {}); if that is intended, run `pinfold lock`",
-            locked.source, tree, locked.tree
-        ))
-        .into())
-    }
-}
-
-pub(super) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
-    let settings = NpmSettings::load(
-        &|name| context.environment.get(name).map(OsStr::to_owned),
-        context.paths.home.as_deref(),
-    )?;
-    for warning in &settings.warnings {
-        output::warning(warning);
-    }
-    Ok(settings)
 }
 
 async fn interpreter_of(

@@ -1,13 +1,14 @@
-//! From artifacts to trees: what `lock`, `try` and `fetch` have in common.
+//! Files that are wanted, had: what all sources have in common.
 
 use anyhow::Context as _;
 
-use super::output;
-use crate::fetch::{Client, DOWNLOADS_AT_ONCE, Sink, SinkError, Url, for_each_concurrent};
-use crate::lockfile::{Artifact, Digest, Lock};
-use crate::resolve::npm::NpmSettings;
-use crate::resolve::path::LocalEntry;
-use crate::store::{ArtifactWriter, Bounds, Expected, Integrity, Staging, Store, StoredArtifact};
+use super::super::output;
+use crate::fetch::{
+    Authorization, Client, DOWNLOADS_AT_ONCE, FetchSettings, Sink, SinkError, Url,
+    for_each_concurrent,
+};
+use crate::lockfile::{Digest, Lock};
+use crate::store::{ArtifactWriter, Expected, Integrity, Staging, Store, StoredArtifact};
 
 /// Largest file that is downloaded.
 const MAX_DOWNLOAD: u64 = 512 << 20;
@@ -20,6 +21,8 @@ pub(super) struct Wanted {
     pub integrity: Integrity,
     /// When it has been had before.
     pub sha256: Option<Digest>,
+    /// What its server wants to see before it hands the file out.
+    pub authorization: Option<Authorization>,
 }
 
 /// Gets every wanted file into the store, several at once; files that are there and whole are not
@@ -27,7 +30,7 @@ pub(super) struct Wanted {
 pub(super) async fn download(
     store: &Store,
     staging: &Staging,
-    settings: &NpmSettings,
+    settings: &FetchSettings,
     wanted: &[Wanted],
 ) -> anyhow::Result<Vec<StoredArtifact>> {
     let bar = output::bar(wanted.len() as u64, "downloading");
@@ -38,14 +41,14 @@ pub(super) async fn download(
         .filter(|index| stored[*index].is_none())
         .collect();
     if !missing.is_empty() {
-        let client = Client::new(&settings.fetch_settings())?;
+        let client = Client::new(settings)?;
         let client = &client;
         for_each_concurrent(
             missing,
             DOWNLOADS_AT_ONCE,
             |index| async move {
                 let file = &wanted[index];
-                let artifact = download_one(client, staging, settings, file)
+                let artifact = download_one(client, staging, file)
                     .await
                     .with_context(|| format!("could not get {}", file.label))?;
                 anyhow::Ok((index, artifact))
@@ -75,10 +78,8 @@ fn at_hand(store: &Store, wanted: &Wanted) -> Option<StoredArtifact> {
 async fn download_one(
     client: &Client,
     staging: &Staging,
-    settings: &NpmSettings,
     wanted: &Wanted,
 ) -> anyhow::Result<StoredArtifact> {
-    let authorization = settings.authorization_for(&wanted.url)?;
     let mut sink = ArtifactSink {
         staging,
         writer: None,
@@ -86,7 +87,7 @@ async fn download_one(
     client
         .download(
             &wanted.url,
-            authorization.as_ref(),
+            wanted.authorization.as_ref(),
             MAX_DOWNLOAD,
             &mut sink,
             &mut |_| {},
@@ -117,37 +118,6 @@ impl Sink for ArtifactSink<'_> {
             None => Err("the download was not begun".into()),
         }
     }
-}
-
-/// Unpacks artifacts that are in the store into one tree; returns its digest.
-pub(super) fn npm_tree(
-    store: &Store,
-    staging: &Staging,
-    artifacts: &[Artifact],
-) -> anyhow::Result<Digest> {
-    let bar = output::bar(artifacts.len() as u64, "unpacking");
-    let mut tree = staging.tree()?;
-    for artifact in artifacts {
-        let file = store.verify_artifact(&artifact.sha256, artifact.size)?;
-        tree.unpack_tar_gz(&file, &artifact.path, &Bounds::default())
-            .with_context(|| format!("{}@{} was refused", artifact.name, artifact.version))?;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok(tree.finish()?)
-}
-
-/// Copies a file or folder of this machine into a tree; returns its digest.
-pub(super) fn path_tree(staging: &Staging, local: &LocalEntry) -> anyhow::Result<Digest> {
-    let file = local.root.join(&local.entry_point);
-    let source = if local.single_file {
-        &file
-    } else {
-        &local.root
-    };
-    let mut tree = staging.tree()?;
-    tree.copy_path(source, &Bounds::default())?;
-    Ok(tree.finish()?)
 }
 
 /// The digest of a file that was published as `integrity`, if any server of the lock has it.

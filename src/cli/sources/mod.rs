@@ -1,0 +1,80 @@
+//! Where the bytes of a server come from: one file for each kind of source.
+//!
+//! A source is had twice: when a server is locked ([`get`] chooses versions), and when a tree that
+//! the lock names is not in the store ([`rebuild`] chooses nothing).
+
+mod download;
+mod npm;
+mod path;
+
+pub(super) use npm::npm_settings;
+
+use super::context::Context;
+use crate::config::{Settings, Source};
+use crate::launch::Launcher;
+use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
+use crate::store::{Staging, Verification};
+
+/// What every kind of source may want to know.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub context: &'a Context,
+    pub launcher: &'a Launcher<'a>,
+    pub staging: &'a Staging,
+    pub settings: &'a Settings,
+    /// What was locked before: files that any server has are not downloaded again.
+    pub lock: &'a Lock,
+}
+
+/// The bytes of a server, in the store.
+pub(super) struct Bytes {
+    pub version: Option<String>,
+    pub entry_point: String,
+    pub tree: Digest,
+    pub artifacts: Vec<Artifact>,
+}
+
+/// Resolves a source and has its tree made in the store.
+pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Bytes> {
+    match source {
+        Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
+        Source::Path { file, .. } => path::get(asked, file),
+    }
+}
+
+/// Builds the tree of a locked server anew, from the store's artifacts or where they came from.
+///
+/// # Errors
+/// Also when what is had now is not what was locked.
+pub(super) async fn rebuild(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<()> {
+    if context
+        .store
+        .verify_tree(&locked.tree, Verification::Rehash)
+        .is_err()
+    {
+        context.store.discard_tree(&locked.tree)?;
+    }
+    let source = Source::parse(
+        &locked.source,
+        context.paths.manifest_folder(),
+        context.paths.home.as_deref(),
+    )?;
+    let tree = match source {
+        Source::Npm { .. } => npm::rebuild(context, staging, locked).await?,
+        Source::Path { file, .. } => path::rebuild(staging, &file)?,
+    };
+    if tree == locked.tree {
+        Ok(())
+    } else {
+        // It may be another server's tree; it stays.
+        Err(super::exit::DriftError(format!(
+            "what `{}` gives now is not what was locked ({} instead of {}); if that is intended, run `pinfold lock`",
+            locked.source, tree, locked.tree
+        ))
+        .into())
+    }
+}

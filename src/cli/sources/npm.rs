@@ -1,0 +1,154 @@
+//! npm packages: npm chooses in the box, the registry's own word is compared, tarballs are had.
+
+use std::ffi::OsStr;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use super::super::context::Context;
+use super::super::output;
+use super::download::{Wanted, download, known_digest};
+use super::{Asked, Bytes};
+use crate::fetch::{Client, Url};
+use crate::launch::SandboxedNpm;
+use crate::lockfile::{Artifact, Digest, LockedServer};
+use crate::resolve::npm::entry::entry_point;
+use crate::resolve::npm::{self, NpmRequest, NpmSettings};
+use crate::store::{Bounds, Staging, Store};
+
+pub(super) async fn get(
+    asked: &Asked<'_>,
+    name: &str,
+    range: Option<&str>,
+) -> anyhow::Result<Bytes> {
+    let Asked {
+        context, staging, ..
+    } = *asked;
+    let request = NpmRequest {
+        name: name.to_owned(),
+        range: range.map(str::to_owned),
+        release_age: asked.settings.release_age,
+        now: SystemTime::now(),
+    };
+    let npm_settings = npm_settings(context)?;
+    let client = Client::new(&npm_settings.fetch_settings())?;
+    let search_path = context.search_path();
+    let runner = SandboxedNpm::find(asked.launcher, staging, &npm_settings, search_path)?;
+    let spinner = output::spinner("resolving");
+    let resolution = npm::resolve(&request, &npm_settings, &client, &runner, &|_| {}).await?;
+    spinner.finish_and_clear();
+    let wanted = resolution
+        .packages
+        .iter()
+        .map(|package| {
+            wanted(
+                &npm_settings,
+                (&package.name, &package.version),
+                package.download_url.clone(),
+                &package.integrity,
+                known_digest(asked.lock, &package.integrity),
+            )
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let fetch_settings = npm_settings.fetch_settings();
+    let stored = download(&context.store, staging, &fetch_settings, &wanted).await?;
+    let mut artifacts: Vec<Artifact> = resolution
+        .packages
+        .iter()
+        .zip(stored)
+        .map(|(package, stored)| Artifact {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            path: package.path.clone(),
+            url: package.url.clone(),
+            integrity: package.integrity.clone(),
+            sha256: stored.sha256,
+            size: stored.size,
+            published: package.published.clone(),
+            install_script: package.install_script,
+            signature: None,
+            provenance: None,
+        })
+        .collect();
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    let tree = npm_tree(&context.store, staging, &artifacts)?;
+    let entry_point = entry_point(
+        &context.store.tree(&tree),
+        &resolution.root_path,
+        &request.name,
+    )?
+    .path;
+    Ok(Bytes {
+        version: Some(resolution.version),
+        entry_point,
+        tree,
+        artifacts,
+    })
+}
+
+pub(super) async fn rebuild(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<Digest> {
+    let settings = npm_settings(context)?;
+    let wanted = locked
+        .artifacts
+        .iter()
+        .map(|artifact| {
+            wanted(
+                &settings,
+                (&artifact.name, &artifact.version),
+                settings
+                    .registry_for(&artifact.name)
+                    .absolute(&artifact.url)?,
+                &artifact.integrity,
+                Some(artifact.sha256),
+            )
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
+    npm_tree(&context.store, staging, &locked.artifacts)
+}
+
+fn wanted(
+    settings: &NpmSettings,
+    (name, version): (&str, &str),
+    url: Url,
+    integrity: &str,
+    sha256: Option<Digest>,
+) -> anyhow::Result<Wanted> {
+    Ok(Wanted {
+        label: format!("{name}@{version}"),
+        authorization: settings.authorization_for(&url)?,
+        url,
+        integrity: integrity.parse()?,
+        sha256,
+    })
+}
+
+/// npm's settings of the user, with a warning for each that can't be honoured.
+pub(in crate::cli) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
+    let settings = NpmSettings::load(
+        &|name| context.environment.get(name).map(OsStr::to_owned),
+        context.paths.home.as_deref(),
+    )?;
+    for warning in &settings.warnings {
+        output::warning(warning);
+    }
+    Ok(settings)
+}
+
+/// Unpacks artifacts that are in the store into one tree; returns its digest.
+fn npm_tree(store: &Store, staging: &Staging, artifacts: &[Artifact]) -> anyhow::Result<Digest> {
+    let bar = output::bar(artifacts.len() as u64, "unpacking");
+    let mut tree = staging.tree()?;
+    for artifact in artifacts {
+        let file = store.verify_artifact(&artifact.sha256, artifact.size)?;
+        tree.unpack_tar_gz(&file, &artifact.path, &Bounds::default())
+            .with_context(|| format!("{}@{} was refused", artifact.name, artifact.version))?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(tree.finish()?)
+}
