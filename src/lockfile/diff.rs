@@ -54,6 +54,11 @@ pub enum ChangeKind {
     },
     /// The artifact asks for a script at install and didn't before (or wasn't there before).
     InstallScriptAdded(Box<Artifact>),
+    PublisherChanged {
+        path: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
     SignatureChanged {
         path: String,
         old: Option<String>,
@@ -214,6 +219,7 @@ fn artifact_change(old: &Artifact, new: &Artifact) -> Vec<ChangeKind> {
     let mut changes = Vec::new();
     let content = |artifact: &Artifact| Artifact {
         install_script: false,
+        publisher: None,
         signature: None,
         provenance: None,
         ..artifact.clone()
@@ -230,6 +236,13 @@ fn artifact_change(old: &Artifact, new: &Artifact) -> Vec<ChangeKind> {
     }
     if !new.install_script && old.install_script && changes.is_empty() {
         changes.push(changed());
+    }
+    if old.publisher != new.publisher {
+        changes.push(ChangeKind::PublisherChanged {
+            path: new.path.clone(),
+            old: old.publisher.clone(),
+            new: new.publisher.clone(),
+        });
     }
     // A new version always has a new signature: only its coming and going is news then.
     let same_bytes = old.sha256 == new.sha256;
@@ -341,6 +354,12 @@ impl fmt::Display for ChangeKind {
             Self::InstallScriptAdded(new) => {
                 write!(f, "new install script (it is not run): {}", identity(new))
             }
+            Self::PublisherChanged { path, old, new } => write!(
+                f,
+                "publisher {} -> {}: `{path}`",
+                or_absent(old.as_ref()),
+                or_absent(new.as_ref())
+            ),
             Self::SignatureChanged { path, old, new } => {
                 let change = presence(old.is_some(), new.is_some());
                 write!(f, "registry signature {change}: `{path}`")

@@ -66,6 +66,7 @@ pub(super) async fn get(
             size: stored.size,
             published: package.published.clone(),
             install_script: package.install_script,
+            publisher: package.publisher.clone(),
             signature: None,
             provenance: None,
         })

@@ -85,6 +85,8 @@ pub struct ResolvedPackage {
     pub published: Option<String>,
     /// Whether the package asks for a script at install.
     pub install_script: bool,
+    /// Who published it; `None` when the registry doesn't say.
+    pub publisher: Option<String>,
     pub signatures: Vec<RegistrySignature>,
     /// Why its authors advise against this version.
     pub deprecated: Option<String>,
