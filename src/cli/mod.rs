@@ -6,6 +6,7 @@ mod argv;
 mod behaviour;
 mod calls;
 mod context;
+mod definitions;
 mod difference;
 mod doctor;
 mod doctor_attack;
