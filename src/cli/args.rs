@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::update::Risk;
+
 /// Runs MCP servers pinned to the byte and penned by the kernel.
 ///
 /// Put `pinfold run NAME` into mcp.json where `npx -y some-server` was.
@@ -31,6 +33,8 @@ pub(super) enum Command {
     Add(Add),
     /// Bring the lock in line with the manifest
     Lock(Lock),
+    /// Move to newer versions, as a review: show everything that would change, and ask
+    Update(Update),
     /// Get everything that the lock names into the store, and repair what is damaged
     Fetch(Fetch),
     /// Start a server and relay its allowed tools; the command for mcp.json
@@ -105,6 +109,21 @@ pub(super) struct Add {
 pub(super) struct Lock {
     /// Only these servers
     pub(super) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    /// Only these servers
+    pub(super) names: Vec<String>,
+    /// Accept the new versions, unless something about them is alarming
+    #[arg(long)]
+    pub(super) accept: bool,
+    /// Accept this alarm, too; may be given many times, or with commas
+    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "accept")]
+    pub(super) accept_risk: Vec<Risk>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

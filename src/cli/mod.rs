@@ -28,6 +28,7 @@ mod summary;
 mod tools;
 mod trust;
 mod try_source;
+mod update;
 mod verify;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -87,6 +88,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, arguments).await,
         Command::Lock(arguments) => lock::run(manifest, &arguments.names).await,
+        Command::Update(arguments) => update::run(manifest, &arguments).await,
         Command::Fetch(arguments) => fetch::run(manifest, &arguments.names).await,
         Command::Run(arguments) => run::run(manifest, arguments).await,
         Command::Verify(arguments) => verify::run(manifest, &arguments).await,

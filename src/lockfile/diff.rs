@@ -96,6 +96,42 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// A word for programs; it never changes its meaning.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ServerAdded => "server-added",
+            Self::ServerRemoved => "server-removed",
+            Self::SourceChanged { .. } => "source",
+            Self::VersionChanged { .. } => "version",
+            Self::PlatformChanged { .. } => "platform",
+            Self::InterpreterChanged { .. } => "interpreter",
+            Self::EntryPointChanged { .. } => "entry-point",
+            Self::TreeChanged { .. } => "tree",
+            Self::ArtifactAdded(_) => "artifact-added",
+            Self::ArtifactRemoved(_) => "artifact-removed",
+            Self::ArtifactChanged { .. } => "artifact-changed",
+            Self::InstallScriptAdded(_) => "install-script",
+            Self::PublisherChanged { .. } => "publisher",
+            Self::SignatureChanged { .. } => "signature",
+            Self::ProvenanceChanged { .. } => "provenance",
+            Self::ProtocolChanged { .. } => "protocol",
+            Self::InstructionsChanged { .. } => "instructions",
+            Self::ToolAdded(_) => "tool-added",
+            Self::ToolRemoved(_) => "tool-removed",
+            Self::ToolChanged { .. } => "tool-changed",
+            Self::PolicyChanged { .. } => "policy",
+            Self::EnforcementChanged { .. } => "least-enforcement",
+        }
+    }
+
+    /// The artifact as it is now, where one came or changed.
+    pub fn new_artifact(&self) -> Option<&Artifact> {
+        match self {
+            Self::ArtifactAdded(new) | Self::ArtifactChanged { new, .. } => Some(new),
+            _ => None,
+        }
+    }
+
     /// Whether the new lock is protected by less, or asks for more, than the old one.
     pub fn weakens(&self) -> bool {
         match self {

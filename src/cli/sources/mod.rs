@@ -13,6 +13,7 @@ use super::context::Context;
 use crate::config::{Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
+use crate::resolve::npm::Waiting;
 use crate::store::{Staging, Verification};
 
 /// What every kind of source may want to know.
@@ -39,6 +40,26 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
     match source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
         Source::Path { file, .. } => path::get(asked, file),
+    }
+}
+
+/// The newer version of a source that is still too young to be chosen.
+pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Option<Waiting>> {
+    match source {
+        Source::Npm { name, range } => npm::waiting(asked, name, range.as_deref()).await,
+        // What is on this machine has no versions.
+        Source::Path { .. } => Ok(None),
+    }
+}
+
+/// The same source, of exactly this version.
+pub(super) fn exactly(source: &Source, version: &str) -> Source {
+    match source {
+        Source::Npm { name, .. } => Source::Npm {
+            name: name.clone(),
+            range: Some(version.to_owned()),
+        },
+        Source::Path { .. } => source.clone(),
     }
 }
 

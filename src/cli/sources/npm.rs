@@ -13,7 +13,7 @@ use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest, LockedServer};
 use crate::resolve::npm::entry::entry_point;
-use crate::resolve::npm::{self, NpmRequest, NpmSettings};
+use crate::resolve::npm::{self, NpmRequest, NpmSettings, Waiting};
 use crate::store::{Bounds, Staging, Store};
 
 pub(super) async fn get(
@@ -24,12 +24,7 @@ pub(super) async fn get(
     let Asked {
         context, staging, ..
     } = *asked;
-    let request = NpmRequest {
-        name: name.to_owned(),
-        range: range.map(str::to_owned),
-        release_age: asked.settings.release_age,
-        now: SystemTime::now(),
-    };
+    let request = request(asked, name, range);
     let npm_settings = npm_settings(context)?;
     let client = Client::new(&npm_settings.fetch_settings())?;
     let search_path = context.search_path();
@@ -85,6 +80,29 @@ pub(super) async fn get(
         tree,
         artifacts,
     })
+}
+
+/// The version that is too young to be chosen, if there is one.
+pub(super) async fn waiting(
+    asked: &Asked<'_>,
+    name: &str,
+    range: Option<&str>,
+) -> anyhow::Result<Option<Waiting>> {
+    let request = request(asked, name, range);
+    let settings = npm_settings(asked.context)?;
+    let client = Client::new(&settings.fetch_settings())?;
+    let search_path = asked.context.search_path();
+    let runner = SandboxedNpm::find(asked.launcher, asked.staging, &settings, search_path)?;
+    Ok(npm::waiting(&request, &settings, &client, &runner).await?)
+}
+
+fn request(asked: &Asked<'_>, name: &str, range: Option<&str>) -> NpmRequest {
+    NpmRequest {
+        name: name.to_owned(),
+        range: range.map(str::to_owned),
+        release_age: asked.settings.release_age,
+        now: SystemTime::now(),
+    }
 }
 
 pub(super) async fn rebuild(

@@ -17,6 +17,7 @@ mod question;
 pub mod registry;
 pub mod settings;
 mod verify;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use packument::RegistrySignature;
 pub use platform::Platform;
 pub use registry::Registry;
 pub use settings::NpmSettings;
+pub use waiting::{Waiting, waiting};
 
 /// Longest address, digest or path that is accepted from npm or a registry.
 const MAX_TEXT: usize = 4096;
@@ -161,18 +163,7 @@ pub async fn resolve<R: NpmRunner>(
     progress(NpmProgress::Choosing);
     let young = young_exact_version(request, &wanted, &rule, settings, client).await?;
     let question = question::Question::new(&request.name, &wanted, &rule, settings, young)?;
-    let output = runner.run(&question.arguments, &question.files).await;
-    let output = output.map_err(|source| ResolveError::RunNpm { source })?;
-    if !output.success {
-        return Err(failure::explain(
-            &output.stderr,
-            &request.name,
-            &format!("{}@{}", request.name, wanted.as_str()),
-            &settings.registry_for(&request.name).host(),
-            rule.not_after.map(|_| rule.release_age),
-        ));
-    }
-    let package_lock = output.package_lock.ok_or(ResolveError::NoPackageLock)?;
+    let package_lock = ask(&question, request, &wanted, &rule, settings, runner).await?;
 
     let packages = package_lock::parse(&package_lock)?;
     let (packages, skipped) = package_lock::for_platform(packages, &platform)?;
@@ -195,6 +186,29 @@ pub async fn resolve<R: NpmRunner>(
             })
             .collect(),
     })
+}
+
+/// Runs npm; its package-lock.json.
+async fn ask<R: NpmRunner>(
+    question: &question::Question,
+    request: &NpmRequest,
+    wanted: &Wanted,
+    rule: &AgeRule,
+    settings: &NpmSettings,
+    runner: &R,
+) -> Result<Vec<u8>, ResolveError> {
+    let output = runner.run(&question.arguments, &question.files).await;
+    let output = output.map_err(|source| ResolveError::RunNpm { source })?;
+    if !output.success {
+        return Err(failure::explain(
+            &output.stderr,
+            &request.name,
+            &format!("{}@{}", request.name, wanted.as_str()),
+            &settings.registry_for(&request.name).host(),
+            rule.not_after.map(|_| rule.release_age),
+        ));
+    }
+    output.package_lock.ok_or(ResolveError::NoPackageLock)
 }
 
 /// The sha512 that the registry publishes for a version now; `None` when it no longer offers it.

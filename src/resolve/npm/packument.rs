@@ -71,13 +71,36 @@ pub async fn fetch(
     package: &str,
     wanted: &BTreeSet<String>,
 ) -> Result<Packument, ResolveError> {
+    parse(&get(client, registry, package).await?, package, wanted)
+}
+
+/// When each version that the registry offers was published. Those without a time are left out.
+pub async fn fetch_times(
+    client: &Client,
+    registry: &Registry,
+    package: &str,
+) -> Result<BTreeMap<String, SystemTime>, ResolveError> {
+    let document: AllTimes = serde_json::from_slice(&get(client, registry, package).await?)
+        .map_err(|error| ResolveError::Packument {
+            package: package.to_owned(),
+            reason: error.to_string(),
+        })?;
+    let offered = |version: &String| document.versions.contains_key(version);
+    Ok(document
+        .time
+        .into_iter()
+        .filter(|(version, _)| offered(version))
+        .filter_map(|(version, time)| Some((version, parse_time(time.as_str()?)?)))
+        .collect())
+}
+
+async fn get(client: &Client, registry: &Registry, package: &str) -> Result<Vec<u8>, ResolveError> {
     let url = address(registry, package)?;
     let authorization = registry.authorization.as_ref();
-    let bytes = client
+    client
         .get(&url, authorization, "application/json", MAX_BYTES)
-        .await;
-    let bytes = bytes.map_err(|error| explain(error, registry, package))?;
-    parse(&bytes, package, wanted)
+        .await
+        .map_err(|error| explain(error, registry, package))
 }
 
 /// Reads the document, keeping the `wanted` versions.
@@ -164,6 +187,14 @@ fn explain(source: FetchError, registry: &Registry, package: &str) -> ResolveErr
 /// RFC 3339 in UTC. Another form is no time, which is refused where a time is needed.
 fn parse_time(text: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(text).ok()
+}
+
+#[derive(Deserialize)]
+struct AllTimes {
+    #[serde(default)]
+    time: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    versions: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
