@@ -66,6 +66,8 @@ mod support;
 mod swapped_grant;
 mod two_adds;
 mod unlocked_changes;
+mod update;
+mod verify_online;
 mod without_network;
 mod workloads;
 #[path = "workloads.rs"]

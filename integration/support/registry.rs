@@ -89,6 +89,17 @@ impl Registry {
         packages.push(package);
     }
 
+    /// Takes a version away.
+    pub(crate) fn unpublish(&self, name: &str, version: &str) {
+        let mut packages = self.shared.packages.lock().unwrap();
+        packages.retain(|old| (old.name.as_str(), old.version.as_str()) != (name, version));
+    }
+
+    /// From now on nothing goes wrong.
+    pub(crate) fn mend(&self) {
+        self.shared.faults.lock().unwrap().clear();
+    }
+
     /// The next `times` answers to paths that hold `part` go wrong.
     pub(crate) fn fail(&self, part: &str, fault: Fault, times: usize) {
         let mut faults = self.shared.faults.lock().unwrap();

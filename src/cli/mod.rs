@@ -30,6 +30,7 @@ mod trust;
 mod try_source;
 mod update;
 mod verify;
+mod verify_online;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -6,8 +6,9 @@
 mod download;
 mod npm;
 mod path;
+mod published;
 
-pub(super) use npm::npm_settings;
+pub(super) use published::Published;
 
 use super::context::Context;
 use crate::config::{Settings, Source};
@@ -52,6 +53,21 @@ pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Resul
     }
 }
 
+/// What the places that a server's artifacts came from say of them now, in their order.
+///
+/// # Errors
+/// When one of them can't be asked.
+pub(super) async fn published(
+    context: &Context,
+    locked: &LockedServer,
+) -> anyhow::Result<Vec<Published>> {
+    match source_of(context, locked)? {
+        Source::Npm { .. } => npm::published(context, &locked.artifacts).await,
+        // Files of this machine come from nowhere else.
+        Source::Path { .. } => Ok(Vec::new()),
+    }
+}
+
 /// The same source, of exactly this version.
 pub(super) fn exactly(source: &Source, version: &str) -> Source {
     match source {
@@ -79,12 +95,7 @@ pub(super) async fn rebuild(
     {
         context.store.discard_tree(&locked.tree)?;
     }
-    let source = Source::parse(
-        &locked.source,
-        context.paths.manifest_folder(),
-        context.paths.home.as_deref(),
-    )?;
-    let tree = match source {
+    let tree = match source_of(context, locked)? {
         Source::Npm { .. } => npm::rebuild(context, staging, locked).await?,
         Source::Path { file, .. } => path::rebuild(staging, &file)?,
     };
@@ -98,4 +109,12 @@ pub(super) async fn rebuild(
         ))
         .into())
     }
+}
+
+fn source_of(context: &Context, locked: &LockedServer) -> anyhow::Result<Source> {
+    Ok(Source::parse(
+        &locked.source,
+        context.paths.manifest_folder(),
+        context.paths.home.as_deref(),
+    )?)
 }

@@ -1,5 +1,6 @@
 //! npm packages: npm chooses in the box, the registry's own word is compared, tarballs are had.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::time::SystemTime;
 
@@ -8,6 +9,7 @@ use anyhow::Context as _;
 use super::super::context::Context;
 use super::super::output;
 use super::download::{Wanted, download, known_digest};
+use super::published::Published;
 use super::{Asked, Bytes};
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
@@ -130,6 +132,38 @@ pub(super) async fn rebuild(
     npm_tree(&context.store, staging, &locked.artifacts)
 }
 
+/// What the registry says of them now.
+pub(super) async fn published(
+    context: &Context,
+    artifacts: &[Artifact],
+) -> anyhow::Result<Vec<Published>> {
+    let settings = npm_settings(context)?;
+    let client = Client::new(&settings.fetch_settings())?;
+    let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for artifact in artifacts {
+        let versions = wanted.entry(artifact.name.clone()).or_default();
+        versions.insert(artifact.version.clone());
+    }
+    let found = npm::published_now(&settings, &client, &wanted).await?;
+    Ok(artifacts
+        .iter()
+        .map(|artifact| {
+            let key = (artifact.name.clone(), artifact.version.clone());
+            match found.get(&key) {
+                None => Published::Gone,
+                Some(now) if now.integrity.as_ref() != Some(&artifact.integrity) => {
+                    let integrity = now.integrity.as_deref();
+                    Published::Changed(integrity.unwrap_or("no sha512 digest").to_owned())
+                }
+                Some(now) => match &now.deprecated {
+                    Some(reason) => Published::Deprecated(reason.clone()),
+                    None => Published::Same,
+                },
+            }
+        })
+        .collect())
+}
+
 fn wanted(
     settings: &NpmSettings,
     (name, version): (&str, &str),
@@ -147,7 +181,7 @@ fn wanted(
 }
 
 /// npm's settings of the user, with a warning for each that can't be honoured.
-pub(in crate::cli) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
+fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
     let settings = NpmSettings::load(
         &|name| context.environment.get(name).map(OsStr::to_owned),
         context.paths.home.as_deref(),

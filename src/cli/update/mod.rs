@@ -20,11 +20,12 @@ use super::output;
 use super::sources::{self, Asked};
 use crate::config::{Server, Settings};
 use crate::launch::{LaunchError, Launcher, StateFolder};
-use crate::lockfile::{Lock, ServerName, differences, write};
+use crate::lockfile::{Artifact, Lock, LockedServer, ServerName, differences, write};
 use crate::resolve::ResolveError;
 use crate::resolve::npm::Waiting;
 use finding::{Finding, Proposal};
 pub(super) use risk::Risk;
+use risk::age_of;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Update) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
@@ -92,14 +93,16 @@ async fn look(
             source: sources::exactly(&server.source, &waiting.version),
             ..server.clone()
         });
-    let chosen = young.as_ref().unwrap_or(server);
+    let kept = kept_young(server, old, settings).filter(|_| young.is_none());
+    let chosen = young.as_ref().or(kept.as_ref()).unwrap_or(server);
     let outcome = match lock_server(context, name, chosen, settings, before, Versions::Anew).await {
         Ok(outcome) => Some(outcome),
         // Nothing but what waits matches.
         Err(error) if waiting.is_some() && is_about_age(&error) => None,
         Err(error) => return Err(error),
     };
-    let waiting = waiting.filter(|_| young.is_none());
+    let waiting =
+        waiting.filter(|waiting| young.is_none() && old.version.as_ref() != Some(&waiting.version));
     let mut finding = Finding {
         name: name.clone(),
         old: old.clone(),
@@ -145,6 +148,23 @@ async fn look(
         _staging: staging,
     });
     Ok(finding)
+}
+
+/// A version that was taken although it was young stays: the rule on age would choose an older one.
+fn kept_young(server: &Server, old: &LockedServer, settings: &Settings) -> Option<Server> {
+    let version = old.version.as_deref()?;
+    let is_root = |artifact: &&Artifact| {
+        artifact.version == version
+            && old
+                .entry_point
+                .strip_prefix(&artifact.path)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let age = age_of(old.artifacts.iter().find(is_root)?, SystemTime::now())?;
+    (age < settings.release_age && old.source == server.source_text).then(|| Server {
+        source: sources::exactly(&server.source, version),
+        ..server.clone()
+    })
 }
 
 async fn waiting(

@@ -23,6 +23,8 @@ pub(in crate::cli) enum Risk {
     SignatureLost,
     /// The version is the same and its bytes are not
     OtherBytes,
+    /// The version that is chosen now is older than the one that was locked
+    OlderVersion,
     /// The code is the same, and says something else of itself
     ToolDrift,
 }
@@ -46,6 +48,7 @@ impl Risk {
             Self::ProvenanceChanged => "provenance-changed",
             Self::SignatureLost => "signature-lost",
             Self::OtherBytes => "other-bytes",
+            Self::OlderVersion => "older-version",
             Self::ToolDrift => "tool-drift",
         }
     }
@@ -61,6 +64,7 @@ impl Risk {
             Self::SignatureLost => 15,
             Self::OtherBytes => 16,
             Self::ToolDrift => 17,
+            Self::OlderVersion => 18,
         }
     }
 }
@@ -75,7 +79,7 @@ pub(super) fn of_artifacts(
     now: SystemTime,
     release_age: Duration,
 ) -> Vec<Alarm> {
-    let mut alarms = Vec::new();
+    let mut alarms = Vec::from_iter(older(old, new));
     let mut seen = BTreeSet::new();
     for artifact in &new.artifacts {
         let subject = format!("{}@{}", artifact.name, artifact.version);
@@ -102,6 +106,30 @@ pub(super) fn of_artifacts(
     }
     alarms.sort_by(|a, b| (a.risk, &a.subject).cmp(&(b.risk, &b.subject)));
     alarms
+}
+
+/// A step back: to an older, perhaps vulnerable version, because a newer one is gone or hidden.
+fn older(old: &LockedServer, new: &LockedServer) -> Option<Alarm> {
+    let (before, now) = (old.version.as_deref()?, new.version.as_deref()?);
+    is_older(now, before).then(|| Alarm {
+        risk: Risk::OlderVersion,
+        subject: now.to_owned(),
+        message: format!("is older than {before}, which was locked"),
+    })
+}
+
+/// By the numbers of both; a pre-release (`-rc.1`) comes before what it precedes.
+fn is_older(version: &str, than: &str) -> bool {
+    let parts = |text: &str| {
+        let text = text.split('+').next().unwrap_or_default();
+        let (numbers, tail) = text.split_once('-').unwrap_or((text, ""));
+        let numbers: Vec<u64> = numbers
+            .split('.')
+            .map(|number| number.parse().unwrap_or(0))
+            .collect();
+        (numbers, tail.is_empty())
+    };
+    parts(version) < parts(than)
 }
 
 /// How long ago it was published; `None` when the registry doesn't say.
@@ -218,7 +246,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
-    fn now() -> SystemTime {
+    fn now_at() -> SystemTime {
         humantime::parse_rfc3339("2026-11-20T12:00:00Z").unwrap()
     }
 
@@ -263,7 +291,7 @@ mod tests {
         let mut new = artifact("zod", "1.1.0");
         edit(&mut new);
         let (old, new) = (server(vec![artifact("zod", "1.0.0")]), server(vec![new]));
-        of_artifacts(&old, &new, now(), 3 * DAY)
+        of_artifacts(&old, &new, now_at(), 3 * DAY)
             .into_iter()
             .map(|alarm| (alarm.risk.code(), alarm.message))
             .collect()
@@ -362,10 +390,30 @@ mod tests {
         let mut young = artifact("zod", "1.0.0");
         young.published = Some("2026-11-20T11:59:00Z".to_owned());
         let (old, new) = (server(vec![young.clone()]), server(vec![young]));
-        assert_eq!(of_artifacts(&old, &new, now(), 3 * DAY), []);
+        assert_eq!(of_artifacts(&old, &new, now_at(), 3 * DAY), []);
         // A date that is yet to come makes nothing old.
         let found = after(|new| new.published = Some("2030-01-01T00:00:00Z".to_owned()));
         assert_eq!(codes(&found), ["too-young"]);
+    }
+
+    #[test]
+    fn an_older_version_is_a_step_back() {
+        let at = |version: &str| LockedServer {
+            version: Some(version.to_owned()),
+            ..server(Vec::new())
+        };
+        for (before, now, stops) in [
+            ("1.10.0", "1.9.9", true),
+            ("1.0.0", "1.0.0-rc.1", true),
+            ("1.9.9", "1.10.0", false),
+            ("1.0.0-rc.1", "1.0.0", false),
+            ("1.0.0", "1.0.0", false),
+        ] {
+            let found = of_artifacts(&at(before), &at(now), now_at(), DAY);
+            let codes: Vec<_> = found.iter().map(|alarm| alarm.risk.code()).collect();
+            let expected: &[&str] = if stops { &["older-version"] } else { &[] };
+            assert_eq!(codes, expected, "{before} {now}");
+        }
     }
 
     #[test]

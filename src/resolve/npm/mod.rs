@@ -9,6 +9,7 @@ pub mod entry;
 mod failure;
 pub mod integrity;
 pub mod name;
+mod now;
 mod npmrc;
 pub mod package_lock;
 pub mod packument;
@@ -30,6 +31,7 @@ use crate::fetch::{Client, Url, for_each_concurrent};
 use crate::resolve::ResolveError;
 
 pub use name::Wanted;
+pub use now::{PublishedNow, published_now};
 pub use packument::RegistrySignature;
 pub use platform::Platform;
 pub use registry::Registry;
@@ -209,26 +211,6 @@ async fn ask<R: NpmRunner>(
         ));
     }
     output.package_lock.ok_or(ResolveError::NoPackageLock)
-}
-
-/// The sha512 that the registry publishes for a version now; `None` when it no longer offers it.
-///
-/// # Errors
-/// When the registry can't be asked.
-pub async fn published_integrity(
-    settings: &NpmSettings,
-    client: &Client,
-    package: &str,
-    version: &str,
-) -> Result<Option<String>, ResolveError> {
-    let registry = settings.registry_for(package);
-    let wanted = BTreeSet::from([version.to_owned()]);
-    let document = packument::fetch(client, registry, package, &wanted).await?;
-    let published = document
-        .versions
-        .get(version)
-        .and_then(|found| found.integrity.as_deref());
-    Ok(published.and_then(integrity::sha512).map(str::to_owned))
 }
 
 impl AgeRule {
