@@ -24,6 +24,7 @@ mod either_side_ends;
 mod escape;
 mod explain;
 mod fails_closed;
+mod gc;
 mod granted_questions;
 mod hostile_tarballs;
 mod install_scripts;

@@ -2,7 +2,7 @@
 //! record of who asked with which credential.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,6 +21,12 @@ pub(crate) enum Fault {
     Status(u16),
     /// The body ends in the middle.
     Cut,
+    /// The answer is right, after this time.
+    Slow(Duration),
+    /// A part of the body comes, and then nothing more.
+    Stall,
+    /// The body never ends; so many megabytes of it are sent.
+    Huge(usize),
     /// The answer is a redirect to the same path at another address.
     Redirect(SocketAddr),
 }
@@ -232,6 +238,17 @@ impl Shared {
             (Some(Fault::Cut), Some(body)) => {
                 answer(connection, 200, "", &body[..body.len() / 2], body.len());
             }
+            (Some(Fault::Stall), Some(body)) => {
+                answer(connection, 200, "", &body[..body.len() / 2], body.len());
+                // Longer than anybody is patient; ends when the other side does.
+                let _ = connection.set_read_timeout(Some(Duration::from_secs(300)));
+                let _ = (&mut &*connection).read(&mut [0]);
+            }
+            (Some(Fault::Huge(megabytes)), Some(_)) => endless(connection, megabytes),
+            (Some(Fault::Slow(pause)), Some(body)) => {
+                std::thread::sleep(pause);
+                answer(connection, 200, "", &body, body.len());
+            }
             (None, Some(body)) => answer(connection, 200, "", &body, body.len()),
         }
     }
@@ -325,6 +342,18 @@ fn answer(mut connection: &TcpStream, status: u16, headers: &str, body: &[u8], a
     // Whoever asked may have gone.
     let _ = connection.write_all(head.as_bytes());
     let _ = connection.write_all(body);
+}
+
+/// A document that is valid so far, and goes on and on; its length is not announced.
+fn endless(mut connection: &TcpStream, megabytes: usize) {
+    let head = "HTTP/1.1 200 Answer\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"readme\":\"";
+    let _ = connection.write_all(head.as_bytes());
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..megabytes {
+        if connection.write_all(&piece).is_err() {
+            return;
+        }
+    }
 }
 
 /// The different credentials of some requests.

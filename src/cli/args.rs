@@ -47,6 +47,8 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Remove from the store what no lock names and no session runs
+    Gc(Gc),
     /// Trust a manifest that is not your own, in its present content
     Trust(Trust),
     /// Show what this kernel can enforce and what to do about what is missing
@@ -186,6 +188,16 @@ pub(super) struct Review {
 pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod explain_text;
 mod fetch;
+mod gc;
 mod generate;
 mod lock;
 mod locking;
@@ -96,6 +97,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {
             doctor_attack::run(manifest, arguments.json).await

@@ -68,6 +68,7 @@ pub async fn serve(
         stderr,
         limits,
         egress: _egress,
+        tree: _tree,
     } = running;
     let tail = StderrTail::default();
     let redaction = policy.redaction.clone();
@@ -150,6 +151,7 @@ pub async fn learn(
         stdout,
         stderr,
         egress: _egress,
+        tree: _tree,
         ..
     } = running;
     let tail = StderrTail::default();

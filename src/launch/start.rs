@@ -9,7 +9,7 @@ use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
 };
-use crate::store::{Store, StoreError, Verification};
+use crate::store::{Store, StoreError, TreeInUse, Verification};
 
 /// A box that can be built, and what was asked of it.
 #[must_use]
@@ -45,9 +45,15 @@ impl TreeCheck {
     }
 
     /// Answers it. The walk over the tree is the longest part of a launch.
-    pub(super) fn answer(self) -> Result<(), LaunchError> {
-        match self.store.verify_tree(&self.tree, Verification::Recorded) {
-            Ok(_) => Ok(()),
+    /// As long as the result lives nobody takes the tree away.
+    pub(super) fn answer(self) -> Result<TreeInUse, LaunchError> {
+        let checked = self.store.use_tree(&self.tree).and_then(|in_use| {
+            self.store
+                .verify_tree(&self.tree, Verification::Recorded)
+                .map(|_| in_use)
+        });
+        match checked {
+            Ok(in_use) => Ok(in_use),
             Err(StoreError::MissingTree { .. }) => Err(LaunchError::NotFetched { name: self.name }),
             Err(source) => Err(LaunchError::Tree {
                 name: self.name,
@@ -71,15 +77,18 @@ impl Launcher<'_> {
             ))))
         });
         match (checked, built) {
-            (Ok(()), Ok((standing, plan))) => Ok(Started {
-                running: standing.execute().await?,
+            (Ok(in_use), Ok((standing, plan))) => Ok(Started {
+                running: Running {
+                    tree: Some(in_use),
+                    ..standing.execute().await?
+                },
                 plan,
             }),
             (Err(error), Ok((standing, _))) => {
                 standing.abandon().await?;
                 Err(error)
             }
-            (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+            (Err(error), Err(_)) | (Ok(_), Err(error)) => Err(error),
         }
     }
 

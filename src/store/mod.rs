@@ -11,6 +11,7 @@
 //! ROOT/trees/HEX.index     what was last found in it; a cache, see `verify`
 //! ROOT/definitions/HEX     what a server said of itself; for people, see `definition`
 //! ROOT/staging/…           work in progress, each piece under its own lock
+//! ROOT/writers.lock        shared by whoever puts something here; see `in_use`
 //! ```
 //!
 //! No network here, no policy and no knowledge of the lock beyond
@@ -28,6 +29,8 @@ mod directory;
 mod entry;
 mod error;
 mod file_digests;
+mod gc;
+mod in_use;
 mod index;
 mod intake;
 mod integrity;
@@ -62,6 +65,8 @@ pub use builder::TreeBuilder;
 pub use definition::MAX_DEFINITION;
 pub use error::{Difference, Rule, StoreError, What};
 pub use file_digests::FileDigests;
+pub use gc::{Collected, Collector, Referenced, Stored};
+pub use in_use::TreeInUse;
 pub use integrity::{Integrity, IntegrityError};
 pub use layout::Store;
 pub use staging::Staging;
