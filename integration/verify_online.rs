@@ -107,7 +107,7 @@ fn no_answer_is_never_fine() {
     for (fault, words) in [
         (Fault::Status(500), "status 500"),
         (Fault::Status(401), "refuses access"),
-        (Fault::Cut, "ended before its announced length"),
+        (Fault::Cut, "broke off or stalled"),
     ] {
         registry.fail("part", fault, 8);
         let (text, found) = verify(&home, &registry, 4);

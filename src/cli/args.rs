@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::sbom;
 use super::update::Risk;
 
 /// Runs MCP servers pinned to the byte and penned by the kernel.
@@ -111,6 +112,9 @@ pub(super) struct Add {
 pub(super) struct Lock {
     /// Only these servers
     pub(super) names: Vec<String>,
+    /// Change nothing; print what is locked as a bill of materials
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) sbom: Option<sbom::Format>,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ mod output;
 mod protocol;
 mod review;
 mod run;
+mod sbom;
 mod signals;
 mod sources;
 mod summary;
@@ -89,7 +90,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, arguments).await,
-        Command::Lock(arguments) => lock::run(manifest, &arguments.names).await,
+        Command::Lock(arguments) => match arguments.sbom {
+            Some(format) => sbom::run(manifest, &arguments, format),
+            None => lock::run(manifest, &arguments.names).await,
+        },
         Command::Update(arguments) => update::run(manifest, &arguments).await,
         Command::Fetch(arguments) => fetch::run(manifest, &arguments.names).await,
         Command::Run(arguments) => run::run(manifest, arguments).await,

@@ -2,25 +2,23 @@
 //!
 //! Two locks, both flock(2): the kernel drops them however a process ends.
 //!
-//! - Whoever puts something into the store shares `ROOT/writers.lock` until a lock file names what
+//! - Whoever puts something into the store shares a lock on the store's own folder until a lock file names what
 //!   was put there. Only when nobody does can it be told what no lock file names.
 //! - Whoever runs a tree shares a lock on the tree's own folder for as long as it runs.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg};
 
 use super::directory;
 use super::error::StoreError;
 use super::layout::Store;
 use crate::lockfile::Digest;
 
-const WRITERS: &str = "writers.lock";
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A tree that is not removed until this is dropped.
@@ -66,27 +64,27 @@ pub(super) fn unused(path: &Path) -> Result<Option<Flock<File>>, StoreError> {
 
 /// Keeps `gc` out until it is dropped; waits until one that runs has ended.
 pub(super) fn share(store: &Store) -> Result<Flock<File>, StoreError> {
-    let path = store.root().join(WRITERS);
-    let mut file = open(&path)?;
+    let path = store.root();
+    let mut file = open(path)?;
     loop {
         match Flock::lock(file, FlockArg::LockShared) {
             Ok(lock) => return Ok(lock),
             Err((unlocked, Errno::EINTR)) => file = unlocked,
-            Err((_, errno)) => return Err(StoreError::io("lock", &path, errno)),
+            Err((_, errno)) => return Err(StoreError::io("lock", path, errno)),
         }
     }
 }
 
 /// Keeps writers out until it is dropped; waits for them at most `patience`.
 pub(super) fn alone(store: &Store, patience: Duration) -> Result<Flock<File>, StoreError> {
-    let path = store.root().join(WRITERS);
-    let mut file = open(&path)?;
+    let path = store.root();
+    let mut file = open(path)?;
     let start = Instant::now();
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),
             Err((unlocked, Errno::EWOULDBLOCK | Errno::EINTR)) => file = unlocked,
-            Err((_, errno)) => return Err(StoreError::io("lock", &path, errno)),
+            Err((_, errno)) => return Err(StoreError::io("lock", path, errno)),
         }
         if start.elapsed() >= patience {
             return Err(StoreError::Busy { waited: patience });
@@ -95,16 +93,9 @@ pub(super) fn alone(store: &Store, patience: Duration) -> Result<Flock<File>, St
     }
 }
 
+/// The store's own folder may be a link to another disk.
 fn open(path: &Path) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(path)
-        .map_err(|e: io::Error| StoreError::io("open", path, e))
+    File::open(path).map_err(|e| StoreError::io("open", path, e))
 }
 
 fn is_still_at(folder: &File, path: &Path) -> bool {

@@ -11,7 +11,6 @@
 //! ROOT/trees/HEX.index     what was last found in it; a cache, see `verify`
 //! ROOT/definitions/HEX     what a server said of itself; for people, see `definition`
 //! ROOT/staging/…           work in progress, each piece under its own lock
-//! ROOT/writers.lock        shared by whoever puts something here; see `in_use`
 //! ```
 //!
 //! No network here, no policy and no knowledge of the lock beyond
