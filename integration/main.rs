@@ -33,6 +33,7 @@ mod killed_add;
 mod launch_refused;
 mod line_length;
 mod long_session;
+mod lying_registry;
 mod matrix;
 mod npm_closure;
 mod npx_command;
@@ -55,6 +56,7 @@ mod registry_tokens;
 mod relay_model;
 mod release_age;
 mod resource_limits;
+mod sbom;
 mod server_rights;
 mod session_ends;
 #[path = "session_ends.rs"]

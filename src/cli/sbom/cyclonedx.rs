@@ -16,7 +16,6 @@ pub(super) fn bill(lock: &Lock) -> Value {
         .map(|(name, locked)| server(name, locked));
     let programs = interpreters(lock).into_iter().map(interpreter);
     json!({
-        "$schema": concat!("http:", "//cyclonedx.org/schema/bom-1.6.schema.json"),
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": format!("urn:uuid:{}", uuid(lock)),

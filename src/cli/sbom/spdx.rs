@@ -10,14 +10,16 @@ use crate::lockfile::{Artifact, Interpreter, Lock, LockedServer, ServerName};
 
 const NO_ASSERTION: &str = "NOASSERTION";
 
-/// Servers, artifacts and interpreters are packages; how they belong together is a list beside them.
+/// The lock, servers, artifacts and interpreters are packages; how they belong together is a list beside them.
 pub(super) fn bill(lock: &Lock) -> Value {
-    let mut packages = Vec::new();
-    let mut relations = Vec::new();
+    // The lock itself, so that a document about no server describes something, too.
+    let root = id("lock");
+    let mut packages = vec![package(root.clone(), "pinfold.lock", None)];
+    let mut relations = vec![relation("SPDXRef-DOCUMENT", "DESCRIBES", &root)];
     for (name, locked) in &lock.servers {
         let own = id(&server_reference(name));
         packages.push(server(name, locked));
-        relations.push(relation("SPDXRef-DOCUMENT", "DESCRIBES", &own));
+        relations.push(relation(&root, "CONTAINS", &own));
         for one in &locked.artifacts {
             packages.push(artifact(name, locked, one));
             relations.push(relation(&own, "CONTAINS", &id(&reference(name, one))));
