@@ -244,6 +244,7 @@ mod tests {
     use super::*;
     use crate::lockfile::{Behaviour, Confinement, Digest};
 
+    const REPORTS: &str = include_str!("../../../lockfile/REPORTS.md");
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn now_at() -> SystemTime {
@@ -422,6 +423,8 @@ mod tests {
         for risk in Risk::value_variants() {
             assert_eq!(risk.to_possible_value().unwrap().get_name(), risk.code());
             assert!(numbers.insert(risk.status()));
+            let row = format!("| `{}` | {} |", risk.code(), risk.status());
+            assert!(REPORTS.contains(&row), "lockfile/REPORTS.md has no {row}");
         }
     }
 }
