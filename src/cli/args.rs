@@ -31,7 +31,7 @@ pub(super) enum Command {
     /// Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
-    Add(Add),
+    Add(Box<Add>),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Move to newer versions, as a review: show everything that would change, and ask
@@ -83,6 +83,10 @@ pub(super) struct Add {
     /// Allow every tool that it offers now
     #[arg(long)]
     pub(super) allow_all: bool,
+    /// What it runs on: npm:PACKAGE[@RANGE] holds the interpreter, which is pinned too; `warn`
+    /// tolerates that the machine's changes [default: refuse]
+    #[arg(long)]
+    pub(super) runtime: Option<String>,
     /// The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else
     /// offline]
     #[arg(long)]

@@ -89,7 +89,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let manifest = arguments.manifest.as_deref();
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
-        Command::Add(arguments) => add::run(manifest, arguments).await,
+        Command::Add(arguments) => add::run(manifest, *arguments).await,
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
             None => lock::run(manifest, &arguments.names).await,

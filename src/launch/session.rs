@@ -68,7 +68,7 @@ pub async fn serve(
         stderr,
         limits,
         egress: _egress,
-        tree: _tree,
+        trees: _trees,
     } = running;
     let tail = StderrTail::default();
     let redaction = policy.redaction.clone();
@@ -151,7 +151,7 @@ pub async fn learn(
         stdout,
         stderr,
         egress: _egress,
-        tree: _tree,
+        trees: _trees,
         ..
     } = running;
     let tail = StderrTail::default();

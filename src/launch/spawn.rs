@@ -44,8 +44,8 @@ pub struct Running {
     pub limits: ResourceLimits,
     /// Its network, which is served for as long as this lives.
     pub egress: Option<Egress>,
-    /// Its code, which stays in the store for as long as this lives.
-    pub tree: Option<TreeInUse>,
+    /// Its code and its interpreter's, which stay in the store for as long as this lives.
+    pub trees: Vec<TreeInUse>,
 }
 
 /// The hold on every process of a session.
@@ -127,7 +127,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             stderr,
             limits: spec.limits.clone(),
             egress: None,
-            tree: None,
+            trees: Vec::new(),
         },
         status,
         listeners,

@@ -4,7 +4,7 @@
 use super::LaunchError;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
-use crate::lockfile::{Digest, ServerName};
+use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
@@ -21,12 +21,13 @@ pub struct Launch {
     pub egress: Option<EgressPolicy>,
 }
 
-/// The question whether a server's code is what was locked.
+/// The question whether a server's code, and that of an interpreter of its own, is what was locked.
 #[must_use]
 pub struct TreeCheck {
     store: Store,
     name: ServerName,
-    tree: Digest,
+    /// Its own, and that of its interpreter.
+    trees: Vec<Digest>,
 }
 
 /// A server that runs, and what is in force around it.
@@ -36,30 +37,37 @@ pub struct Started {
 }
 
 impl TreeCheck {
-    pub(super) fn new(store: &Store, name: &ServerName, tree: &Digest) -> Self {
+    pub(super) fn new(store: &Store, name: &ServerName, locked: &LockedServer) -> Self {
         Self {
             store: store.clone(),
             name: name.clone(),
-            tree: *tree,
+            trees: locked.trees().copied().collect(),
         }
     }
 
     /// Answers it. The walk over the tree is the longest part of a launch.
-    /// As long as the result lives nobody takes the tree away.
-    pub(super) fn answer(self) -> Result<TreeInUse, LaunchError> {
-        let checked = self.store.use_tree(&self.tree).and_then(|in_use| {
-            self.store
-                .verify_tree(&self.tree, Verification::Recorded)
-                .map(|_| in_use)
-        });
-        match checked {
-            Ok(in_use) => Ok(in_use),
-            Err(StoreError::MissingTree { .. }) => Err(LaunchError::NotFetched { name: self.name }),
-            Err(source) => Err(LaunchError::Tree {
-                name: self.name,
-                source,
-            }),
+    /// As long as the result lives nobody takes the trees away.
+    pub(super) fn answer(self) -> Result<Vec<TreeInUse>, LaunchError> {
+        let mut in_use = Vec::with_capacity(self.trees.len());
+        for tree in &self.trees {
+            let checked = self.store.use_tree(tree).and_then(|used| {
+                self.store.verify_tree(tree, Verification::Recorded)?;
+                Ok(used)
+            });
+            match checked {
+                Ok(used) => in_use.push(used),
+                Err(StoreError::MissingTree { .. }) => {
+                    return Err(LaunchError::NotFetched { name: self.name });
+                }
+                Err(source) => {
+                    return Err(LaunchError::Tree {
+                        name: self.name,
+                        source,
+                    });
+                }
+            }
         }
+        Ok(in_use)
     }
 }
 
@@ -79,7 +87,7 @@ impl Launcher<'_> {
         match (checked, built) {
             (Ok(in_use), Ok((standing, plan))) => Ok(Started {
                 running: Running {
-                    tree: Some(in_use),
+                    trees: in_use,
                     ..standing.execute().await?
                 },
                 plan,

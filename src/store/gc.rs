@@ -54,9 +54,9 @@ impl Referenced {
     /// Adds what `lock` names.
     pub fn add(&mut self, lock: &Lock) {
         for server in lock.servers.values() {
-            self.trees.insert(server.tree);
+            self.trees.extend(server.trees());
             self.artifacts
-                .extend(server.artifacts.iter().map(|artifact| artifact.sha256));
+                .extend(server.all_artifacts().map(|artifact| artifact.sha256));
             self.definitions
                 .extend(server.behaviour.tools.values().copied());
             self.definitions.extend(server.behaviour.instructions);

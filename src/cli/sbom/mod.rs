@@ -11,7 +11,7 @@ use super::args::Lock as Arguments;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::output;
-use crate::lockfile::{Artifact, Digest, Interpreter, Lock, LockedServer, ServerName, digest};
+use crate::lockfile::{Artifact, Digest, Interpreter, Lock, ServerName, digest};
 
 /// The two formats that others read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -105,8 +105,8 @@ fn download(artifact: &Artifact) -> Option<&str> {
 }
 
 /// A name for an artifact that no other one of the document has.
-fn reference(server: &ServerName, artifact: &Artifact) -> String {
-    let place = Digest::of(format!("{server}\0{}", artifact.path).as_bytes());
+fn reference(owner: &str, artifact: &Artifact) -> String {
+    let place = Digest::of(format!("{owner}\0{}", artifact.path).as_bytes());
     format!("artifact-{}", &place.hex()[..16])
 }
 
@@ -140,8 +140,8 @@ fn interpreters(lock: &Lock) -> Vec<&Interpreter> {
 }
 
 /// How other tools call an artifact.
-fn purl(server: &LockedServer, artifact: &Artifact) -> String {
-    let kind = server.source.split(':').next().unwrap_or_default();
+fn purl(source: &str, artifact: &Artifact) -> String {
+    let kind = source.split(':').next().unwrap_or_default();
     purl::of(kind, &artifact.name, &artifact.version, download(artifact))
 }
 

@@ -21,15 +21,30 @@ pub(super) fn bill(lock: &Lock) -> Value {
         packages.push(server(name, locked));
         relations.push(relation(&root, "CONTAINS", &own));
         for one in &locked.artifacts {
-            packages.push(artifact(name, locked, one));
-            relations.push(relation(&own, "CONTAINS", &id(&reference(name, one))));
+            packages.push(artifact(name.as_str(), &locked.source, one));
+            relations.push(relation(
+                &own,
+                "CONTAINS",
+                &id(&reference(name.as_str(), one)),
+            ));
         }
         if let Some(program) = &locked.interpreter {
             let program = id(&interpreter_reference(program));
             relations.push(relation(&own, "DEPENDS_ON", &program));
         }
     }
-    packages.extend(interpreters(lock).into_iter().map(interpreter));
+    for program in interpreters(lock) {
+        packages.push(interpreter(program));
+        let Some(package) = &program.package else {
+            continue;
+        };
+        let own = interpreter_reference(program);
+        for one in &package.artifacts {
+            packages.push(artifact(&own, &package.source, one));
+            let part = id(&reference(&own, one));
+            relations.push(relation(&id(&own), "CONTAINS", &part));
+        }
+    }
     json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -76,9 +91,9 @@ fn server(name: &ServerName, locked: &LockedServer) -> Value {
     value
 }
 
-fn artifact(server: &ServerName, locked: &LockedServer, artifact: &Artifact) -> Value {
+fn artifact(owner: &str, source: &str, artifact: &Artifact) -> Value {
     let mut value = package(
-        id(&reference(server, artifact)),
+        id(&reference(owner, artifact)),
         &artifact.name,
         Some(&artifact.version),
     );
@@ -91,7 +106,7 @@ fn artifact(server: &ServerName, locked: &LockedServer, artifact: &Artifact) -> 
     value["externalRefs"] = json!([{
         "referenceCategory": "PACKAGE-MANAGER",
         "referenceType": "purl",
-        "referenceLocator": purl(locked, artifact),
+        "referenceLocator": purl(source, artifact),
     }]);
     if let Some(url) = download(artifact) {
         value["downloadLocation"] = json!(url);

@@ -13,7 +13,7 @@ use super::published::Published;
 use super::{Asked, Bytes};
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
-use crate::lockfile::{Artifact, Digest, LockedServer};
+use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::{self, NpmRequest, NpmSettings, Waiting};
 use crate::store::{Bounds, Staging, Store};
@@ -110,11 +110,10 @@ fn request(asked: &Asked<'_>, name: &str, range: Option<&str>) -> NpmRequest {
 pub(super) async fn rebuild(
     context: &Context,
     staging: &Staging,
-    locked: &LockedServer,
+    artifacts: &[Artifact],
 ) -> anyhow::Result<Digest> {
     let settings = npm_settings(context)?;
-    let wanted = locked
-        .artifacts
+    let wanted = artifacts
         .iter()
         .map(|artifact| {
             wanted(
@@ -129,7 +128,7 @@ pub(super) async fn rebuild(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
-    npm_tree(&context.store, staging, &locked.artifacts)
+    npm_tree(&context.store, staging, artifacts)
 }
 
 /// What the registry says of them now.

@@ -81,14 +81,13 @@ pub(super) fn of_artifacts(
 ) -> Vec<Alarm> {
     let mut alarms = Vec::from_iter(older(old, new));
     let mut seen = BTreeSet::new();
-    for artifact in &new.artifacts {
+    for artifact in new.all_artifacts() {
         let subject = format!("{}@{}", artifact.name, artifact.version);
         if !seen.insert((&artifact.name, &artifact.version, artifact.sha256)) {
             continue;
         }
         let before: Vec<&Artifact> = old
-            .artifacts
-            .iter()
+            .all_artifacts()
             .filter(|old| old.name == artifact.name)
             .collect();
         let is_there = before
