@@ -39,6 +39,10 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
+        if request == ClientRequest::Initialize {
+            // One without capabilities declares none, whatever an earlier one did.
+            self.declared = Declared::default();
+        }
         let Some(params) = message.params else {
             return Verdict::Forward;
         };

@@ -276,6 +276,24 @@ fn answers_come_only_where_they_were_asked_for() {
 }
 
 #[test]
+fn the_last_initialize_says_what_the_client_can() {
+    let page = r#"{"elicitations":[{"mode":"url","url":"https://a.test"}]}"#;
+    for (last, passes) in [
+        (format!(r#"{{"capabilities":{CAPABILITIES}}}"#), true),
+        ("{}".to_owned(), false),
+    ] {
+        let mut session = granting(everything());
+        let first = format!(r#"{{"capabilities":{CAPABILITIES}}}"#);
+        client_passes(&mut session, &request("1", "initialize", &first));
+        client_passes(&mut session, &request("2", "initialize", &last));
+        let call = request("3", "tools/call", r#"{"name":"echo"}"#);
+        client_passes(&mut session, &call);
+        let (_, to_client, _) = server(&mut session, &failure("3", -32042, page));
+        assert_eq!(to_client.unwrap().contains("-32042"), passes, "{last}");
+    }
+}
+
+#[test]
 fn answers_that_were_not_asked_for_are_taken_out() {
     let taken_out = "answers to questions that the server has not asked";
     for (question, given, kept) in [
