@@ -1,6 +1,7 @@
 //! Whatever client and server say: no call of an unlisted tool reaches the server, no unlisted
-//! tool is shown, nothing asks the client for anything, each request gets one answer, and what
-//! passes has one reading. The model itself is in `relay_model`; the fuzz targets use it, too.
+//! tool is shown, nothing asks the client for anything but what is granted, each request gets one
+//! answer, and what passes has one reading. The model itself is in `relay_model`; the fuzz
+//! targets use it, too.
 
 use pinfold::relay::{Outcome, Session};
 use proptest::prelude::*;

@@ -1,11 +1,10 @@
 //! What a relayed session must keep, said apart from the code that keeps it.
 //!
-//! `corpus` reads the hostile lines, `generator` makes lines out of any bytes, `readings` sees
-//! a line as other parsers do, and `model` with `checks` and `granted` holds a session against all
-//! of it; `asking` makes lines about what has to be granted. Used by the
-//! tests, by the differential test of `integration/` and by the fuzz targets, so nothing here
-//! knows any of them, and of pinfold only `pinfold::relay` and
-//! the names of `pinfold::lockfile`.
+//! `corpus` reads the hostile lines, `generator` and `asking` make lines out of any bytes,
+//! `readings` sees a line as other parsers do, and `model` with `checks` and `granted` holds a
+//! session against all of it. Used by the tests, by the differential test of `integration/` and
+//! by the fuzz targets, so nothing here knows any of them, and of pinfold only `pinfold::relay`
+//! and the names of `pinfold::lockfile`.
 #![allow(
     dead_code,
     reason = "each of the programs that include this uses a part of it"
