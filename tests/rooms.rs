@@ -240,6 +240,34 @@ fn the_egress_serves_sockets_and_knows_no_server() {
 }
 
 #[test]
+fn what_vouches_for_bytes_is_judged_without_asking_anybody() {
+    forbid(
+        in_room("provenance"),
+        &[
+            "crate::fetch",
+            "crate::resolve",
+            "crate::store",
+            "crate::config",
+            "crate::policy",
+            "crate::launch",
+            "crate::cli",
+            "tokio",
+            "async",
+            "await",
+            "std::net",
+            "std::fs",
+            "std::env",
+            "std::process",
+            "reqwest",
+        ],
+    );
+    forbid(
+        |file| file.path != "provenance/bundle.rs",
+        &["sigstore_verify", "sigstore_trust_root"],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),

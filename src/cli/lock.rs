@@ -5,7 +5,7 @@ use std::path::Path;
 use super::context::{Context, select};
 use super::exit::Exit;
 use super::locking::{lock_server, warn_of_drift};
-use super::output;
+use super::{output, summary};
 use crate::lockfile::{differences, write};
 
 pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Result<Exit> {
@@ -25,6 +25,10 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
         }
         warn_of_drift(name, &outcome.drift);
         drifted |= !outcome.drift.is_empty();
+        let artifacts = &outcome.locked.artifacts;
+        if !artifacts.is_empty() && before.servers.get(name) != Some(&outcome.locked) {
+            output::note(&format!("{name}: {}", summary::vouched(artifacts)));
+        }
         results.push((name.clone(), outcome.locked));
     }
     let _guard = context.write_lock()?;

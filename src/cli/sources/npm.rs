@@ -13,6 +13,7 @@ use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest, LockedServer};
 use crate::resolve::npm::entry::entry_point;
+use crate::resolve::npm::vouching::vouched;
 use crate::resolve::npm::{self, NpmRequest, NpmSettings};
 use crate::store::{Bounds, Staging, Store};
 
@@ -51,12 +52,20 @@ pub(super) async fn get(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let fetch_settings = npm_settings.fetch_settings();
-    let stored = download(&context.store, staging, &fetch_settings, &wanted).await?;
+    // What vouches for a package is about its published digest, which the download is held against.
+    let (stored, vouched) = tokio::try_join!(
+        download(&context.store, staging, &fetch_settings, &wanted),
+        async {
+            let vouched = vouched(&resolution.packages, &npm_settings, &client).await;
+            Ok(vouched?)
+        },
+    )?;
     let mut artifacts: Vec<Artifact> = resolution
         .packages
         .iter()
         .zip(stored)
-        .map(|(package, stored)| Artifact {
+        .zip(vouched)
+        .map(|((package, stored), vouched)| Artifact {
             name: package.name.clone(),
             version: package.version.clone(),
             path: package.path.clone(),
@@ -66,7 +75,7 @@ pub(super) async fn get(
             size: stored.size,
             published: package.published.clone(),
             install_script: package.install_script,
-            signature: None,
+            signature: vouched.signature,
             provenance: None,
         })
         .collect();

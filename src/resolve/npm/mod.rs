@@ -17,6 +17,7 @@ mod question;
 pub mod registry;
 pub mod settings;
 mod verify;
+pub mod vouching;
 
 #[cfg(test)]
 mod tests;
@@ -26,10 +27,10 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use crate::fetch::{Client, Url, for_each_concurrent};
+use crate::provenance::RegistrySignature;
 use crate::resolve::ResolveError;
 
 pub use name::Wanted;
-pub use packument::RegistrySignature;
 pub use platform::Platform;
 pub use registry::Registry;
 pub use settings::NpmSettings;
@@ -329,7 +330,7 @@ async fn check_all(
                 })?;
                 checked.push(verify::package(package, published, registry, rule)?);
             }
-            Ok(checked)
+            Ok::<_, ResolveError>(checked)
         },
         |checked| {
             resolved.extend(checked);

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::registry::Registry;
 use crate::fetch::{Client, FetchError, Url};
+use crate::provenance::RegistrySignature;
 use crate::resolve::ResolveError;
 
 /// Some packages with daily releases are near 100 MB.
@@ -47,13 +48,6 @@ pub struct Published {
     pub published: Option<SystemTime>,
     /// The version's whole manifest, as JSON.
     pub manifest: Box<RawValue>,
-}
-
-/// The registry's own signature over `NAME@VERSION:INTEGRITY` (ECDSA P-256, base64 of ASN.1).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RegistrySignature {
-    pub keyid: String,
-    pub sig: String,
 }
 
 /// Where the document about `package` is.
