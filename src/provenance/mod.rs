@@ -11,9 +11,18 @@
 //!
 //! Only `bundle.rs` knows the crates that verify sigstore bundles.
 
+mod bundle;
+mod identity;
+mod npm;
+mod pypi;
 mod registry_keys;
 mod registry_signature;
+mod statement;
 
+pub use bundle::BundleVerifier;
+pub use identity::Identity;
+pub use npm::NpmAttestations;
+pub use pypi::{PypiFile, verify_pypi};
 pub use registry_keys::RegistryKeys;
 pub use registry_signature::{RegistrySignature, Release, verify_signatures};
 
@@ -43,4 +52,10 @@ pub enum ProvenanceError {
          answer was changed on its way, or there; refused"
     )]
     BadSignature { package: String, keyid: String },
+
+    // Attestations.
+    #[error("what is attested of the origin of {package} does not hold: {reason}; refused")]
+    Attestation { package: String, reason: String },
+    #[error("the trusted root of sigstore can't be used: {reason}")]
+    TrustedRoot { reason: String },
 }

@@ -13,8 +13,8 @@ use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest, LockedServer};
 use crate::resolve::npm::entry::entry_point;
-use crate::resolve::npm::vouching::vouched;
-use crate::resolve::npm::{self, NpmRequest, NpmSettings};
+use crate::resolve::npm::vouching::{Vouched, vouched};
+use crate::resolve::npm::{self, NpmRequest, NpmSettings, ResolvedPackage};
 use crate::store::{Bounds, Staging, Store};
 
 pub(super) async fn get(
@@ -60,6 +60,7 @@ pub(super) async fn get(
             Ok(vouched?)
         },
     )?;
+    warn_of_mirrors(&resolution.packages, &vouched);
     let mut artifacts: Vec<Artifact> = resolution
         .packages
         .iter()
@@ -76,7 +77,7 @@ pub(super) async fn get(
             published: package.published.clone(),
             install_script: package.install_script,
             signature: vouched.signature,
-            provenance: None,
+            provenance: vouched.provenance,
         })
         .collect();
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
@@ -93,6 +94,22 @@ pub(super) async fn get(
         tree,
         artifacts,
     })
+}
+
+/// Says for how many packages a mirror passes on that there are attestations, but has none.
+fn warn_of_mirrors(packages: &[ResolvedPackage], vouched: &[Vouched]) {
+    let names: Vec<&str> = packages
+        .iter()
+        .zip(vouched)
+        .filter(|(_, vouched)| vouched.not_mirrored)
+        .map(|(package, _)| package.name.as_str())
+        .collect();
+    if let Some(first) = names.first() {
+        output::warning(&format!(
+            "{} packages have attestations that your registry does not mirror ({first} is one): their provenance is recorded as absent",
+            names.len()
+        ));
+    }
 }
 
 pub(super) async fn rebuild(

@@ -87,8 +87,22 @@ pub struct ResolvedPackage {
     /// Whether the package asks for a script at install.
     pub install_script: bool,
     pub signatures: Vec<RegistrySignature>,
+    /// Attestations that its registry offers.
+    pub attestations: Option<OfferedAttestations>,
     /// Why its authors advise against this version.
     pub deprecated: Option<String>,
+}
+
+/// Where attestations are to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedAttestations {
+    /// At the registry; `None` when they are at another host, where nobody is asked.
+    pub url: Option<Url>,
+    /// The document about the package says that there is provenance.
+    pub provenance: bool,
+    /// The document names another host than the registry that served it, so the registry passes
+    /// on what it was told, and may not have them.
+    pub passed_on: bool,
 }
 
 /// A package that is part of the closure and is not downloaded.

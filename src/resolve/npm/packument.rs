@@ -42,12 +42,30 @@ pub struct Published {
     /// Hexadecimal sha1; for display only.
     pub shasum: Option<String>,
     pub signatures: Vec<RegistrySignature>,
+    pub attestations: Option<Attestations>,
     pub install_script: bool,
     /// Why the authors advise against this version.
     pub deprecated: Option<String>,
     pub published: Option<SystemTime>,
     /// The version's whole manifest, as JSON.
     pub manifest: Box<RawValue>,
+}
+
+/// Where a version's attestations are, and what is said to be among them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Attestations {
+    pub url: String,
+    /// There when the version has provenance.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+}
+
+/// What kind of provenance there is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    #[serde(default)]
+    pub predicate_type: Option<String>,
 }
 
 /// Where the document about `package` is.
@@ -125,6 +143,7 @@ impl Published {
             integrity: read.dist.integrity,
             shasum: read.dist.shasum,
             signatures: read.dist.signatures.unwrap_or_default(),
+            attestations: read.dist.attestations,
             install_script,
             deprecated: match read.deprecated {
                 Some(serde_json::Value::String(reason)) if !reason.is_empty() => Some(reason),
@@ -180,6 +199,8 @@ struct RawDist {
     shasum: Option<String>,
     #[serde(default)]
     signatures: Option<Vec<RegistrySignature>>,
+    #[serde(default)]
+    attestations: Option<Attestations>,
 }
 
 /// The parts of the document that are kept, as they are met.
