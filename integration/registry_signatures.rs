@@ -153,3 +153,59 @@ fn what_is_offered_and_does_not_verify_is_refused() {
         assert_eq!(ran.code, Some(0), "{ran:#?}");
     }
 }
+
+/// Changes one text of the manifest or the lock.
+fn edit(path: &std::path::Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "no `{from}` in {text}");
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_version_that_nobody_vouches_for_does_not_follow_one_that_was_vouched_for() {
+    let signer = Signer::new();
+    let build = "https://github.com/org/repo@release.yml via https://issuer.test";
+    // What the lock has before, what the next version comes with, and what is said of it.
+    let vouched = |package: Package| signer.sign(package);
+    let cases: [(&str, bool, Option<&str>); 4] = [
+        ("", true, None),
+        ("", false, Some("2.0.0 is not signed by its registry")),
+        (build, true, Some("2.0.0 has no provenance")),
+        (build, false, Some("2.0.0 has no provenance")),
+    ];
+    for (provenance, signed, words) in cases {
+        let home = Home::new();
+        let registry = Registry::new([vouched(Package::server("signed", "1.0.0"))]);
+        registry.serve(KEYS, &signer.keys(None));
+        let ran = registry.add(&home, "server", "npm:signed@1.0.0");
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        if !provenance.is_empty() {
+            let new = format!("\"provenance\": \"{provenance}\"");
+            edit(&home.lock(), "\"provenance\": \"absent\"", &new);
+        }
+        let next = Package::server("signed", "2.0.0");
+        registry.publish(if signed { vouched(next) } else { next });
+        // Control: what is locked stays what it is.
+        let ran = registry.run(&home, ["lock"]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        let before = std::fs::read(home.lock()).unwrap();
+        edit(&home.manifest(), "npm:signed@1.0.0", "npm:signed@2.0.0");
+        let ran = registry.run(&home, ["lock"]);
+        match words {
+            None => {
+                assert_eq!(ran.code, Some(0), "{ran:#?}");
+                assert!(ran.stderr.contains("1 of 1 signed"), "{ran:#?}");
+            }
+            Some(words) => {
+                assert_eq!(ran.code, Some(1), "{ran:#?}");
+                assert!(ran.stderr.contains(words), "{words}: {ran:#?}");
+                assert_eq!(std::fs::read(home.lock()).unwrap(), before);
+                // Nor where the manifest forgot what the lock still knows.
+                std::fs::remove_file(home.manifest()).unwrap();
+                let ran = registry.add(&home, "server", "npm:signed@2.0.0");
+                assert_eq!(ran.code, Some(1), "{ran:#?}");
+                assert!(ran.stderr.contains(words), "{words}: {ran:#?}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::context::{Context, select};
 use super::exit::Exit;
-use super::locking::{lock_server, warn_of_drift};
+use super::locking::{lock_server, refuse_losses, warn_of_drift};
 use super::{output, summary};
 use crate::lockfile::{differences, write};
 
@@ -16,6 +16,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
     let mut drifted = false;
     for (name, server) in select(&manifest, names)? {
         let outcome = lock_server(&context, name, server, &manifest.settings, &before).await?;
+        refuse_losses(name, before.servers.get(name), &outcome.locked)?;
         for tool in &server.tools.allow {
             if !outcome.locked.behaviour.tools.contains_key(tool) {
                 output::warning(&format!(

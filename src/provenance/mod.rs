@@ -12,6 +12,7 @@
 //! Only `bundle.rs` knows the crates that verify sigstore bundles.
 
 mod bundle;
+mod compare;
 mod identity;
 mod npm;
 mod pypi;
@@ -19,7 +20,11 @@ mod registry_keys;
 mod registry_signature;
 mod statement;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 pub use bundle::BundleVerifier;
+pub use compare::{Loss, LossKind, losses};
 pub use identity::Identity;
 pub use npm::NpmAttestations;
 pub use pypi::{PypiFile, verify_pypi};
