@@ -368,6 +368,15 @@ fn every_file_says_what_lives_in_it_and_is_not_long() {
 #[test]
 fn the_public_registry_is_the_only_host() {
     const KNOWN: [&str; 1] = ["registry.npmjs.org"];
+    // In attestations these are names of kinds and issuers; nobody is asked there.
+    const NAMES: [&str; 6] = [
+        "slsa.dev",
+        "in-toto.io",
+        "docs.pypi.org",
+        "github.com",
+        "gitlab.com",
+        "token.actions.githubusercontent.com",
+    ];
     let mut broken = Vec::new();
     for file in files() {
         for (number, line) in file.code() {
@@ -376,7 +385,8 @@ fn the_public_registry_is_the_only_host() {
                     let rest = &line[at + scheme.len()..];
                     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c)));
                     let host = &rest[..end.unwrap_or(rest.len())];
-                    if host.contains('.') && !KNOWN.contains(&host) {
+                    let is_name = file.room() == "provenance" && NAMES.contains(&host);
+                    if host.contains('.') && !KNOWN.contains(&host) && !is_name {
                         broken.push(format!("src/{}:{number}: {host}", file.path));
                     }
                 }

@@ -183,7 +183,7 @@ fn identity(certificate: &CertificateInfo) -> Result<Identity, String> {
     }
     // What was run; without the claim, what asked for the certificate.
     let config = claims.build_config_uri.as_deref();
-    let config = config.or(certificate.identity.as_ref().map(|name| name.as_str()));
+    let config = config.or_else(|| certificate.identity.as_ref().map(|name| name.as_str()));
     let config = config.ok_or("its certificate names no workflow")?;
     let path = config
         .strip_prefix(repository.as_str())

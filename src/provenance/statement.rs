@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn statements_about_something_else_are_refused() {
-        let edits: [(&str, &dyn Fn(&mut Value)); 6] = [
+        type Edit = dyn Fn(&mut Value);
+        let edits: [(&str, &Edit); 6] = [
             ("another digest", &|s| {
                 s["subject"][0]["digest"]["sha512"] = json!("abce")
             }),

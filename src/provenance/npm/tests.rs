@@ -1,3 +1,5 @@
+//! Attestations of npm: real ones, and every lie about one with its control.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -331,6 +333,44 @@ fn a_bundle_of_another_world_and_a_damaged_one_are_refused() {
         *bundle.pointer_mut(&pointer).expect(what) = value;
         assert!(judge(&bundle).is_err(), "{what}");
     }
+}
+
+/// What npm published until 2023: the log's promise in place of a proof.
+#[test]
+fn the_first_format_needs_the_logs_signed_promise() {
+    let sigstore = Sigstore::new();
+    let verifier = sigstore.verifier();
+    let keys = RegistryKeys::npm().unwrap();
+    let judge = |bundle: &Value| judged(&[(SLSA_V1, bundle)], &verifier, &keys);
+    let mut old = sigstore.build(&slsa(), &Claims::default());
+    let certificate = old["verificationMaterial"]["certificate"].clone();
+    old["mediaType"] = json!("application/vnd.dev.sigstore.bundle+json;version=0.1");
+    old["verificationMaterial"]
+        .as_object_mut()
+        .unwrap()
+        .remove("certificate");
+    old["verificationMaterial"]["x509CertificateChain"] = json!({ "certificates": [certificate] });
+    judge(&old).unwrap();
+    let entry = "/verificationMaterial/tlogEntries/0";
+    let without = |bundle: &Value, part: &str| {
+        let mut bundle = bundle.clone();
+        let entry = bundle.pointer_mut(entry).unwrap().as_object_mut().unwrap();
+        entry.remove(part).unwrap();
+        bundle
+    };
+    let promised = without(&old, "inclusionProof");
+    judge(&promised).unwrap();
+    assert!(judge(&without(&old, "inclusionPromise")).is_err());
+    assert!(judge(&without(&promised, "inclusionPromise")).is_err());
+    let mut forged = promised.clone();
+    let promise = format!("{entry}/inclusionPromise/signedEntryTimestamp");
+    *forged.pointer_mut(&promise).unwrap() = json!(BASE64.encode([0x30, 0]));
+    assert!(judge(&forged).is_err());
+    let mut later = promised;
+    *later
+        .pointer_mut(&format!("{entry}/integratedTime"))
+        .unwrap() = json!("1740000001");
+    assert!(judge(&later).is_err());
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Attestations of PyPI: real ones, and every lie about one with its control.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
@@ -114,7 +116,9 @@ fn every_lie_is_refused() {
     let claims = Claims::default();
     let good = signed(&statement(), &claims);
     assert_eq!(
-        judge(&document(&[good.clone()])).unwrap().as_deref(),
+        judge(&document(std::slice::from_ref(&good)))
+            .unwrap()
+            .as_deref(),
         Some(BUILD)
     );
     assert_eq!(judge(&document(&[])).unwrap(), None);
@@ -171,7 +175,7 @@ fn every_lie_is_refused() {
             "{words}: {error}"
         );
     }
-    let mut newer = document(&[good.clone()]);
+    let mut newer = document(std::slice::from_ref(&good));
     newer["version"] = json!(2);
     assert!(judge(&newer).unwrap_err().contains("unknown version"));
     let many = vec![good; MAX_ATTESTATIONS + 1];
