@@ -11,7 +11,7 @@ use super::download::{Wanted, download, known_digest};
 use super::{Asked, Bytes};
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
-use crate::lockfile::{Artifact, Digest, LockedServer};
+use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::vouching::{Vouched, vouched};
 use crate::resolve::npm::{self, NpmRequest, NpmSettings, ResolvedPackage};
@@ -115,11 +115,10 @@ fn warn_of_mirrors(packages: &[ResolvedPackage], vouched: &[Vouched]) {
 pub(super) async fn rebuild(
     context: &Context,
     staging: &Staging,
-    locked: &LockedServer,
+    artifacts: &[Artifact],
 ) -> anyhow::Result<Digest> {
     let settings = npm_settings(context)?;
-    let wanted = locked
-        .artifacts
+    let wanted = artifacts
         .iter()
         .map(|artifact| {
             wanted(
@@ -134,7 +133,7 @@ pub(super) async fn rebuild(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
-    npm_tree(&context.store, staging, &locked.artifacts)
+    npm_tree(&context.store, staging, artifacts)
 }
 
 fn wanted(
