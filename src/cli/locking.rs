@@ -114,8 +114,14 @@ pub(super) fn refuse_losses(
     before: Option<&LockedServer>,
     now: &LockedServer,
 ) -> anyhow::Result<()> {
-    let losses = before.map(|before| losses(&before.artifacts, &now.artifacts));
-    let losses: Vec<String> = losses.iter().flatten().map(ToString::to_string).collect();
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let mut found = losses(&before.artifacts, &now.artifacts);
+    if let (Some(before), Some(now)) = (before.runtime_package(), now.runtime_package()) {
+        found.extend(losses(&before.artifacts, &now.artifacts));
+    }
+    let losses: Vec<String> = found.iter().map(ToString::to_string).collect();
     if losses.is_empty() {
         return Ok(());
     }
