@@ -77,12 +77,13 @@ pub(super) fn agreement(
 pub(super) fn vouched(artifacts: &[Artifact]) -> String {
     let signed = artifacts.iter().filter(|one| one.signature.is_some());
     let built = artifacts.iter().filter(|one| one.provenance.is_some());
-    format!(
-        "{} of {} signed by their registry, {} with provenance; all that is offered was verified",
-        signed.count(),
-        artifacts.len(),
-        built.count()
-    )
+    match (signed.count(), built.count()) {
+        (0, 0) => "by nobody: the registry offers neither signatures nor provenance".to_owned(),
+        (signed, built) => format!(
+            "{signed} of {} signed by their registry, {built} with provenance; all that is offered was verified",
+            artifacts.len()
+        ),
+    }
 }
 
 /// What may be reached, after the word for how that is held.
