@@ -155,6 +155,7 @@ mod tests {
             size: 1,
             published: None,
             install_script: false,
+            publisher: None,
             signature: Some("npm:SHA256:one".to_owned()),
             provenance: Some(BUILD.to_owned()),
         }

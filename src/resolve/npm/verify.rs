@@ -31,6 +31,7 @@ pub(super) fn package(
             .published
             .map(|time| humantime::format_rfc3339_seconds(time).to_string()),
         install_script: package.has_install_script || published.install_script,
+        publisher: published.publisher.clone(),
         signatures: published.signatures.clone(),
         attestations: attestations(published, registry)
             .map_err(|reason| packument_error(package, reason))?,

@@ -48,6 +48,7 @@ fn package(server: &TestServer) -> ResolvedPackage {
         integrity: format!("sha512-{}", BASE64.encode([7; 64])),
         published: None,
         install_script: false,
+        publisher: None,
         signatures: Vec::new(),
         attestations: Some(OfferedAttestations {
             url: Some(server.url(PATH)),
