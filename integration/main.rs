@@ -51,6 +51,7 @@ mod reference_servers;
 #[path = "reference_servers.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod reference_servers_in_the_base_tier;
+mod registry_signatures;
 mod registry_tokens;
 #[path = "../tests/relay_model/mod.rs"]
 mod relay_model;

@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod launch;
 pub mod lockfile;
 pub mod policy;
+pub mod provenance;
 pub mod relay;
 pub mod resolve;
 pub mod sandbox;

@@ -25,6 +25,8 @@ pub(crate) struct Package {
     pub(crate) tarball: Option<Vec<u8>>,
     /// Published in place of the right digest; `Some(None)` publishes none.
     pub(crate) integrity: Option<Option<String>>,
+    /// Published beside the digest, for example `signatures`.
+    pub(crate) dist: Value,
     /// Published in place of the right address.
     pub(crate) tarball_url: Option<String>,
 }
@@ -40,6 +42,7 @@ impl Package {
             entries: Vec::new(),
             tarball: None,
             integrity: None,
+            dist: json!({}),
             tarball_url: None,
         }
     }

@@ -66,6 +66,8 @@ struct Shared {
     packages: Mutex<Vec<Package>>,
     faults: Mutex<Vec<Planned>>,
     requests: Mutex<Vec<Request>>,
+    /// Documents that are not about a package, by path.
+    documents: Mutex<BTreeMap<String, Vec<u8>>>,
     /// Asked of everybody, when set.
     token: Mutex<Option<String>>,
     stopped: AtomicBool,
@@ -109,6 +111,12 @@ impl Registry {
         let mut packages = self.shared.packages.lock().unwrap();
         packages.retain(|old| (&old.name, &old.version) != (&package.name, &package.version));
         packages.push(package);
+    }
+
+    /// Serves a document that is not about a package, for example `-/npm/v1/keys`.
+    pub(crate) fn serve(&self, path: &str, document: &[u8]) {
+        let mut documents = self.shared.documents.lock().unwrap();
+        documents.insert(path.to_owned(), document.to_vec());
     }
 
     /// Takes a version away.
@@ -313,6 +321,9 @@ impl Shared {
         {
             return Some(package.bytes());
         }
+        if let Some(document) = self.documents.lock().unwrap().get(&path) {
+            return Some(document.clone());
+        }
         let versions: Vec<&Package> = packages.iter().filter(|p| p.name == path).collect();
         versions.last()?;
         Some(packument(&versions, own).to_string().into_bytes())
@@ -338,6 +349,9 @@ fn packument(versions: &[&Package], own: SocketAddr) -> Value {
         manifest["dist"] = json!({"tarball": url});
         if let Some(digest) = digest {
             manifest["dist"]["integrity"] = json!(digest);
+        }
+        for (key, value) in package.dist.as_object().into_iter().flatten() {
+            manifest["dist"][key] = value.clone();
         }
         all.insert(package.version.clone(), manifest);
         if let Some(time) = &package.published {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::args::Add;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
-use super::locking::{Versions, lock_server, repin_policy, warn_of_drift};
+use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::{output, summary};
 use crate::config::{EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
@@ -33,6 +33,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         Versions::Kept,
     )
     .await?;
+    refuse_losses(&name, lock.servers.get(&name), &outcome.locked)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
     for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {

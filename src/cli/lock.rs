@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::context::{Context, select};
 use super::exit::Exit;
-use super::locking::{Versions, lock_server, warn_of_drift};
-use super::output;
+use super::locking::{Versions, lock_server, refuse_losses, warn_of_drift};
+use super::{output, summary};
 use crate::lockfile::{differences, write};
 
 pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Result<Exit> {
@@ -26,6 +26,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
             Versions::Kept,
         )
         .await?;
+        refuse_losses(name, before.servers.get(name), &outcome.locked)?;
         for tool in &server.tools.allow {
             if !outcome.locked.behaviour.tools.contains_key(tool) {
                 output::warning(&format!(
@@ -35,6 +36,10 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
         }
         warn_of_drift(name, &outcome.drift);
         drifted |= !outcome.drift.is_empty();
+        let artifacts = &outcome.locked.artifacts;
+        if !artifacts.is_empty() && before.servers.get(name) != Some(&outcome.locked) {
+            output::note(&format!("{name}: {}", summary::vouched(artifacts)));
+        }
         results.push((name.clone(), outcome.locked));
         held.push(outcome.staging);
     }

@@ -7,12 +7,14 @@ use anyhow::Context as _;
 
 use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
+use super::exit::DriftError;
 use super::output;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
 use crate::lockfile::{Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
+use crate::provenance::losses;
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
 use crate::sandbox::Plan;
@@ -118,6 +120,30 @@ pub(super) async fn lock_server(
         drift,
         staging,
     })
+}
+
+/// Refuses what nobody vouches for any more as for what was locked under the same name.
+pub(super) fn refuse_losses(
+    name: &ServerName,
+    before: Option<&LockedServer>,
+    now: &LockedServer,
+) -> anyhow::Result<()> {
+    let Some(before) = before else {
+        return Ok(());
+    };
+    let mut found = losses(&before.artifacts, &now.artifacts);
+    if let (Some(before), Some(now)) = (before.runtime_package(), now.runtime_package()) {
+        found.extend(losses(&before.artifacts, &now.artifacts));
+    }
+    let losses: Vec<String> = found.iter().map(ToString::to_string).collect();
+    if losses.is_empty() {
+        return Ok(());
+    }
+    Err(DriftError(format!(
+        "`{name}`: {}. Somebody who took over a package can publish it, but not in the same way; nothing was locked. `pinfold update {name}` shows what changed, and there it can be accepted",
+        losses.join("; ")
+    ))
+    .into())
 }
 
 /// Says loudly what a server says of itself otherwise than agreed, although its code is the same.

@@ -1,7 +1,7 @@
 //! What was locked, for a person: `try` and `add` print it.
 
 use super::{output, protocol};
-use crate::lockfile::LockedServer;
+use crate::lockfile::{Artifact, LockedServer};
 use crate::policy::{EffectivePolicy, EgressPolicy};
 use crate::relay::Introspection;
 use crate::sandbox::{Layer, Plan};
@@ -28,6 +28,7 @@ pub(super) fn agreement(
             locked.artifacts.len(),
             output::size(size)
         ));
+        lines.push(format!("vouched    {}", vouched(&locked.artifacts)));
     }
     lines.push(format!("tree       {}", locked.tree));
     lines.push(match &locked.interpreter {
@@ -70,6 +71,19 @@ pub(super) fn agreement(
         .chain(plan.limitations.iter().map(String::as_str));
     lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
+}
+
+/// How many artifacts are signed, and for how many it is known who built them.
+pub(super) fn vouched(artifacts: &[Artifact]) -> String {
+    let signed = artifacts.iter().filter(|one| one.signature.is_some());
+    let built = artifacts.iter().filter(|one| one.provenance.is_some());
+    match (signed.count(), built.count()) {
+        (0, 0) => "by nobody: the registry offers neither signatures nor provenance".to_owned(),
+        (signed, built) => format!(
+            "{signed} of {} signed by their registry, {built} with provenance; all that is offered was verified",
+            artifacts.len()
+        ),
+    }
 }
 
 /// What may be reached, after the word for how that is held.

@@ -62,12 +62,17 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
             .iter()
             .map(|tool| json!({ "name": tool.name, "description": tool.description, "digest": tool.digest.to_string() }))
             .collect();
+        let artifacts = &outcome.locked.artifacts;
+        let signed = artifacts.iter().filter(|one| one.signature.is_some());
+        let built = artifacts.iter().filter(|one| one.provenance.is_some());
         let layers: Vec<_> = plan.layers.iter().map(|layer| layer.name()).collect();
         output::data(
             &json!({
                 "source": arguments.source,
                 "version": outcome.locked.version,
                 "artifacts": outcome.locked.artifacts.len(),
+                "signed": signed.count(),
+                "with_provenance": built.count(),
                 "tree": outcome.locked.tree.to_string(),
                 "layers": layers,
                 "landlock_abi": plan.landlock_abi,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fetch::FetchError;
+use crate::provenance::ProvenanceError;
 
 /// Why a source could not be turned into exact artifacts.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +141,12 @@ pub enum ResolveError {
         published: String,
         release_age: Duration,
     },
+
+    // What vouches for a package.
+    #[error("{what} can't be had ({reason}); what is offered is checked, so nothing was installed")]
+    Vouching { what: String, reason: String },
+    #[error(transparent)]
+    Provenance(#[from] ProvenanceError),
 
     // The unpacked package.
     #[error("can't read {}", path.display())]

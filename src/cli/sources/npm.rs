@@ -15,7 +15,8 @@ use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
-use crate::resolve::npm::{self, NpmRequest, NpmSettings, Waiting};
+use crate::resolve::npm::vouching::{Vouched, vouched};
+use crate::resolve::npm::{self, NpmRequest, NpmSettings, ResolvedPackage, Waiting};
 use crate::store::{Bounds, Staging, Store};
 
 pub(super) async fn get(
@@ -48,12 +49,21 @@ pub(super) async fn get(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let fetch_settings = npm_settings.fetch_settings();
-    let stored = download(&context.store, staging, &fetch_settings, &wanted).await?;
+    // What vouches for a package is about its published digest, which the download is held against.
+    let (stored, vouched) = tokio::try_join!(
+        download(&context.store, staging, &fetch_settings, &wanted),
+        async {
+            let vouched = vouched(&resolution.packages, &npm_settings, &client).await;
+            Ok(vouched?)
+        },
+    )?;
+    warn_of_mirrors(&resolution.packages, &vouched);
     let mut artifacts: Vec<Artifact> = resolution
         .packages
         .iter()
         .zip(stored)
-        .map(|(package, stored)| Artifact {
+        .zip(vouched)
+        .map(|((package, stored), vouched)| Artifact {
             name: package.name.clone(),
             version: package.version.clone(),
             path: package.path.clone(),
@@ -64,8 +74,8 @@ pub(super) async fn get(
             published: package.published.clone(),
             install_script: package.install_script,
             publisher: package.publisher.clone(),
-            signature: None,
-            provenance: None,
+            signature: vouched.signature,
+            provenance: vouched.provenance,
         })
         .collect();
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
@@ -82,6 +92,22 @@ pub(super) async fn get(
         tree,
         artifacts,
     })
+}
+
+/// Says for how many packages a mirror passes on that there are attestations, but has none.
+fn warn_of_mirrors(packages: &[ResolvedPackage], vouched: &[Vouched]) {
+    let names: Vec<&str> = packages
+        .iter()
+        .zip(vouched)
+        .filter(|(_, vouched)| vouched.not_mirrored)
+        .map(|(package, _)| package.name.as_str())
+        .collect();
+    if let Some(first) = names.first() {
+        output::warning(&format!(
+            "{} packages have attestations that your registry does not mirror ({first} is one): their provenance is recorded as absent",
+            names.len()
+        ));
+    }
 }
 
 /// The version that is too young to be chosen, if there is one.

@@ -18,6 +18,7 @@ mod question;
 pub mod registry;
 pub mod settings;
 mod verify;
+pub mod vouching;
 mod waiting;
 
 #[cfg(test)]
@@ -28,11 +29,11 @@ use std::future::Future;
 use std::time::{Duration, SystemTime};
 
 use crate::fetch::{Client, Url, for_each_concurrent};
+use crate::provenance::RegistrySignature;
 use crate::resolve::ResolveError;
 
 pub use name::Wanted;
 pub use now::{PublishedNow, published_now};
-pub use packument::RegistrySignature;
 pub use platform::Platform;
 pub use registry::Registry;
 pub use settings::NpmSettings;
@@ -92,8 +93,22 @@ pub struct ResolvedPackage {
     /// Who published it; `None` when the registry doesn't say.
     pub publisher: Option<String>,
     pub signatures: Vec<RegistrySignature>,
+    /// Attestations that its registry offers.
+    pub attestations: Option<OfferedAttestations>,
     /// Why its authors advise against this version.
     pub deprecated: Option<String>,
+}
+
+/// Where attestations are to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedAttestations {
+    /// At the registry; `None` when they are at another host, where nobody is asked.
+    pub url: Option<Url>,
+    /// The document about the package says that there is provenance.
+    pub provenance: bool,
+    /// The document names another host than the registry that served it, so the registry passes
+    /// on what it was told, and may not have them.
+    pub passed_on: bool,
 }
 
 /// A package that is part of the closure and is not downloaded.
@@ -327,7 +342,7 @@ async fn check_all(
                 })?;
                 checked.push(verify::package(package, published, registry, rule)?);
             }
-            Ok(checked)
+            Ok::<_, ResolveError>(checked)
         },
         |checked| {
             resolved.extend(checked);

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::registry::Registry;
 use crate::fetch::{Client, FetchError, Url};
+use crate::provenance::RegistrySignature;
 use crate::resolve::ResolveError;
 
 /// Some packages with daily releases are near 100 MB.
@@ -41,6 +42,7 @@ pub struct Published {
     /// Hexadecimal sha1; for display only.
     pub shasum: Option<String>,
     pub signatures: Vec<RegistrySignature>,
+    pub attestations: Option<Attestations>,
     pub install_script: bool,
     /// Who published it, as the registry names them.
     pub publisher: Option<String>,
@@ -51,11 +53,21 @@ pub struct Published {
     pub manifest: Box<RawValue>,
 }
 
-/// The registry's own signature over `NAME@VERSION:INTEGRITY` (ECDSA P-256, base64 of ASN.1).
+/// Where a version's attestations are, and what is said to be among them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RegistrySignature {
-    pub keyid: String,
-    pub sig: String,
+pub struct Attestations {
+    pub url: String,
+    /// There when the version has provenance.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+}
+
+/// What kind of provenance there is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    #[serde(default)]
+    pub predicate_type: Option<String>,
 }
 
 /// Where the document about `package` is.
@@ -156,6 +168,7 @@ impl Published {
             integrity: read.dist.integrity,
             shasum: read.dist.shasum,
             signatures: read.dist.signatures.unwrap_or_default(),
+            attestations: read.dist.attestations,
             install_script,
             publisher: read.publisher.and_then(|user| user.name),
             deprecated: match read.deprecated {
@@ -234,6 +247,8 @@ struct RawDist {
     shasum: Option<String>,
     #[serde(default)]
     signatures: Option<Vec<RegistrySignature>>,
+    #[serde(default)]
+    attestations: Option<Attestations>,
 }
 
 /// The parts of the document that are kept, as they are met.

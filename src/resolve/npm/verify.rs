@@ -6,7 +6,7 @@ use super::package_lock::Package;
 use super::packument::Published;
 use super::registry::Registry;
 use super::settings::PUBLIC_REGISTRY;
-use super::{AgeRule, MAX_TEXT, ResolvedPackage, integrity};
+use super::{AgeRule, MAX_TEXT, OfferedAttestations, ResolvedPackage, integrity};
 use crate::fetch::Url;
 use crate::resolve::ResolveError;
 
@@ -33,6 +33,8 @@ pub(super) fn package(
         install_script: package.has_install_script || published.install_script,
         publisher: published.publisher.clone(),
         signatures: published.signatures.clone(),
+        attestations: attestations(published, registry)
+            .map_err(|reason| packument_error(package, reason))?,
         deprecated: published.deprecated.clone(),
     })
 }
@@ -72,10 +74,7 @@ fn source(
     published: &Published,
     registry: &Registry,
 ) -> Result<(String, Url), ResolveError> {
-    let refuse = |reason: &str| ResolveError::Packument {
-        package: package.name.clone(),
-        reason: format!("version {}: {reason}", package.version),
-    };
+    let refuse = |reason: &str| packument_error(package, reason);
     let tarball = Url::parse(&published.tarball).ok();
     let tarball = tarball
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.as_str().len() <= MAX_TEXT)
@@ -107,6 +106,39 @@ fn source(
         }
         None => Ok((tarball.to_string(), tarball)),
     }
+}
+
+fn packument_error(package: &Package, reason: &str) -> ResolveError {
+    ResolveError::Packument {
+        package: package.name.clone(),
+        reason: format!("version {}: {reason}", package.version),
+    }
+}
+
+/// Where the attestations are: like tarballs, of a mirror at the mirror.
+fn attestations(
+    published: &Published,
+    registry: &Registry,
+) -> Result<Option<OfferedAttestations>, &'static str> {
+    let Some(offered) = &published.attestations else {
+        return Ok(None);
+    };
+    let refuse = "its attestations have no usable address";
+    let url = Url::parse(&offered.url).map_err(|_| refuse)?;
+    let usable = matches!(url.scheme(), "http" | "https")
+        && url.as_str().len() <= MAX_TEXT
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !usable {
+        return Err(refuse);
+    }
+    let relative = below(&url, registry);
+    let at = relative.map(|relative| registry.absolute(&relative));
+    Ok(Some(OfferedAttestations {
+        url: at.transpose().map_err(|_| refuse)?,
+        provenance: offered.provenance.is_some(),
+        passed_on: registry.relative(&url).is_none(),
+    }))
 }
 
 /// The part of `url` below `registry`, or below the public registry that it mirrors.
