@@ -11,9 +11,11 @@ use super::output;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{Behaviour, Interpreter, Lock, LockedServer, ServerName};
+use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::relay::{Introspection, StderrLog};
+use crate::resolve::ResolveError;
+use crate::resolve::bundle::{Bundle, BundleKind};
 use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
@@ -26,6 +28,8 @@ pub(super) struct Outcome {
     pub plan: Plan,
     /// What it says of itself otherwise than agreed, although its code is the same.
     pub drift: Vec<String>,
+    /// What it says before it is started, when it is a bundle.
+    pub bundle: Option<Bundle>,
 }
 
 /// Locks `server`. When `lock` has it from the same source, its bytes are kept and only the rest
@@ -52,7 +56,7 @@ pub(super) async fn lock_server(
             restore(context, &staging, locked).await?;
             Bytes {
                 version: locked.version.clone(),
-                entry_point: locked.entry_point.clone(),
+                entry_point: sources::entry_point(context, server, locked)?,
                 tree: locked.tree,
                 artifacts: locked.artifacts.clone(),
             }
@@ -65,30 +69,34 @@ pub(super) async fn lock_server(
                 settings,
                 lock,
             };
-            sources::get(&asked, &server.source).await?
+            sources::get(&asked, server).await?
         }
     };
-    let interpreter = interpreter_of(
-        context,
-        &launcher,
-        &staging,
-        &context.store.tree(&bytes.tree),
-        &bytes.entry_point,
-    )
-    .await?;
-    let policy = launcher.policy(server, interpreter.as_ref())?;
     let mut locked = LockedServer {
         source: server.source_text.clone(),
         version: bytes.version,
         locked_at: now(),
         platform: here(),
-        interpreter,
+        interpreter: None,
         entry_point: bytes.entry_point,
         tree: bytes.tree,
         artifacts: bytes.artifacts,
         behaviour: Behaviour::default(),
-        confinement: policy.confinement(),
+        confinement: launcher.policy(server, None)?.confinement(),
     };
+    let tree = context.store.tree(&locked.tree);
+    let bundle = match locked.is_bundle() {
+        true => Some(Bundle::read(&tree.join(BUNDLE_FOLDER))?),
+        false => None,
+    };
+    if let Some(wanted) = wanted_interpreter(bundle.as_ref(), &tree.join(&locked.entry_point))? {
+        let found = find_interpreter(&launcher, &staging, &wanted, context.search_path())
+            .await
+            .with_context(|| format!("`{}` needs `{wanted}`", locked.entry_point))?;
+        locked.interpreter = Some(found);
+    }
+    let policy = launcher.policy(server, locked.interpreter.as_ref())?;
+    locked.confinement = policy.confinement();
     let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
     keep_definitions(&staging, &introspection);
     let same_code = previous.filter(|previous| previous.tree == locked.tree);
@@ -112,6 +120,7 @@ pub(super) async fn lock_server(
         introspection,
         plan,
         drift,
+        bundle,
     })
 }
 
@@ -184,23 +193,20 @@ async fn restore(
     }
 }
 
-async fn interpreter_of(
-    context: &Context,
-    launcher: &Launcher<'_>,
-    staging: &Staging,
-    tree: &Path,
-    entry_point: &str,
-) -> anyhow::Result<Option<Interpreter>> {
-    match shebang(&tree.join(entry_point))? {
-        Program::Native => Ok(None),
-        Program::Script { interpreter, .. } => {
-            let search_path = context.search_path();
-            let found = find_interpreter(launcher, staging, &interpreter, search_path)
-                .await
-                .with_context(|| format!("`{entry_point}` needs `{interpreter}`"))?;
-            Ok(Some(found))
-        }
+/// What runs the entry point; `None` when it runs itself.
+fn wanted_interpreter(
+    bundle: Option<&Bundle>,
+    entry: &Path,
+) -> Result<Option<String>, ResolveError> {
+    match bundle.map(|bundle| bundle.kind) {
+        Some(BundleKind::Node) => return Ok(Some("node".to_owned())),
+        Some(BundleKind::Python) => return Ok(Some("python3".to_owned())),
+        Some(BundleKind::Binary) | None => {}
     }
+    Ok(match shebang(entry)? {
+        Program::Native => None,
+        Program::Script { interpreter, .. } => Some(interpreter),
+    })
 }
 
 /// RFC 3339 in UTC, with seconds.

@@ -18,6 +18,7 @@ mod lock;
 mod locking;
 mod log;
 mod output;
+mod proposal;
 mod protocol;
 mod review;
 mod run;

@@ -19,6 +19,7 @@ mod limits;
 mod lines;
 mod manifest;
 mod paths;
+mod program_keys;
 mod raw;
 mod size;
 mod source;
@@ -40,6 +41,7 @@ pub use manifest::{
     EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, Server, Settings, Tools,
 };
 pub use paths::Paths;
+pub use program_keys::ConfigValue;
 pub use size::{SizeError, parse_size};
 pub use source::{Source, SourceError};
 pub use trust::Trust;

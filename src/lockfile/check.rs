@@ -37,7 +37,7 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
     }
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
     for (index, artifact) in server.artifacts.iter().enumerate() {
-        check_artifact(artifact)
+        check_artifact(artifact, least_digest(&server.source))
             .map_err(|(field, problem)| (at(&format!("artifacts[{index}].{field}")), problem))?;
     }
     sorted(
@@ -57,12 +57,15 @@ fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, Fie
     optional_text(interpreter.version.as_deref()).map_err(|problem| ("version", problem))
 }
 
-fn check_artifact(artifact: &Artifact) -> Result<(), (&'static str, FieldProblem)> {
+fn check_artifact(
+    artifact: &Artifact,
+    digests: &[(&str, usize)],
+) -> Result<(), (&'static str, FieldProblem)> {
     text(&artifact.name).map_err(|problem| ("name", problem))?;
     text(&artifact.version).map_err(|problem| ("version", problem))?;
     tree_path(&artifact.path).map_err(|problem| ("path", problem))?;
     text(&artifact.url).map_err(|problem| ("url", problem))?;
-    integrity(&artifact.integrity).map_err(|problem| ("integrity", problem))?;
+    integrity(&artifact.integrity, digests).map_err(|problem| ("integrity", problem))?;
     artifact
         .published
         .as_deref()
@@ -166,14 +169,25 @@ fn components(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// One algorithm only: the registry publishes sha512, and weaker ones must not slip in.
-fn integrity(value: &str) -> Result<(), FieldProblem> {
-    let decoded = value
-        .strip_prefix("sha512-")
-        .and_then(|text| BASE64.decode(text).ok());
-    match decoded {
-        Some(bytes) if bytes.len() == 64 => Ok(()),
-        _ => Err(FieldProblem::Integrity {
+/// What a source of this kind publishes: npm sha512 and nothing weaker; for an address the manifest
+/// itself says the sha256.
+fn least_digest(source: &str) -> &'static [(&'static str, usize)] {
+    match source.split_once(':') {
+        Some(("https", _)) => &[("sha256-", 32)],
+        _ => &[("sha512-", 64)],
+    }
+}
+
+/// One algorithm only, for weaker ones must not slip in. Each with the length of its digests.
+fn integrity(value: &str, digests: &[(&str, usize)]) -> Result<(), FieldProblem> {
+    let fits = digests.iter().any(|(prefix, length)| {
+        let encoded = value.strip_prefix(prefix);
+        let decoded = encoded.and_then(|text| BASE64.decode(text).ok());
+        decoded.is_some_and(|bytes| bytes.len() == *length)
+    });
+    match fits {
+        true => Ok(()),
+        false => Err(FieldProblem::Integrity {
             value: shortened(value),
         }),
     }

@@ -177,6 +177,10 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Where the files of a bundle (.mcpb) are in its tree. No other kind of source has an artifact
+/// there, see [`LockedServer::is_bundle`].
+pub const BUNDLE_FOLDER: &str = "bundle";
+
 /// Everything that was agreed, for every server of one manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
@@ -206,6 +210,18 @@ pub struct LockedServer {
     pub confinement: Confinement,
 }
 
+impl LockedServer {
+    /// Whether the manifest.json of a bundle, in the tree, says how the entry point is run.
+    pub fn is_bundle(&self) -> bool {
+        let local = self.source.starts_with("path:") && self.source.ends_with(".mcpb");
+        let remote = self
+            .artifacts
+            .iter()
+            .any(|artifact| artifact.path == BUNDLE_FOLDER);
+        local || remote
+    }
+}
+
 /// A program of the machine that the server runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpreter {
@@ -228,7 +244,8 @@ pub struct Artifact {
     pub path: String,
     /// Relative to the registry, or absolute when the registry serves its files from elsewhere.
     pub url: String,
-    /// As published: `sha512-` and base64.
+    /// As published: `sha512-` and base64; of an address the manifest's own digest, `sha256-`
+    /// and base64.
     pub integrity: String,
     pub sha256: Digest,
     /// Size of the downloaded file, in bytes.

@@ -3,14 +3,18 @@
 //! A source is had twice: when a server is locked ([`get`] chooses versions), and when a tree that
 //! the lock names is not in the store ([`rebuild`] chooses nothing).
 
+mod archive;
 mod download;
+mod https;
 mod npm;
 mod path;
 
 pub(super) use npm::npm_settings;
 
+use https::Remote;
+
 use super::context::Context;
-use crate::config::{Settings, Source};
+use crate::config::{Server, Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
 use crate::store::{Staging, Verification};
@@ -35,10 +39,42 @@ pub(super) struct Bytes {
 }
 
 /// Resolves a source and has its tree made in the store.
-pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Bytes> {
-    match source {
+pub(super) async fn get(asked: &Asked<'_>, server: &Server) -> anyhow::Result<Bytes> {
+    match &server.source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
-        Source::Path { file, .. } => path::get(asked, file),
+        Source::Https {
+            address,
+            sha256,
+            file_name,
+        } => https::get(asked, &remote(address, sha256, file_name), server).await,
+        Source::Path { file, .. } => path::get(asked, file, server),
+    }
+}
+
+/// Which file of a tree that is kept is run: as locked, or as the manifest names it now.
+pub(super) fn entry_point(
+    context: &Context,
+    server: &Server,
+    locked: &LockedServer,
+) -> anyhow::Result<String> {
+    match &server.source {
+        Source::Https {
+            address,
+            sha256,
+            file_name,
+        } => {
+            let remote = remote(address, sha256, file_name);
+            https::entry_point_again(context, &remote, server, locked)
+        }
+        Source::Npm { .. } | Source::Path { .. } => Ok(locked.entry_point.clone()),
+    }
+}
+
+fn remote<'a>(address: &'a str, sha256: &Digest, file_name: &'a str) -> Remote<'a> {
+    Remote {
+        address,
+        sha256: *sha256,
+        file_name,
     }
 }
 
@@ -63,9 +99,20 @@ pub(super) async fn rebuild(
         context.paths.manifest_folder(),
         context.paths.home.as_deref(),
     )?;
-    let tree = match source {
+    let tree = match &source {
         Source::Npm { .. } => npm::rebuild(context, staging, locked).await?,
-        Source::Path { file, .. } => path::rebuild(staging, &file)?,
+        Source::Https {
+            address,
+            sha256,
+            file_name,
+        } => {
+            let remote = remote(address, sha256, file_name);
+            https::rebuild(context, staging, &remote).await?
+        }
+        Source::Path { file, .. } => {
+            let is_bundle = source.is_local_bundle();
+            path::rebuild(context, staging, file, is_bundle, &locked.entry_point)?
+        }
     };
     if tree == locked.tree {
         Ok(())

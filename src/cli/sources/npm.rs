@@ -122,7 +122,7 @@ fn wanted(
         label: format!("{name}@{version}"),
         authorization: settings.authorization_for(&url)?,
         url,
-        integrity: integrity.parse()?,
+        integrity: Some(integrity.parse()?),
         sha256,
     })
 }

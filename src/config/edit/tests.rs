@@ -9,6 +9,8 @@ fn new_server(name: &str) -> NewServer {
     NewServer {
         name: name.parse().unwrap(),
         source: "npm:@a/b@^1.2".into(),
+        program: None,
+        config: BTreeMap::new(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
         profile: Some("web".into()),
         egress: vec!["api.github.com:443".into()],
@@ -30,6 +32,8 @@ fn new_server(name: &str) -> NewServer {
 
 fn smallest(name: &str) -> NewServer {
     NewServer {
+        program: None,
+        config: BTreeMap::new(),
         args: vec![],
         profile: None,
         egress: vec![],
