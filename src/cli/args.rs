@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
-    Add(Add),
+    Add(Box<Add>),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Get everything that the lock names into the store, and repair what is damaged
@@ -70,15 +70,6 @@ pub(super) struct Add {
     pub(super) name: String,
     /// Where it comes from: npm:NAME[@RANGE], https://HOST/PATH#sha256=HEX or path:FILE-OR-FOLDER
     pub(super) source: String,
-    /// The file of an archive or folder to run, when there are several
-    #[arg(long, value_name = "PATH")]
-    pub(super) program: Option<String>,
-    /// A value that a bundle (.mcpb) asks for; the same key again makes a list
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) config: Vec<String>,
-    /// The same, taken from the client's environment at each start: for secrets
-    #[arg(long, value_name = "KEY=NAME")]
-    pub(super) config_from: Vec<String>,
     /// Allow this tool; may be given many times
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
     pub(super) allow: Vec<String>,
@@ -105,6 +96,15 @@ pub(super) struct Add {
     /// Let it run this program, for example git
     #[arg(long, value_name = "PROGRAM")]
     pub(super) exec: Vec<String>,
+    /// The file of an archive or folder to run, when there are several
+    #[arg(long, value_name = "PATH")]
+    pub(super) program: Option<String>,
+    /// A value that a bundle (.mcpb) asks for; the same key again makes a list
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) config: Vec<String>,
+    /// The same, taken from the client's environment at each start: for secrets
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) config_from: Vec<String>,
     /// Arguments for the server, after `--`
     #[arg(last = true)]
     pub(super) arguments: Vec<String>,

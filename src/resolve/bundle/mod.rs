@@ -143,7 +143,7 @@ impl Bundle {
             })?;
         let command = match server.mcp_config {
             Some(Object(command)) => for_linux(command),
-            None => Command::default(),
+            None => CommandLine::default(),
         };
         let asked: BTreeMap<String, raw::Asked> = manifest
             .user_config
@@ -229,13 +229,13 @@ impl Bundle {
 
 /// A command line as written, with what holds for this system.
 #[derive(Default)]
-struct Command {
+struct CommandLine {
     command: Option<String>,
     args: Vec<String>,
     env: BTreeMap<String, String>,
 }
 
-fn for_linux(command: raw::Command) -> Command {
+fn for_linux(command: raw::CommandLine) -> CommandLine {
     let overrides = command.platform_overrides.map(|map| map.0);
     let own = overrides.and_then(|mut map| map.remove("linux"));
     let Object(own) = own.unwrap_or(Object(raw::Override {
@@ -244,7 +244,7 @@ fn for_linux(command: raw::Command) -> Command {
         env: None,
     }));
     let env = own.env.or(command.env);
-    Command {
+    CommandLine {
         command: own.command.or(command.command),
         args: own.args.or(command.args).unwrap_or_default(),
         env: env.map(|map| map.0).unwrap_or_default(),
@@ -287,7 +287,7 @@ fn kind_of(written: &str) -> Result<BundleKind, BundleError> {
 fn command_line(
     kind: BundleKind,
     entry_point: &str,
-    command: &Command,
+    command: &CommandLine,
 ) -> Result<(Vec<String>, Vec<Template>), BundleError> {
     const COMMAND: &str = "server.mcp_config.command";
     if command.args.len() > MAX_ARGUMENTS {
@@ -341,7 +341,7 @@ fn command_line(
     ))
 }
 
-fn environment(command: &Command) -> Result<BTreeMap<String, Template>, BundleError> {
+fn environment(command: &CommandLine) -> Result<BTreeMap<String, Template>, BundleError> {
     let mut environment = BTreeMap::new();
     for (name, text) in &command.env {
         let field = format!("server.mcp_config.env.{name}");

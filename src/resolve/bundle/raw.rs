@@ -67,12 +67,12 @@ pub(super) struct Server {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) entry_point: String,
-    pub(super) mcp_config: Option<Object<Command>>,
+    pub(super) mcp_config: Option<Object<CommandLine>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Command {
+pub(super) struct CommandLine {
     pub(super) command: Option<String>,
     pub(super) args: Option<Vec<String>>,
     pub(super) env: Option<UniqueMap<String>>,
