@@ -214,10 +214,9 @@ impl LockedServer {
     /// Whether the manifest.json of a bundle, in the tree, says how the entry point is run.
     pub fn is_bundle(&self) -> bool {
         let local = self.source.starts_with("path:") && self.source.ends_with(".mcpb");
-        let remote = self
-            .artifacts
-            .iter()
-            .any(|artifact| artifact.path == BUNDLE_FOLDER);
+        let mut artifacts = self.artifacts.iter();
+        let remote = self.source.starts_with("https:")
+            && artifacts.any(|artifact| artifact.path == BUNDLE_FOLDER);
         local || remote
     }
 }
