@@ -114,6 +114,7 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         program: arguments.program.clone(),
         args: arguments.arguments.clone(),
         config: config(arguments)?,
+        runtime: arguments.runtime.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
         env: environment(&arguments.env)?,

@@ -76,6 +76,10 @@ pub(super) struct Add {
     /// Allow every tool that it offers now
     #[arg(long)]
     pub(super) allow_all: bool,
+    /// What it runs on: npm:PACKAGE[@RANGE] holds the interpreter, which is pinned too; `warn`
+    /// tolerates that the machine's changes [default: refuse]
+    #[arg(long)]
+    pub(super) runtime: Option<String>,
     /// The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else
     /// offline]
     #[arg(long)]

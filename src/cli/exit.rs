@@ -107,6 +107,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Resolve(ResolveError::Bundle(_))
         | LaunchError::Policy(_) => Exit::Usage,
         LaunchError::SourceChanged { .. }
+        | LaunchError::RuntimeChanged { .. }
         | LaunchError::PolicyChanged { .. }
         | LaunchError::OtherPlatform { .. }
         | LaunchError::InterpreterChanged { .. }

@@ -9,14 +9,14 @@ use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
 use super::output;
 use super::sources::{self, Asked, Bytes};
-use crate::config::{Server, Settings, Source};
+use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Lock, LockedServer, ServerName};
+use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::ResolveError;
 use crate::resolve::bundle::{Bundle, BundleKind};
-use crate::resolve::interpreter::{Program, shebang};
+use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
@@ -51,6 +51,13 @@ pub(super) async fn lock_server(
         .servers
         .get(name)
         .filter(|locked| locked.source == server.source_text && locked.platform == here());
+    let asked = Asked {
+        context,
+        launcher: &launcher,
+        staging: &staging,
+        settings,
+        lock,
+    };
     let bytes = match previous {
         Some(locked) if !matches!(server.source, Source::Path { .. }) => {
             restore(context, &staging, locked).await?;
@@ -61,16 +68,7 @@ pub(super) async fn lock_server(
                 artifacts: locked.artifacts.clone(),
             }
         }
-        _ => {
-            let asked = Asked {
-                context,
-                launcher: &launcher,
-                staging: &staging,
-                settings,
-                lock,
-            };
-            sources::get(&asked, server).await?
-        }
+        _ => sources::get(&asked, &server.source, server.program.as_deref()).await?,
     };
     let mut locked = LockedServer {
         source: server.source_text.clone(),
@@ -89,12 +87,9 @@ pub(super) async fn lock_server(
         true => Some(Bundle::read(&tree.join(BUNDLE_FOLDER))?),
         false => None,
     };
-    if let Some(wanted) = wanted_interpreter(bundle.as_ref(), &tree.join(&locked.entry_point))? {
-        let found = find_interpreter(&launcher, &staging, &wanted, context.search_path())
-            .await
-            .with_context(|| format!("`{}` needs `{wanted}`", locked.entry_point))?;
-        locked.interpreter = Some(found);
-    }
+    let wanted = wanted_interpreter(bundle.as_ref(), &tree.join(&locked.entry_point))?;
+    locked.interpreter =
+        interpreter_of(&asked, server, previous, &locked.entry_point, wanted).await?;
     let policy = launcher.policy(server, locked.interpreter.as_ref())?;
     locked.confinement = policy.confinement();
     let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
@@ -207,6 +202,49 @@ fn wanted_interpreter(
         Program::Native => None,
         Program::Script { interpreter, .. } => Some(interpreter),
     })
+}
+
+/// The interpreter of that name: a program of the machine, or one that the manifest names a
+/// package for.
+async fn interpreter_of(
+    asked: &Asked<'_>,
+    server: &Server,
+    previous: Option<&LockedServer>,
+    entry_point: &str,
+    wanted: Option<String>,
+) -> anyhow::Result<Option<Interpreter>> {
+    let Asked {
+        context,
+        launcher,
+        staging,
+        ..
+    } = *asked;
+    let Some(wanted) = wanted else {
+        return match &server.runtime {
+            RuntimeRule::Package { text, .. } => anyhow::bail!(
+                "`{entry_point}` is a program itself and runs on nothing; take `runtime = \"{text}\"` out of the manifest"
+            ),
+            RuntimeRule::Refuse | RuntimeRule::Warn => Ok(None),
+        };
+    };
+    let found = match &server.runtime {
+        RuntimeRule::Refuse | RuntimeRule::Warn => {
+            find_interpreter(launcher, staging, &wanted, context.search_path())
+                .await
+                .with_context(|| format!("`{entry_point}` needs `{wanted}`"))?
+        }
+        RuntimeRule::Package { source, text } => {
+            let found = sources::packaged_runtime(asked, source, text, previous).await?;
+            let kind = program_kind(Path::new(&wanted));
+            anyhow::ensure!(
+                found.kind == kind,
+                "`{entry_point}` needs `{kind}`, and `{text}` holds `{}`",
+                found.kind
+            );
+            found
+        }
+    };
+    Ok(Some(found))
 }
 
 /// RFC 3339 in UTC, with seconds.

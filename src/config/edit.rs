@@ -26,6 +26,7 @@ pub struct NewServer {
     pub args: Vec<String>,
     /// Values of a bundle.
     pub config: BTreeMap<String, ConfigValue>,
+    pub runtime: Option<String>,
     pub profile: Option<String>,
     /// Entries of `egress`.
     pub egress: Vec<String>,
@@ -144,6 +145,9 @@ fn entry_text(new: &NewServer) -> String {
     }
     if !new.args.is_empty() {
         lines.push(list_line("args", &new.args));
+    }
+    if let Some(runtime) = &new.runtime {
+        lines.push(line("runtime", &Value::from(runtime)));
     }
     if let Some(profile) = &new.profile {
         lines.push(line("profile", &Value::from(profile)));

@@ -25,7 +25,7 @@ pub use printable::{is_hidden, printable, printable_bytes};
 pub(crate) use strict::{Object, UniqueMap};
 pub use types::{
     Artifact, BUNDLE_FOLDER, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer,
-    NameError, ServerName, ToolName,
+    NameError, RuntimePackage, ServerName, ToolName,
 };
 pub use write_lock::WriteLock;
 

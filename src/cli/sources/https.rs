@@ -26,7 +26,7 @@ pub(super) struct Remote<'a> {
 pub(super) async fn get(
     asked: &Asked<'_>,
     remote: &Remote<'_>,
-    server: &Server,
+    program: Option<&str>,
 ) -> anyhow::Result<Bytes> {
     let Asked {
         context, staging, ..
@@ -35,7 +35,6 @@ pub(super) async fn get(
     let file = context.store.verify_artifact(&stored.sha256, stored.size)?;
     let unpacked = unpack(staging, &file, remote.file_name)?;
     let tree = context.store.tree(&unpacked.tree);
-    let program = server.program.as_deref();
     let (entry_point, version) = entry_point(&tree, &unpacked.path, remote.file_name, program)?;
     let artifact = Artifact {
         name: remote.file_name.to_owned(),

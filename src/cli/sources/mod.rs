@@ -8,8 +8,10 @@ mod download;
 mod https;
 mod npm;
 mod path;
+mod runtime;
 
 pub(super) use npm::npm_settings;
+pub(super) use runtime::{packaged_runtime, rebuild_runtime};
 
 use https::Remote;
 
@@ -38,16 +40,20 @@ pub(super) struct Bytes {
     pub artifacts: Vec<Artifact>,
 }
 
-/// Resolves a source and has its tree made in the store.
-pub(super) async fn get(asked: &Asked<'_>, server: &Server) -> anyhow::Result<Bytes> {
-    match &server.source {
+/// Resolves a source and has its tree made in the store. `program` is the manifest's.
+pub(super) async fn get(
+    asked: &Asked<'_>,
+    source: &Source,
+    program: Option<&str>,
+) -> anyhow::Result<Bytes> {
+    match source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
         Source::Https {
             address,
             sha256,
             file_name,
-        } => https::get(asked, &remote(address, sha256, file_name), server).await,
-        Source::Path { file, .. } => path::get(asked, file, server),
+        } => https::get(asked, &remote(address, sha256, file_name), program).await,
+        Source::Path { file, .. } => path::get(asked, file, source.is_local_bundle(), program),
     }
 }
 
@@ -100,7 +106,7 @@ pub(super) async fn rebuild(
         context.paths.home.as_deref(),
     )?;
     let tree = match &source {
-        Source::Npm { .. } => npm::rebuild(context, staging, locked).await?,
+        Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
         Source::Https {
             address,
             sha256,

@@ -5,17 +5,21 @@ use std::path::Path;
 use super::super::context::Context;
 use super::archive::{entry_point, unpack};
 use super::{Asked, Bytes};
-use crate::config::Server;
 use crate::lockfile::{BUNDLE_FOLDER, Digest};
 use crate::resolve::ResolveError;
 use crate::resolve::path::{LocalEntry, local_entry};
 use crate::store::{Bounds, Staging, Store};
 
-pub(super) fn get(asked: &Asked<'_>, file: &Path, server: &Server) -> anyhow::Result<Bytes> {
-    if server.source.is_local_bundle() {
+pub(super) fn get(
+    asked: &Asked<'_>,
+    file: &Path,
+    is_bundle: bool,
+    program: Option<&str>,
+) -> anyhow::Result<Bytes> {
+    if is_bundle {
         return bundle(&asked.context.store, asked.staging, file);
     }
-    let local = local_entry(file, server.program.as_deref())?;
+    let local = local_entry(file, program)?;
     let tree = path_tree(asked.staging, &local)?;
     Ok(Bytes {
         version: None,

@@ -12,6 +12,7 @@ fn new_server(name: &str) -> NewServer {
         program: None,
         config: BTreeMap::new(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
+        runtime: Some("warn".into()),
         profile: Some("web".into()),
         egress: vec!["api.github.com:443".into()],
         env: BTreeMap::from([
@@ -35,6 +36,7 @@ fn smallest(name: &str) -> NewServer {
         program: None,
         config: BTreeMap::new(),
         args: vec![],
+        runtime: None,
         profile: None,
         egress: vec![],
         env: BTreeMap::new(),
@@ -61,6 +63,7 @@ fn the_first_entry_is_the_whole_file() {
         r#"[servers.github]
 source = "npm:@a/b@^1.2"
 args = ["--quiet", 'a "b" \ c']
+runtime = "warn"
 profile = "web"
 egress = ["api.github.com:443"]
 env = { KEY = "a value", LANG = { from = "LANG" } }
