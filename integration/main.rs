@@ -11,6 +11,7 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod archives;
 mod calls;
 mod confinement;
 #[path = "confinement/mod.rs"]

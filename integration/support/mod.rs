@@ -2,6 +2,7 @@
 
 mod client;
 mod home;
+mod https;
 mod installed;
 mod machine;
 mod network;
@@ -14,9 +15,11 @@ pub(crate) mod sdk;
 pub(crate) mod sdk_servers;
 pub(crate) mod tools;
 mod world;
+mod zipped;
 
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran};
+pub(crate) use https::HttpsFolder;
 pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip, with_mounts};
 pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
@@ -24,3 +27,4 @@ pub(crate) use registry::{Fault, Registry, credentials, refused, say};
 pub(crate) use sbom_tools::sbom_tools;
 pub(crate) use scripts::Script;
 pub(crate) use world::{Authority, Name, World};
+pub(crate) use zipped::zipped;

@@ -25,6 +25,22 @@ pub(crate) fn inspector() -> Result<PathBuf, String> {
     })
 }
 
+/// The folder with the packer of bundles, and a server to pack, below `node_modules`.
+pub(crate) fn bundle_packer() -> Result<PathBuf, String> {
+    static INSTALLED: Mutex<Option<Result<PathBuf, String>>> = Mutex::new(None);
+    const PACKAGE: &str = r#"{"private": true, "dependencies": {
+        "@anthropic-ai/mcpb": "2.1.2",
+        "@modelcontextprotocol/server-everything": "2026.8.31"
+    }}"#;
+    once(&INSTALLED, || {
+        let name = format!("bundle-packer-{}", short_digest(PACKAGE.as_bytes()));
+        installed(&name, |folder| {
+            fs::write(folder.join("package.json"), PACKAGE).map_err(|error| error.to_string())?;
+            npm_install(folder)
+        })
+    })
+}
+
 /// A Node that is new enough: the machine's, or one from npm.
 pub(crate) fn node() -> Result<String, String> {
     static FOUND: Mutex<Option<Result<PathBuf, String>>> = Mutex::new(None);

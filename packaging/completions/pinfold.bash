@@ -155,7 +155,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__add)
-            opts="-h -V --allow --allow-all --runtime --profile --egress --env --read --write --exec --manifest --help --version"
+            opts="-h -V --allow --allow-all --runtime --profile --egress --env --read --write --exec --program --config --config-from --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -190,6 +190,18 @@ _pinfold() {
                     return 0
                     ;;
                 --exec)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --program)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

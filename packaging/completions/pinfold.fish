@@ -54,6 +54,9 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l env -d 'Set a va
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l read -d 'Let it read this file or folder' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l write -d 'Let it read and write this folder' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l exec -d 'Let it run this program, for example git' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l program -d 'The file of an archive or folder to run, when there are several' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l config -d 'A value that a bundle (.mcpb) asks for; the same key again makes a list' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l config-from -d 'The same, taken from the client\'s environment at each start: for secrets' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow-all -d 'Allow every tool that it offers now'
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -s h -l help -d 'Print help'

@@ -9,8 +9,9 @@ use super::args::Add;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
+use super::proposal::Proposal;
 use super::{output, summary};
-use crate::config::{EnvValue, Manifest, NewServer, Server, add_server};
+use crate::config::{ConfigValue, EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
 use crate::lockfile::{ServerName, ToolName, replace_atomically, write};
 use crate::relay::Introspection;
@@ -40,7 +41,11 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         output::note(&line);
     }
     warn_of_drift(&name, &outcome.drift);
-    wanted.allow = choose(&arguments, &outcome.introspection)?
+    let proposal = Proposal::of(outcome.bundle.as_ref(), &outcome.introspection);
+    for line in &proposal.lines {
+        output::note(line);
+    }
+    wanted.allow = choose(&arguments, &outcome.introspection, &proposal)?
         .into_iter()
         .collect();
     server = parsed(&context, &name, &wanted)?;
@@ -116,7 +121,9 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
     Ok(NewServer {
         name: arguments.name.parse()?,
         source: arguments.source.clone(),
+        program: arguments.program.clone(),
         args: arguments.arguments.clone(),
+        config: config(arguments)?,
         runtime: arguments.runtime.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
@@ -146,6 +153,36 @@ fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
         .collect())
 }
 
+/// The values for a bundle.
+fn config(arguments: &Add) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
+    let split = |word: &str| match word.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(UsageError(format!("`{word}` is not KEY=VALUE"))),
+    };
+    let mut config = BTreeMap::new();
+    for word in &arguments.config {
+        let (key, value) = split(word)?;
+        let value = match config.remove(&key) {
+            None => ConfigValue::Text(value),
+            Some(ConfigValue::List(mut list)) => {
+                list.push(value);
+                ConfigValue::List(list)
+            }
+            Some(ConfigValue::Text(first)) => ConfigValue::List(vec![first, value]),
+            Some(from @ ConfigValue::FromClient { .. }) => from,
+        };
+        config.insert(key, value);
+    }
+    for word in &arguments.config_from {
+        let (key, name) = split(word)?;
+        if config.contains_key(&key) {
+            return Err(UsageError(format!("`{key}` is given twice")).into());
+        }
+        config.insert(key, ConfigValue::FromClient { name });
+    }
+    Ok(config)
+}
+
 /// The shell has expanded `~`; relative paths mean the present folder.
 fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     paths
@@ -172,7 +209,11 @@ fn tool_names(names: &[String]) -> anyhow::Result<BTreeSet<ToolName>> {
 }
 
 /// The allowlist: as said, or as chosen on the terminal, or an error that lists the tools.
-fn choose(arguments: &Add, introspection: &Introspection) -> anyhow::Result<BTreeSet<ToolName>> {
+fn choose(
+    arguments: &Add,
+    introspection: &Introspection,
+    proposal: &Proposal,
+) -> anyhow::Result<BTreeSet<ToolName>> {
     let offered: BTreeSet<ToolName> = introspection
         .tools
         .iter()
@@ -197,27 +238,30 @@ fn choose(arguments: &Add, introspection: &Introspection) -> anyhow::Result<BTre
     }
     if !output::interactive() {
         return Err(UsageError(format!(
-            "which tools may the client use? Say --allow TOOL for each, or --allow-all. The server offers:\n{}",
+            "which tools may the client use? Say --allow TOOL for each, or --allow-all.{} The server offers:\n{}",
+            proposal.as_options(),
             summary::tools(introspection).join("\n")
         ))
         .into());
     }
-    ask(introspection, &offered)
+    ask(introspection, &offered, proposal)
 }
 
 fn ask(
     introspection: &Introspection,
     offered: &BTreeSet<ToolName>,
+    proposal: &Proposal,
 ) -> anyhow::Result<BTreeSet<ToolName>> {
     output::note(&format!("It offers {} tools:", offered.len()));
     for line in summary::tools(introspection) {
         output::note(&line);
     }
     loop {
-        let answer = output::ask("Which may the client use? (names, `all`, or `none`) ")
+        let answer = output::ask(proposal.question())
             .ok_or_else(|| UsageError("no tools were chosen; nothing was written".to_owned()))?;
         match answer.as_str() {
             "all" => return Ok(offered.clone()),
+            "proposed" if !proposal.tools.is_empty() => return Ok(proposal.tools.clone()),
             "none" => return Ok(BTreeSet::new()),
             "" => continue,
             _ => {}

@@ -75,7 +75,7 @@ pub(super) struct Try {
 pub(super) struct Add {
     /// What to call it: a-z 0-9 . _ -
     pub(super) name: String,
-    /// Where it comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
+    /// Where it comes from: npm:NAME[@RANGE], https://HOST/PATH#sha256=HEX or path:FILE-OR-FOLDER
     pub(super) source: String,
     /// Allow this tool; may be given many times
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
@@ -107,6 +107,15 @@ pub(super) struct Add {
     /// Let it run this program, for example git
     #[arg(long, value_name = "PROGRAM")]
     pub(super) exec: Vec<String>,
+    /// The file of an archive or folder to run, when there are several
+    #[arg(long, value_name = "PATH")]
+    pub(super) program: Option<String>,
+    /// A value that a bundle (.mcpb) asks for; the same key again makes a list
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) config: Vec<String>,
+    /// The same, taken from the client's environment at each start: for secrets
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) config_from: Vec<String>,
     /// Arguments for the server, after `--`
     #[arg(last = true)]
     pub(super) arguments: Vec<String>,

@@ -79,6 +79,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(store(error));
     }
+    if let Some(ResolveError::Bundle(_)) = error.downcast_ref() {
+        return Some(Exit::Usage);
+    }
     if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
         return Some(Exit::Usage);
     }
@@ -100,6 +103,8 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::GrantedPath { .. }
         | LaunchError::Egress(_)
         | LaunchError::Program { .. }
+        | LaunchError::NoBundle { .. }
+        | LaunchError::Resolve(ResolveError::Bundle(_))
         | LaunchError::Policy(_) => Exit::Usage,
         LaunchError::SourceChanged { .. }
         | LaunchError::RuntimeChanged { .. }

@@ -12,10 +12,12 @@ use super::output;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{Behaviour, Interpreter, Lock, LockedServer, ServerName};
+use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::provenance::losses;
 use crate::relay::{Introspection, StderrLog};
+use crate::resolve::ResolveError;
+use crate::resolve::bundle::{Bundle, BundleKind};
 use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
@@ -39,6 +41,8 @@ pub(super) struct Outcome {
     pub drift: Vec<String>,
     /// Until it is dropped, `gc` removes nothing: what was got is not in a lock yet.
     pub staging: Staging,
+    /// What it says before it is started, when it is a bundle.
+    pub bundle: Option<Bundle>,
 }
 
 /// Locks `server`. When `lock` has it from the same source and its versions are kept, so are its
@@ -74,27 +78,34 @@ pub(super) async fn lock_server(
             restore(context, &staging, locked).await?;
             Bytes {
                 version: locked.version.clone(),
-                entry_point: locked.entry_point.clone(),
+                entry_point: sources::entry_point(context, server, locked)?,
                 tree: locked.tree,
                 artifacts: locked.artifacts.clone(),
             }
         }
-        _ => sources::get(&asked, &server.source).await?,
+        _ => sources::get(&asked, &server.source, server.program.as_deref()).await?,
     };
-    let interpreter = interpreter_of(&asked, server, kept, &bytes).await?;
-    let policy = launcher.policy(server, interpreter.as_ref())?;
     let mut locked = LockedServer {
         source: server.source_text.clone(),
         version: bytes.version,
         locked_at: now(),
         platform: here(),
-        interpreter,
+        interpreter: None,
         entry_point: bytes.entry_point,
         tree: bytes.tree,
         artifacts: bytes.artifacts,
         behaviour: Behaviour::default(),
-        confinement: policy.confinement(),
+        confinement: launcher.policy(server, None)?.confinement(),
     };
+    let tree = context.store.tree(&locked.tree);
+    let bundle = match locked.is_bundle() {
+        true => Some(Bundle::read(&tree.join(BUNDLE_FOLDER))?),
+        false => None,
+    };
+    let wanted = wanted_interpreter(bundle.as_ref(), &tree.join(&locked.entry_point))?;
+    locked.interpreter = interpreter_of(&asked, server, kept, &locked.entry_point, wanted).await?;
+    let policy = launcher.policy(server, locked.interpreter.as_ref())?;
+    locked.confinement = policy.confinement();
     let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
     keep_definitions(&staging, &introspection);
     let same_code = previous.filter(|previous| previous.tree == locked.tree);
@@ -119,6 +130,7 @@ pub(super) async fn lock_server(
         plan,
         drift,
         staging,
+        bundle,
     })
 }
 
@@ -215,13 +227,30 @@ async fn restore(
     }
 }
 
-/// What runs the entry point: nothing, a program of the machine, or one that the manifest names a
+/// What runs the entry point; `None` when it runs itself.
+fn wanted_interpreter(
+    bundle: Option<&Bundle>,
+    entry: &Path,
+) -> Result<Option<String>, ResolveError> {
+    match bundle.map(|bundle| bundle.kind) {
+        Some(BundleKind::Node) => return Ok(Some("node".to_owned())),
+        Some(BundleKind::Python) => return Ok(Some("python3".to_owned())),
+        Some(BundleKind::Binary) | None => {}
+    }
+    Ok(match shebang(entry)? {
+        Program::Native => None,
+        Program::Script { interpreter, .. } => Some(interpreter),
+    })
+}
+
+/// The interpreter of that name: a program of the machine, or one that the manifest names a
 /// package for.
 async fn interpreter_of(
     asked: &Asked<'_>,
     server: &Server,
     previous: Option<&LockedServer>,
-    bytes: &Bytes,
+    entry_point: &str,
+    wanted: Option<String>,
 ) -> anyhow::Result<Option<Interpreter>> {
     let Asked {
         context,
@@ -229,15 +258,13 @@ async fn interpreter_of(
         staging,
         ..
     } = *asked;
-    let entry_point = &bytes.entry_point;
-    let wanted = match shebang(&context.store.tree(&bytes.tree).join(entry_point))? {
-        Program::Script { interpreter, .. } => interpreter,
-        Program::Native => match &server.runtime {
+    let Some(wanted) = wanted else {
+        return match &server.runtime {
             RuntimeRule::Package { text, .. } => anyhow::bail!(
                 "`{entry_point}` is a program itself and runs on nothing; take `runtime = \"{text}\"` out of the manifest"
             ),
-            RuntimeRule::Refuse | RuntimeRule::Warn => return Ok(None),
-        },
+            RuntimeRule::Refuse | RuntimeRule::Warn => Ok(None),
+        };
     };
     let found = match &server.runtime {
         RuntimeRule::Refuse | RuntimeRule::Warn => {

@@ -20,6 +20,7 @@ mod lock;
 mod locking;
 mod log;
 mod output;
+mod proposal;
 mod protocol;
 mod review;
 mod run;

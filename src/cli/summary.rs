@@ -24,9 +24,13 @@ pub(super) fn agreement(
     if !locked.artifacts.is_empty() {
         let size = locked.artifacts.iter().map(|artifact| artifact.size).sum();
         lines.push(format!(
-            "artifacts  {}, {}; every one matches its published sha512",
+            "artifacts  {}, {}; every one matches {}",
             locked.artifacts.len(),
-            output::size(size)
+            output::size(size),
+            match locked.source.starts_with("https:") {
+                true => "the sha256 of the source",
+                false => "its published sha512",
+            }
         ));
         lines.push(format!("vouched    {}", vouched(&locked.artifacts)));
     }

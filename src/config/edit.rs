@@ -9,6 +9,7 @@ use toml_edit::{Array, Document, InlineTable, Item, Key, Table, Value};
 
 use super::error::ConfigError;
 use super::manifest::EnvValue;
+use super::program_keys::ConfigValue;
 use crate::lockfile::{ServerName, ToolName};
 
 /// Lists longer than this are written one entry per line.
@@ -20,7 +21,11 @@ pub struct NewServer {
     pub name: ServerName,
     /// As it shall stand in the manifest.
     pub source: String,
+    /// The file to run.
+    pub program: Option<String>,
     pub args: Vec<String>,
+    /// Values of a bundle.
+    pub config: BTreeMap<String, ConfigValue>,
     pub runtime: Option<String>,
     pub profile: Option<String>,
     /// Entries of `egress`.
@@ -135,6 +140,9 @@ fn entry_text(new: &NewServer) -> String {
         format!("[servers.{name}]"),
         line("source", &Value::from(&new.source)),
     ];
+    if let Some(program) = &new.program {
+        lines.push(line("program", &Value::from(program)));
+    }
     if !new.args.is_empty() {
         lines.push(list_line("args", &new.args));
     }
@@ -152,6 +160,12 @@ fn entry_text(new: &NewServer) -> String {
     }
     if !new.exec.is_empty() {
         lines.push(list_line("exec", &new.exec));
+    }
+    if !new.config.is_empty() {
+        lines.extend([String::new(), format!("[servers.{name}.config]")]);
+        for (key, value) in &new.config {
+            lines.push(line(&Key::new(key).to_string(), &config_value(value)));
+        }
     }
     if !new.read.is_empty() || !new.write.is_empty() {
         lines.extend([String::new(), format!("[servers.{name}.files]")]);
@@ -193,6 +207,16 @@ fn env_table(env: &BTreeMap<String, EnvValue>) -> InlineTable {
         table.insert(name, value);
     }
     table
+}
+
+fn config_value(value: &ConfigValue) -> Value {
+    match value {
+        ConfigValue::Text(text) => Value::from(text),
+        ConfigValue::List(entries) => Value::Array(entries.iter().collect()),
+        ConfigValue::FromClient { name } => {
+            Value::from(InlineTable::from_iter([("from", name.as_str())]))
+        }
+    }
 }
 
 /// The bytes to take out, in order.

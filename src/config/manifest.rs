@@ -13,6 +13,7 @@ use super::egress::{EgressRule, EgressTier};
 use super::error::ConfigError;
 use super::layers::Layers;
 use super::paths::Paths;
+use super::program_keys::ConfigValue;
 use super::source::Source;
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
@@ -50,7 +51,11 @@ pub struct Server {
     pub source: Source,
     /// `source` as written; this goes into the lock.
     pub source_text: String,
+    /// The file to run, relative to the source's folder or archive, where that leaves it open.
+    pub program: Option<String>,
     pub args: Vec<String>,
+    /// Values for what a bundle asks of its user.
+    pub config: BTreeMap<String, ConfigValue>,
     pub runtime: RuntimeRule,
     /// Name of a profile; whether there is one of that name is for the policy to say.
     pub profile: String,
@@ -211,7 +216,9 @@ impl Server {
         Self {
             source,
             source_text,
+            program: None,
             args: Vec::new(),
+            config: BTreeMap::new(),
             runtime: RuntimeRule::default(),
             profile: validate::DEFAULT_PROFILE.to_owned(),
             env: BTreeMap::new(),

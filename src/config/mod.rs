@@ -19,6 +19,7 @@ mod limits;
 mod lines;
 mod manifest;
 mod paths;
+mod program_keys;
 mod raw;
 mod size;
 mod source;
@@ -41,6 +42,7 @@ pub use manifest::{
     Settings, Tools,
 };
 pub use paths::Paths;
+pub use program_keys::ConfigValue;
 pub use size::{SizeError, parse_size};
 pub use source::{Source, SourceError};
 pub use trust::Trust;

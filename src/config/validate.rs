@@ -18,6 +18,7 @@ use super::grants_keys::grants;
 use super::layers::layers;
 use super::limits::limits;
 use super::manifest::{EnvValue, Files, Manifest, RuntimeRule, Server, Settings};
+use super::program_keys::{config, program};
 use super::raw::{Node, Walk};
 use super::source::Source;
 use super::tool_keys::tools;
@@ -86,9 +87,11 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 16] = [
+const SERVER_KEYS: [&str; 18] = [
     "source",
+    "program",
     "args",
+    "config",
     "runtime",
     "profile",
     "env",
@@ -125,6 +128,14 @@ fn server(
             None
         }
     };
+    let parsed = source.as_ref().map(|(_, source)| source);
+    let program = table
+        .get("program")
+        .and_then(|node| program(walk, node, parsed));
+    let config = table
+        .get("config")
+        .map(|node| config(walk, node, parsed))
+        .unwrap_or_default();
     let args = walk.strings(table.get("args"), "`args`");
     let runtime = table
         .get("runtime")
@@ -171,6 +182,8 @@ fn server(
     Some(Server {
         source,
         source_text,
+        program,
+        config,
         args: args.into_iter().map(|(text, _)| text).collect(),
         runtime,
         profile: profile.unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),

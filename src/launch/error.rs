@@ -70,6 +70,10 @@ pub enum LaunchError {
     },
     #[error("the code of `{name}` is not in the store; run `pinfold fetch`")]
     NotFetched { name: ServerName },
+    #[error(
+        "`config.{key}` is a value for a bundle (.mcpb), and this server is none; tell it by `args` or `env`"
+    )]
+    NoBundle { key: String },
     #[error("the entry point {} of `{name}` is not in its tree", path.display())]
     EntryPoint { name: ServerName, path: PathBuf },
     #[error(

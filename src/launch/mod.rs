@@ -1,6 +1,7 @@
 //! The parent's half: manifest, lock and policy become a spec; the spec becomes a running server
 //! with its relay; the session ends with every process of it.
 
+mod bundle;
 mod elf;
 mod error;
 mod explain;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::bundle::{asks_client_for, bundle_launch};
 use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
 use super::start::{Launch, TreeCheck};
@@ -178,7 +179,17 @@ impl<'a> Launcher<'a> {
         let interpreter = interpreter_path(self.store, locked);
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
-        if let Program::Script { arguments: own, .. } = shebang(&entry)? {
+        let home = state.home();
+        let user_home = self.paths.home.as_deref();
+        let bundle = bundle_launch(locked, &tree, &policy, self.environment, &home, user_home)?;
+        let own = match &bundle {
+            Some(bundle) if bundle.interpreted => Some(bundle.run.options.clone()),
+            _ => match shebang(&entry)? {
+                Program::Script { arguments, .. } => Some(arguments),
+                Program::Native => None,
+            },
+        };
+        if let Some(own) = own {
             arguments.extend(own);
             if policy.runtime == Runtime::Node {
                 // Else a module that the pinned code only tries to load (`ws` does) is looked for
@@ -187,19 +198,27 @@ impl<'a> Launcher<'a> {
             }
             arguments.push(entry.to_string_lossy().into_owned());
         }
+        if let Some(bundle) = &bundle {
+            arguments.extend(bundle.run.arguments.iter().cloned());
+        }
         arguments.extend(policy.arguments.iter().cloned());
         let programs = programs(&program, &policy)?;
         refuse_writable_programs(&policy, &programs)?;
         let places = Places {
-            home: state.home(),
+            home,
             temporary: state.temporary(),
             programs: PROGRAMS.to_owned(),
         };
         let EnvironmentDecision {
-            variables,
-            withheld,
+            mut variables,
+            mut withheld,
         } = decide_environment(self.environment, &policy.environment, &places);
-        let secrets = policy.calls.secrets(&policy.environment, &variables);
+        let mut secrets = policy.calls.secrets(&policy.environment, &variables);
+        if let Some(bundle) = &bundle {
+            bundle.add_variables(&policy, &mut variables);
+            withheld.retain(|name| !asks_client_for(&policy, name));
+            secrets.extend(bundle.secrets(&policy));
+        }
         let launch = self.launch(SpecInput {
             policy: &policy,
             confinement: &locked.confinement,

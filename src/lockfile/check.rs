@@ -43,7 +43,8 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
         }
     }
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
-    check_artifacts(&server.artifacts).map_err(|(field, problem)| (at(&field), problem))?;
+    check_artifacts(&server.artifacts, least_digest(&server.source))
+        .map_err(|(field, problem)| (at(&field), problem))?;
     check_behaviour(&server.behaviour).map_err(in_field("behaviour.protocol"))?;
     check_confinement(&server.confinement).map_err(in_field("box.layers"))
 }
@@ -61,24 +62,27 @@ fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, Fie
 fn check_package(package: &RuntimePackage) -> Result<(), Refusal> {
     text(&package.source).map_err(|problem| ("source".to_owned(), problem))?;
     text(&package.version).map_err(|problem| ("version".to_owned(), problem))?;
-    check_artifacts(&package.artifacts)
+    check_artifacts(&package.artifacts, least_digest(&package.source))
 }
 
-fn check_artifacts(artifacts: &[Artifact]) -> Result<(), Refusal> {
+fn check_artifacts(artifacts: &[Artifact], digests: &[(&str, usize)]) -> Result<(), Refusal> {
     for (index, artifact) in artifacts.iter().enumerate() {
-        check_artifact(artifact)
+        check_artifact(artifact, digests)
             .map_err(|(field, problem)| (format!("artifacts[{index}].{field}"), problem))?;
     }
     sorted(artifacts.iter().map(|artifact| artifact.path.as_str()))
         .map_err(|problem| ("artifacts".to_owned(), problem))
 }
 
-fn check_artifact(artifact: &Artifact) -> Result<(), (&'static str, FieldProblem)> {
+fn check_artifact(
+    artifact: &Artifact,
+    digests: &[(&str, usize)],
+) -> Result<(), (&'static str, FieldProblem)> {
     text(&artifact.name).map_err(|problem| ("name", problem))?;
     text(&artifact.version).map_err(|problem| ("version", problem))?;
     tree_path(&artifact.path).map_err(|problem| ("path", problem))?;
     text(&artifact.url).map_err(|problem| ("url", problem))?;
-    integrity(&artifact.integrity).map_err(|problem| ("integrity", problem))?;
+    integrity(&artifact.integrity, digests).map_err(|problem| ("integrity", problem))?;
     artifact
         .published
         .as_deref()
@@ -183,14 +187,25 @@ fn components(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// One algorithm only: the registry publishes sha512, and weaker ones must not slip in.
-fn integrity(value: &str) -> Result<(), FieldProblem> {
-    let decoded = value
-        .strip_prefix("sha512-")
-        .and_then(|text| BASE64.decode(text).ok());
-    match decoded {
-        Some(bytes) if bytes.len() == 64 => Ok(()),
-        _ => Err(FieldProblem::Integrity {
+/// What a source of this kind publishes: npm sha512 and nothing weaker; for an address the manifest
+/// itself says the sha256.
+fn least_digest(source: &str) -> &'static [(&'static str, usize)] {
+    match source.split_once(':') {
+        Some(("https", _)) => &[("sha256-", 32)],
+        _ => &[("sha512-", 64)],
+    }
+}
+
+/// One algorithm only, for weaker ones must not slip in. Each with the length of its digests.
+fn integrity(value: &str, digests: &[(&str, usize)]) -> Result<(), FieldProblem> {
+    let fits = digests.iter().any(|(prefix, length)| {
+        let encoded = value.strip_prefix(prefix);
+        let decoded = encoded.and_then(|text| BASE64.decode(text).ok());
+        decoded.is_some_and(|bytes| bytes.len() == *length)
+    });
+    match fits {
+        true => Ok(()),
+        false => Err(FieldProblem::Integrity {
             value: shortened(value),
         }),
     }

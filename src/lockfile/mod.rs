@@ -22,9 +22,10 @@ pub use guarded::{GuardedReadError, read_guarded};
 pub use io::{MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, write};
 pub use layout::{digest, serialise};
 pub use printable::{is_hidden, printable, printable_bytes};
+pub(crate) use strict::{Object, UniqueMap};
 pub use types::{
-    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
-    RuntimePackage, ServerName, ToolName,
+    Artifact, BUNDLE_FOLDER, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer,
+    NameError, RuntimePackage, ServerName, ToolName,
 };
 pub use write_lock::WriteLock;
 

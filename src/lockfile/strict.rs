@@ -48,7 +48,8 @@ impl<'de> Deserialize<'de> for VersionOnly {
 }
 
 /// A struct written as a JSON object. Serde's derive alone also takes an array of the fields.
-pub(super) struct Object<T>(pub(super) T);
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -69,7 +70,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// An object with free keys. A plain map would let the last of two equal keys win.
-pub(super) struct UniqueMap<V>(pub(super) BTreeMap<String, V>);
+#[derive(Debug)]
+pub(crate) struct UniqueMap<V>(pub(crate) BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -177,6 +177,10 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Where the files of a bundle (.mcpb) are in its tree. No other kind of source has an artifact
+/// there, see [`LockedServer::is_bundle`].
+pub const BUNDLE_FOLDER: &str = "bundle";
+
 /// Everything that was agreed, for every server of one manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
@@ -207,6 +211,15 @@ pub struct LockedServer {
 }
 
 impl LockedServer {
+    /// Whether the manifest.json of a bundle, in the tree, says how the entry point is run.
+    pub fn is_bundle(&self) -> bool {
+        let local = self.source.starts_with("path:") && self.source.ends_with(".mcpb");
+        let mut artifacts = self.artifacts.iter();
+        let remote = self.source.starts_with("https:")
+            && artifacts.any(|artifact| artifact.path == BUNDLE_FOLDER);
+        local || remote
+    }
+
     /// The trees that it needs in the store: its own, and that of its interpreter.
     pub fn trees(&self) -> impl Iterator<Item = &Digest> {
         let runtime = self.runtime_package().map(|package| &package.tree);
@@ -261,7 +274,8 @@ pub struct Artifact {
     pub path: String,
     /// Relative to the registry, or absolute when the registry serves its files from elsewhere.
     pub url: String,
-    /// As published: `sha512-` and base64.
+    /// As published: `sha512-` and base64; of an address the manifest's own digest, `sha256-`
+    /// and base64.
     pub integrity: String,
     pub sha256: Digest,
     /// Size of the downloaded file, in bytes.

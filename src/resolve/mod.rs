@@ -3,6 +3,8 @@
 //! Nothing is executed here. npm is asked through [`npm::NpmRunner`], which another room
 //! implements inside the sandbox; what npm answers is checked against the registry by us.
 
+pub mod archive;
+pub mod bundle;
 pub mod interpreter;
 pub mod npm;
 pub mod path;
@@ -162,6 +164,9 @@ pub enum ResolveError {
     SeveralPrograms { package: String, names: Vec<String> },
     #[error("the program of {package} is at `{path}`, outside of the package")]
     ProgramOutside { package: String, path: String },
+
+    #[error(transparent)]
+    Bundle(bundle::BundleError),
 
     // The interpreter.
     #[error("{name} is needed to run this server, and is not on PATH")]

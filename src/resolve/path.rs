@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ResolveError;
+use super::archive::named_program;
 use super::interpreter::is_executable;
 use super::npm::entry::{choose, clean, is_file_inside, read_manifest};
 
@@ -21,13 +22,19 @@ pub struct LocalEntry {
     pub single_file: bool,
 }
 
-/// Finds the program of `path`: the file itself; or of a folder what its package.json names as
+/// Finds the program of `path`: the file itself; or of a folder `program`, or else what its package.json names as
 /// `bin` or else `main`; or without one the only executable file at its top.
-pub fn local_entry(path: &Path) -> Result<LocalEntry, ResolveError> {
+pub fn local_entry(path: &Path, program: Option<&str>) -> Result<LocalEntry, ResolveError> {
     let real = path.canonicalize().map_err(|source| ResolveError::Read {
         path: path.to_owned(),
         source,
     })?;
+    if real.is_file() && program.is_some() {
+        return Err(unusable(
+            path,
+            "it is a single file, which is its own program; leave out `program`",
+        ));
+    }
     if real.is_file() {
         return single_file(&real);
     }
@@ -35,7 +42,9 @@ pub fn local_entry(path: &Path) -> Result<LocalEntry, ResolveError> {
         return Err(unusable(path, "it is neither a file nor a folder"));
     }
     let manifest = real.join("package.json");
-    let entry_point = if manifest.is_file() {
+    let entry_point = if let Some(program) = program {
+        named_program(&real, &path.to_string_lossy(), program)?
+    } else if manifest.is_file() {
         program_of_manifest(&real, &manifest)?
     } else {
         only_executable(&real)?
@@ -104,7 +113,7 @@ fn only_executable(folder: &Path) -> Result<String, ResolveError> {
         [] => Err(unusable(
             folder,
             "it has neither a package.json nor an executable file at its top: \
-             name the program's file in the source, or `chmod +x` it",
+             name the program's file with `program = \"FILE\"`, or `chmod +x` it",
         )),
         several => {
             let names: Vec<_> = several
@@ -113,7 +122,7 @@ fn only_executable(folder: &Path) -> Result<String, ResolveError> {
                 .map(|name| name.to_string_lossy().into_owned())
                 .collect();
             let reason = format!(
-                "it has several executable files at its top ({}): name one in the source",
+                "it has several executable files at its top ({}): name one with `program = \"FILE\"`",
                 names.join(", ")
             );
             Err(unusable(folder, &reason))
@@ -147,13 +156,13 @@ mod tests {
     }
 
     fn entry(files: &[(&str, &str, u32)]) -> Result<String, ResolveError> {
-        local_entry(folder(files).path()).map(|entry| entry.entry_point)
+        local_entry(folder(files).path(), None).map(|entry| entry.entry_point)
     }
 
     #[test]
     fn a_file_is_its_own_program() {
         let folder = folder(&[("server.py", "", 0o644)]);
-        let found = local_entry(&folder.path().join("server.py")).unwrap();
+        let found = local_entry(&folder.path().join("server.py"), None).unwrap();
         assert_eq!(found.entry_point, "server.py");
         assert_eq!(found.root, folder.path().canonicalize().unwrap());
         assert!(found.single_file);
@@ -213,11 +222,23 @@ mod tests {
     }
 
     #[test]
+    fn the_manifest_can_name_the_program() {
+        let files = [("a", "", 0o755), ("lib/b.js", "", 0o644)];
+        let folder = folder(&files);
+        let named = |program| local_entry(folder.path(), Some(program));
+        assert_eq!(named("lib/b.js").unwrap().entry_point, "lib/b.js");
+        let gone = named("lib/c.js").unwrap_err().to_string();
+        assert!(gone.contains("no file `lib/c.js`"), "{gone}");
+        let single = local_entry(&folder.path().join("a"), Some("a")).unwrap_err();
+        assert!(single.to_string().contains("leave out `program`"));
+    }
+
+    #[test]
     fn what_is_not_there_is_said() {
-        let result = local_entry(Path::new("/nonexistent/server"));
+        let result = local_entry(Path::new("/nonexistent/server"), None);
         assert!(matches!(result, Err(ResolveError::Read { .. })));
         assert!(matches!(
-            local_entry(Path::new("/dev/null")),
+            local_entry(Path::new("/dev/null"), None),
             Err(ResolveError::Unusable { .. })
         ));
     }

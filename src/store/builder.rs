@@ -3,6 +3,7 @@
 //! The steps and their order. What may be in a tree is judged in `intake`,
 //! `names` and `links`; how it is digested is in `record`.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use super::names::{self, CaseFold};
 use super::plan::Plan;
 use super::record;
 use super::staging::Staging;
+use super::zip::{self, Links, ZipEntry};
 use crate::lockfile::Digest;
 
 /// A tree in the making. Dropped unfinished, it leaves nothing behind.
@@ -68,7 +70,79 @@ impl TreeBuilder {
         self.step(|unpacked| {
             let fold = Some(CaseFold::default());
             let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
-            archive::read_tar_gz(archive, bounds, |entry| take_in(&mut intake, bounds, entry))?;
+            archive::read_tar_gz(archive, bounds, |entry| {
+                take_in(&mut intake, bounds, entry, false)
+            })?;
+            intake.finish(Origin::Archive)
+        })
+    }
+
+    /// As [`Self::unpack_tar_gz`], for archives of any kind: no component is left out.
+    pub fn unpack_whole_tar_gz(
+        &mut self,
+        archive: &Path,
+        at: &str,
+        bounds: &Bounds,
+    ) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let fold = Some(CaseFold::default());
+            let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
+            archive::read_tar_gz(archive, bounds, |entry| {
+                take_in(&mut intake, bounds, entry, true)
+            })?;
+            intake.finish(Origin::Archive)
+        })
+    }
+
+    /// Places one file of any name at `at`, as a program.
+    pub fn place_program(
+        &mut self,
+        file: &Path,
+        at: &str,
+        bounds: &Bounds,
+    ) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let failed = |e| StoreError::io("read", file, e);
+            let mut content = File::open(file).map_err(failed)?;
+            let size = content.metadata().map_err(failed)?.len();
+            let mut intake = Intake::begin(unpacked, file, "", bounds, None)?;
+            let path = names::parse(at.as_bytes(), bounds)
+                .map_err(intake.refuse(at.as_bytes()))?
+                .path;
+            let written = at.as_bytes();
+            match intake.file(written, &path, true, Some(size), &mut content) {
+                Ok(()) => intake.finish(Origin::Archive),
+                Err(SinkError::Read(source)) => Err(failed(source)),
+                Err(SinkError::Store(error)) => Err(error),
+            }
+        })
+    }
+
+    /// Unpacks a zip archive below `at`, a path in the tree; `""` is its root.
+    ///
+    /// `place` says where an entry goes: it maps the name of a file, folder or link
+    /// (without a slash at its end) to a path below `at`, or to `None`, which leaves it
+    /// out; it is checked all the same. Folders that are only implied need no entry.
+    /// The archive should have been verified: it is only opened here.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] names the entry and the [`Rule`] it broke, also when
+    /// `place` gives a path that leads elsewhere. After an error the tree can't be
+    /// finished.
+    pub fn unpack_zip(
+        &mut self,
+        archive: &Path,
+        at: &str,
+        bounds: &Bounds,
+        links: Links,
+        place: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let fold = Some(CaseFold::default());
+            let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
+            zip::read_zip(archive, bounds, links, |entry| {
+                take_in_zip(&mut intake, bounds, entry, place)
+            })?;
             intake.finish(Origin::Archive)
         })
     }
@@ -134,10 +208,12 @@ impl TreeBuilder {
     }
 }
 
+/// `whole` keeps the first component of names.
 fn take_in(
     intake: &mut Intake<'_>,
     bounds: &Bounds,
     entry: ArchiveEntry<'_>,
+    whole: bool,
 ) -> Result<(), SinkError> {
     let ArchiveEntry {
         name: written,
@@ -147,10 +223,14 @@ fn take_in(
     } = entry;
     let refuse = |intake: &Intake<'_>, rule| intake.refuse(&written)(rule);
     let name = names::parse(&written, bounds).map_err(|rule| refuse(intake, rule))?;
-    let path = names::without_top_folder(&name.path);
+    let path = match whole {
+        true => Some(name.path.as_str()),
+        false => names::without_top_folder(&name.path),
+    };
     match (kind, path) {
         (EntryKind::Folder, path) => intake.folder(&written, path.unwrap_or(""))?,
         (_, None) => return Err(refuse(intake, Rule::OutsideTopFolder).into()),
+        (_, Some("")) => return Err(refuse(intake, Rule::EmptyName).into()),
         (_, Some(_)) if name.ends_in_slash => {
             return Err(refuse(intake, Rule::FileNamedAsFolder).into());
         }
@@ -158,6 +238,29 @@ fn take_in(
             intake.file(&written, path, executable, Some(size), content)?;
         }
         (EntryKind::Symlink { target }, Some(path)) => intake.link(&written, path, target)?,
+    }
+    Ok(())
+}
+
+fn take_in_zip(
+    intake: &mut Intake<'_>,
+    bounds: &Bounds,
+    entry: ZipEntry<'_>,
+    place: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), SinkError> {
+    let Some(placed) = place(entry.name) else {
+        return Ok(());
+    };
+    let path = names::parse(placed.as_bytes(), bounds)
+        .map_err(intake.refuse(entry.name.as_bytes()))?
+        .path;
+    let written = entry.name.as_bytes();
+    match entry.kind {
+        EntryKind::Folder => intake.folder(written, &path)?,
+        EntryKind::File { executable } => {
+            intake.file(written, &path, executable, Some(entry.size), entry.content)?;
+        }
+        EntryKind::Symlink { target } => intake.link(written, &path, target)?,
     }
     Ok(())
 }

@@ -44,6 +44,7 @@ mod scan;
 mod staging;
 mod stamp;
 mod verify;
+mod zip;
 
 #[cfg(test)]
 mod copy_tests;
@@ -57,6 +58,10 @@ mod testing;
 mod unpack_tests;
 #[cfg(test)]
 mod verify_tests;
+#[cfg(test)]
+mod zip_testing;
+#[cfg(test)]
+mod zip_tests;
 
 pub use artifact::{ArtifactWriter, Expected, StoredArtifact};
 pub use bounds::Bounds;
@@ -70,3 +75,4 @@ pub use integrity::{Integrity, IntegrityError};
 pub use layout::Store;
 pub use staging::Staging;
 pub use verify::{TreeReport, Verification};
+pub use zip::{Links, ZipRule, read_zip_file};

@@ -18,8 +18,9 @@ pub(super) struct Wanted {
     /// For messages, for example `zod@3.25.0`.
     pub label: String,
     pub url: Url,
-    pub integrity: Integrity,
-    /// When it has been had before.
+    /// As published.
+    pub integrity: Option<Integrity>,
+    /// When it has been had before, or nothing else was published.
     pub sha256: Option<Digest>,
     /// What its server wants to see before it hands the file out.
     pub authorization: Option<Authorization>,
@@ -95,7 +96,7 @@ async fn download_one(
         .await?;
     let writer = sink.writer.context("the download was empty")?;
     let expected = Expected {
-        integrity: Some(wanted.integrity),
+        integrity: wanted.integrity,
         sha256: wanted.sha256,
     };
     Ok(writer.finish(&expected)?)

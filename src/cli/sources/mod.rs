@@ -3,7 +3,9 @@
 //! A source is had twice: when a server is locked ([`get`] chooses versions), and when a tree that
 //! the lock names is not in the store ([`rebuild`] chooses nothing).
 
+mod archive;
 mod download;
+mod https;
 mod npm;
 mod path;
 mod published;
@@ -12,8 +14,10 @@ mod runtime;
 pub(super) use published::Published;
 pub(super) use runtime::{packaged_runtime, rebuild_runtime};
 
+use https::Remote;
+
 use super::context::Context;
-use crate::config::{Settings, Source};
+use crate::config::{Server, Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
 use crate::resolve::npm::Waiting;
@@ -38,11 +42,47 @@ pub(super) struct Bytes {
     pub artifacts: Vec<Artifact>,
 }
 
-/// Resolves a source and has its tree made in the store.
-pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Bytes> {
+/// Resolves a source and has its tree made in the store. `program` is the manifest's.
+pub(super) async fn get(
+    asked: &Asked<'_>,
+    source: &Source,
+    program: Option<&str>,
+) -> anyhow::Result<Bytes> {
     match source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
-        Source::Path { file, .. } => path::get(asked, file),
+        Source::Https {
+            address,
+            sha256,
+            file_name,
+        } => https::get(asked, &remote(address, sha256, file_name), program).await,
+        Source::Path { file, .. } => path::get(asked, file, source.is_local_bundle(), program),
+    }
+}
+
+/// Which file of a tree that is kept is run: as locked, or as the manifest names it now.
+pub(super) fn entry_point(
+    context: &Context,
+    server: &Server,
+    locked: &LockedServer,
+) -> anyhow::Result<String> {
+    match &server.source {
+        Source::Https {
+            address,
+            sha256,
+            file_name,
+        } => {
+            let remote = remote(address, sha256, file_name);
+            https::entry_point_again(context, &remote, server, locked)
+        }
+        Source::Npm { .. } | Source::Path { .. } => Ok(locked.entry_point.clone()),
+    }
+}
+
+fn remote<'a>(address: &'a str, sha256: &Digest, file_name: &'a str) -> Remote<'a> {
+    Remote {
+        address,
+        sha256: *sha256,
+        file_name,
     }
 }
 
@@ -50,8 +90,8 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
 pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Option<Waiting>> {
     match source {
         Source::Npm { name, range } => npm::waiting(asked, name, range.as_deref()).await,
-        // What is on this machine has no versions.
-        Source::Path { .. } => Ok(None),
+        // What is on this machine, or has a digest in its address, has no versions.
+        Source::Https { .. } | Source::Path { .. } => Ok(None),
     }
 }
 
@@ -77,6 +117,13 @@ async fn published_of<'a>(
 ) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
     let found = match source_of(context, source)? {
         Source::Npm { .. } => npm::published(context, artifacts).await?,
+        Source::Https { .. } => {
+            let mut found = Vec::new();
+            for artifact in artifacts {
+                found.push(https::published(context, artifact).await?);
+            }
+            found
+        }
         // Files of this machine come from nowhere else.
         Source::Path { .. } => Vec::new(),
     };
@@ -90,7 +137,7 @@ pub(super) fn exactly(source: &Source, version: &str) -> Source {
             name: name.clone(),
             range: Some(version.to_owned()),
         },
-        Source::Path { .. } => source.clone(),
+        Source::Https { .. } | Source::Path { .. } => source.clone(),
     }
 }
 
@@ -110,9 +157,21 @@ pub(super) async fn rebuild(
     {
         context.store.discard_tree(&locked.tree)?;
     }
-    let tree = match source_of(context, &locked.source)? {
+    let source = source_of(context, &locked.source)?;
+    let tree = match &source {
         Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
-        Source::Path { file, .. } => path::rebuild(staging, &file)?,
+        Source::Https {
+            address,
+            sha256,
+            file_name,
+        } => {
+            let remote = remote(address, sha256, file_name);
+            https::rebuild(context, staging, &remote).await?
+        }
+        Source::Path { file, .. } => {
+            let is_bundle = source.is_local_bundle();
+            path::rebuild(context, staging, file, is_bundle, &locked.entry_point)?
+        }
     };
     if tree == locked.tree {
         Ok(())

@@ -200,13 +200,13 @@ fn wanted(
         label: format!("{name}@{version}"),
         authorization: settings.authorization_for(&url)?,
         url,
-        integrity: integrity.parse()?,
+        integrity: Some(integrity.parse()?),
         sha256,
     })
 }
 
 /// npm's settings of the user, with a warning for each that can't be honoured.
-fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
+pub(super) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
     let settings = NpmSettings::load(
         &|name| context.environment.get(name).map(OsStr::to_owned),
         context.paths.home.as_deref(),

@@ -26,7 +26,7 @@ pub(in crate::cli) async fn packaged_runtime(
         rebuild_runtime(asked.context, asked.staging, locked).await?;
         return Ok(interpreter.clone());
     }
-    let bytes = get(asked, source).await?;
+    let bytes = get(asked, source, None).await?;
     let package = RuntimePackage {
         source: text.to_owned(),
         version: bytes.version.unwrap_or_default(),

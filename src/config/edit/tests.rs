@@ -9,6 +9,8 @@ fn new_server(name: &str) -> NewServer {
     NewServer {
         name: name.parse().unwrap(),
         source: "npm:@a/b@^1.2".into(),
+        program: None,
+        config: BTreeMap::new(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
         runtime: Some("warn".into()),
         profile: Some("web".into()),
@@ -31,6 +33,8 @@ fn new_server(name: &str) -> NewServer {
 
 fn smallest(name: &str) -> NewServer {
     NewServer {
+        program: None,
+        config: BTreeMap::new(),
         args: vec![],
         runtime: None,
         profile: None,

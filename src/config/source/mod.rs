@@ -1,13 +1,18 @@
-//! Where a server's code comes from: `npm:NAME[@RANGE]` or `path:FILE-OR-FOLDER`.
+//! Where a server's code comes from: `npm:NAME[@RANGE]`, `https://HOST/PATH#sha256=HEX` or
+//! `path:FILE-OR-FOLDER`.
 //! Syntax only; what a source resolves to is found out elsewhere.
 
+mod https;
 mod npm;
 mod path;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::lockfile::printable;
+use crate::lockfile::{Digest, printable};
+
+/// What the name of a bundle ends in.
+const BUNDLE_EXTENSION: &str = "mcpb";
 
 /// A parsed `source`. Its Display is the text as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +22,14 @@ pub enum Source {
         name: String,
         /// A version, range or dist-tag; never an address, file or alias.
         range: Option<String>,
+    },
+    /// One file: a program, an archive or a bundle.
+    Https {
+        /// Without the fragment.
+        address: String,
+        sha256: Digest,
+        /// What the file is called, after its address.
+        file_name: String,
     },
     Path {
         /// As written after `path:`.
@@ -29,9 +42,9 @@ pub enum Source {
 /// Why a source was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    #[error("`{}` is not a source: write `npm:NAME`, `npm:NAME@RANGE` or `path:FILE-OR-FOLDER`", printable(.0, 80))]
+    #[error("`{}` is not a source: write `npm:NAME`, `npm:NAME@RANGE`, `https://HOST/PATH#sha256=HEX` or `path:FILE-OR-FOLDER`", printable(.0, 80))]
     NoScheme(String),
-    #[error("sources of the kind `{}:` are not supported by this version; it supports `npm:` and `path:`", printable(.0, 40))]
+    #[error("sources of the kind `{}:` are not supported by this version; it supports `npm:`, `https:` and `path:`", printable(.0, 40))]
     UnknownScheme(String),
     #[error("`{}` is not an npm package name: {reason}", printable(name, 80))]
     NpmName { name: String, reason: &'static str },
@@ -40,6 +53,11 @@ pub enum SourceError {
         printable(range, 80)
     )]
     NpmRange { range: String, reason: &'static str },
+    #[error("`{}` can't be used as an address: {reason}", printable(address, 160))]
+    Https {
+        address: String,
+        reason: &'static str,
+    },
     #[error("`{}` can't be used as a path: {reason}", printable(path, 80))]
     Path { path: String, reason: &'static str },
 }
@@ -53,6 +71,7 @@ impl Source {
             .ok_or_else(|| SourceError::NoScheme(text.to_owned()))?;
         match scheme {
             "npm" => npm::parse(rest),
+            "https" => https::parse(rest),
             "path" => path::parse(rest, folder, home),
             other => Err(SourceError::UnknownScheme(other.to_owned())),
         }
@@ -63,8 +82,30 @@ impl Source {
     pub fn asks_for_exact_version(&self) -> bool {
         match self {
             Self::Npm { range, .. } => range.as_deref().is_some_and(npm::is_exact_version),
-            Self::Path { .. } => false,
+            Self::Https { .. } | Self::Path { .. } => false,
         }
+    }
+
+    /// Whether the manifest may have to say which file is run.
+    pub fn leaves_program_open(&self) -> bool {
+        match self {
+            Self::Npm { .. } => false,
+            Self::Https { .. } => true,
+            Self::Path { .. } => !self.is_local_bundle(),
+        }
+    }
+
+    /// Whether it can turn out to be a bundle, which takes values from the manifest.
+    pub fn may_be_bundle(&self) -> bool {
+        matches!(self, Self::Https { .. }) || self.is_local_bundle()
+    }
+
+    /// Whether it is a file of this machine that is called a bundle.
+    pub fn is_local_bundle(&self) -> bool {
+        let Self::Path { file, .. } = self else {
+            return false;
+        };
+        file.extension().is_some_and(|end| end == BUNDLE_EXTENSION)
     }
 }
 
@@ -76,6 +117,9 @@ impl fmt::Display for Source {
                 name,
                 range: Some(range),
             } => write!(f, "npm:{name}@{range}"),
+            Self::Https {
+                address, sha256, ..
+            } => write!(f, "{address}#sha256={}", sha256.hex()),
             Self::Path { written, .. } => write!(f, "path:{written}"),
         }
     }
@@ -109,6 +153,8 @@ mod tests {
             );
             assert_eq!(source.to_string(), text);
         }
+        let address = format!("https://a.test/x?y#sha256={}", "0a".repeat(32));
+        assert_eq!(parse(&address).unwrap().to_string(), address);
         for (text, expected) in [
             ("path:server.py", "/etc/here/server.py"),
             ("path:../x/", "/etc/here/../x/"),
@@ -195,11 +241,13 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_with_what_is_supported() {
-        for text in ["pypi:x", "https://x/y", "oci:x", "NPM:zod", ":x"] {
+        for text in ["pypi:x", "http://x/y", "oci:x", "NPM:zod", ":x"] {
             let error = parse(text).unwrap_err();
             assert!(matches!(error, SourceError::UnknownScheme(_)), "{text}");
             assert!(
-                error.to_string().contains("supports `npm:` and `path:`"),
+                error
+                    .to_string()
+                    .contains("supports `npm:`, `https:` and `path:`"),
                 "{error}"
             );
         }

@@ -9,11 +9,12 @@ use super::super::error::FieldProblem;
 use super::super::layout::{digest, serialise};
 use super::*;
 
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
     (
         "empty",
         include_str!("../../../lockfile/examples/empty.lock"),
     ),
+    ("https", HTTPS),
     (
         "native",
         include_str!("../../../lockfile/examples/native.lock"),
@@ -28,6 +29,7 @@ const EXAMPLES: [(&str, &str); 5] = [
         include_str!("../../../lockfile/examples/path-script.lock"),
     ),
 ];
+const HTTPS: &str = include_str!("../../../lockfile/examples/https.lock");
 const NPM: &str = include_str!("../../../lockfile/examples/npm.lock");
 const SCHEMA: &str = include_str!("../../../lockfile/pinfold-lock-v1.schema.json");
 const FORMAT: &str = include_str!("../../../lockfile/FORMAT.md");
@@ -42,6 +44,27 @@ fn goldens_survive_byte_for_byte() {
         let lock = read(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(serialise(&lock), text, "{name}");
         assert_eq!(digest(&lock), Digest::of(text.as_bytes()), "{name}");
+    }
+}
+
+/// What pins an address pins no package of a registry.
+#[test]
+fn sha256_is_enough_where_the_manifest_says_it_and_nowhere_else() {
+    let lock = read(HTTPS).unwrap();
+    let bundle = &lock.servers[&"bundle".parse::<ServerName>().unwrap()];
+    assert!(bundle.is_bundle());
+    let archive = &lock.servers[&"archive".parse::<ServerName>().unwrap()];
+    assert!(!archive.is_bundle());
+    let integrity = &archive.artifacts[0].integrity;
+    let sha512 = &read(NPM).unwrap().servers[&"everything".parse::<ServerName>().unwrap()]
+        .artifacts[0]
+        .integrity
+        .clone();
+    for (text, weak, other) in [(NPM, sha512, integrity), (HTTPS, integrity, sha512)] {
+        let changed = text.replacen(weak.as_str(), other, 1);
+        assert_ne!(changed, text);
+        let said = read(&changed).unwrap_err().to_string();
+        assert!(said.contains("integrity"), "{said}");
     }
 }
 
