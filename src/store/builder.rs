@@ -20,6 +20,7 @@ use super::names::{self, CaseFold};
 use super::plan::Plan;
 use super::record;
 use super::staging::Staging;
+use super::zip::{self, Links, ZipEntry};
 use crate::lockfile::Digest;
 
 /// A tree in the making. Dropped unfinished, it leaves nothing behind.
@@ -69,6 +70,35 @@ impl TreeBuilder {
             let fold = Some(CaseFold::default());
             let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
             archive::read_tar_gz(archive, bounds, |entry| take_in(&mut intake, bounds, entry))?;
+            intake.finish(Origin::Archive)
+        })
+    }
+
+    /// Unpacks a zip archive below `at`, a path in the tree; `""` is its root.
+    ///
+    /// `place` says where an entry goes: it maps the name of a file, folder or link
+    /// (without a slash at its end) to a path below `at`, or to `None`, which leaves it
+    /// out; it is checked all the same. Folders that are only implied need no entry.
+    /// The archive should have been verified: it is only opened here.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] names the entry and the [`Rule`] it broke, also when
+    /// `place` gives a path that leads elsewhere. After an error the tree can't be
+    /// finished.
+    pub fn unpack_zip(
+        &mut self,
+        archive: &Path,
+        at: &str,
+        bounds: &Bounds,
+        links: Links,
+        place: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let fold = Some(CaseFold::default());
+            let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
+            zip::read_zip(archive, bounds, links, |entry| {
+                take_in_zip(&mut intake, bounds, entry, place)
+            })?;
             intake.finish(Origin::Archive)
         })
     }
@@ -158,6 +188,29 @@ fn take_in(
             intake.file(&written, path, executable, Some(size), content)?;
         }
         (EntryKind::Symlink { target }, Some(path)) => intake.link(&written, path, target)?,
+    }
+    Ok(())
+}
+
+fn take_in_zip(
+    intake: &mut Intake<'_>,
+    bounds: &Bounds,
+    entry: ZipEntry<'_>,
+    place: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), SinkError> {
+    let Some(placed) = place(entry.name) else {
+        return Ok(());
+    };
+    let path = names::parse(placed.as_bytes(), bounds)
+        .map_err(intake.refuse(entry.name.as_bytes()))?
+        .path;
+    let written = entry.name.as_bytes();
+    match entry.kind {
+        EntryKind::Folder => intake.folder(written, &path)?,
+        EntryKind::File { executable } => {
+            intake.file(written, &path, executable, Some(entry.size), entry.content)?;
+        }
+        EntryKind::Symlink { target } => intake.link(written, &path, target)?,
     }
     Ok(())
 }

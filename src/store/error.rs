@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::integrity::Integrity;
+use super::zip::ZipRule;
 use crate::lockfile::Digest;
 
 /// Most characters of an entry's name that a message shows.
@@ -82,6 +83,9 @@ pub enum StoreError {
 
     #[error("`{}` is not a complete gzip-compressed tar archive: {source}", archive.display())]
     UnreadableArchive { archive: PathBuf, source: io::Error },
+
+    #[error("`{}` is not a complete zip archive: {source}", archive.display())]
+    UnreadableZip { archive: PathBuf, source: io::Error },
 
     #[error("the tree was not stored because an earlier step failed")]
     UnfinishedTree,
@@ -210,6 +214,8 @@ pub enum Rule {
     SourceIsLink,
     #[error("there is something other than zeros after its end")]
     TrailingData,
+    #[error(transparent)]
+    Zip(#[from] ZipRule),
 }
 
 /// One way in which a tree is not what was locked.

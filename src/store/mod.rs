@@ -42,6 +42,7 @@ mod scan;
 mod staging;
 mod stamp;
 mod verify;
+mod zip;
 
 #[cfg(test)]
 mod copy_tests;
@@ -55,6 +56,10 @@ mod testing;
 mod unpack_tests;
 #[cfg(test)]
 mod verify_tests;
+#[cfg(test)]
+mod zip_testing;
+#[cfg(test)]
+mod zip_tests;
 
 pub use artifact::{ArtifactWriter, Expected, StoredArtifact};
 pub use bounds::Bounds;
@@ -66,3 +71,4 @@ pub use integrity::{Integrity, IntegrityError};
 pub use layout::Store;
 pub use staging::Staging;
 pub use verify::{TreeReport, Verification};
+pub use zip::{Links, ZipRule, read_zip_file};
