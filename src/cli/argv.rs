@@ -57,7 +57,7 @@ pub(super) fn server_for_argv<'a>(
                     && (range.is_none() || range == locked_range.as_deref())
                     && server.args.iter().collect::<Vec<_>>() == arguments
             }
-            Source::Path { .. } => false,
+            Source::Pypi { .. } | Source::Path { .. } => false,
         })
         .map(|(name, _)| name)
         .collect();

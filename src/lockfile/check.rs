@@ -37,7 +37,7 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
     }
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
     for (index, artifact) in server.artifacts.iter().enumerate() {
-        check_artifact(artifact)
+        check_artifact(artifact, published_algorithm(&server.source))
             .map_err(|(field, problem)| (at(&format!("artifacts[{index}].{field}")), problem))?;
     }
     sorted(
@@ -57,12 +57,15 @@ fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, Fie
     optional_text(interpreter.version.as_deref()).map_err(|problem| ("version", problem))
 }
 
-fn check_artifact(artifact: &Artifact) -> Result<(), (&'static str, FieldProblem)> {
+fn check_artifact(
+    artifact: &Artifact,
+    algorithm: Algorithm,
+) -> Result<(), (&'static str, FieldProblem)> {
     text(&artifact.name).map_err(|problem| ("name", problem))?;
     text(&artifact.version).map_err(|problem| ("version", problem))?;
     tree_path(&artifact.path).map_err(|problem| ("path", problem))?;
     text(&artifact.url).map_err(|problem| ("url", problem))?;
-    integrity(&artifact.integrity).map_err(|problem| ("integrity", problem))?;
+    integrity(&artifact.integrity, algorithm).map_err(|problem| ("integrity", problem))?;
     artifact
         .published
         .as_deref()
@@ -166,13 +169,25 @@ fn components(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// One algorithm only: the registry publishes sha512, and weaker ones must not slip in.
-fn integrity(value: &str) -> Result<(), FieldProblem> {
+/// What a registry publishes of its files: prefix of the integrity, bytes of the digest.
+type Algorithm = (&'static str, usize);
+
+/// One algorithm for each kind of source, the strongest that it publishes: weaker ones must not
+/// slip in.
+fn published_algorithm(source: &str) -> Algorithm {
+    if source.starts_with("pypi:") {
+        ("sha256-", 32)
+    } else {
+        ("sha512-", 64)
+    }
+}
+
+fn integrity(value: &str, (prefix, length): Algorithm) -> Result<(), FieldProblem> {
     let decoded = value
-        .strip_prefix("sha512-")
+        .strip_prefix(prefix)
         .and_then(|text| BASE64.decode(text).ok());
     match decoded {
-        Some(bytes) if bytes.len() == 64 => Ok(()),
+        Some(bytes) if bytes.len() == length => Ok(()),
         _ => Err(FieldProblem::Integrity {
             value: shortened(value),
         }),

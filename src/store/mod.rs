@@ -42,6 +42,7 @@ mod scan;
 mod staging;
 mod stamp;
 mod verify;
+mod wheel;
 mod zip;
 
 #[cfg(test)]
@@ -71,4 +72,5 @@ pub use integrity::{Integrity, IntegrityError};
 pub use layout::Store;
 pub use staging::Staging;
 pub use verify::{TreeReport, Verification};
+pub use wheel::{SITE_PACKAGES, Script, ScriptKind, UnpackedWheel, WheelRule};
 pub use zip::{Links, ZipRule, read_zip_file};

@@ -6,6 +6,7 @@
 mod download;
 mod npm;
 mod path;
+mod pypi;
 
 pub(super) use npm::npm_settings;
 
@@ -38,6 +39,7 @@ pub(super) struct Bytes {
 pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Bytes> {
     match source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
+        Source::Pypi { .. } => pypi::get(asked, source).await,
         Source::Path { file, .. } => path::get(asked, file),
     }
 }
@@ -65,6 +67,7 @@ pub(super) async fn rebuild(
     )?;
     let tree = match source {
         Source::Npm { .. } => npm::rebuild(context, staging, locked).await?,
+        Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, &name).await?,
         Source::Path { file, .. } => path::rebuild(staging, &file)?,
     };
     if tree == locked.tree {

@@ -18,10 +18,6 @@ pub enum PypiError {
     #[error("the setting `{key}` has a value that can't be used: {reason}")]
     InvalidSetting { key: String, reason: String },
 
-    // The interpreter.
-    #[error("what {} says of itself can't be used: {reason}", path.display())]
-    Interpreter { path: PathBuf, reason: String },
-
     // uv.
     #[error("uv could not be run: {source}")]
     RunUv {

@@ -261,23 +261,16 @@ fn question(
 }
 
 fn asked_version(request: &PypiRequest, found: &Version) -> Result<String, PypiError> {
-    let asked = request.exact.as_deref();
-    let same = asked
-        .and_then(|asked| asked.parse::<Version>().ok())
-        .is_none_or(|asked| asked == *found || !found.to_string().is_empty() && matches_public(&asked, found));
-    if same {
+    let asked = request.exact.as_deref().unwrap_or_default();
+    // `==1.0` takes `1.0+local` too (PEP 440).
+    if asked.is_empty() || version::admits(&format!("=={asked}"), found) == Ok(true) {
         return Ok(found.to_string());
     }
     Err(PypiError::OtherVersion {
         name: request.name.clone(),
-        asked: asked.unwrap_or_default().to_owned(),
+        asked: asked.to_owned(),
         found: found.to_string(),
     })
-}
-
-/// `==1.0` takes `1.0+local` too (PEP 440).
-fn matches_public(asked: &Version, found: &Version) -> bool {
-    version::admits(&format!("=={asked}"), found) == Ok(true)
 }
 
 /// The end of uv's messages without control characters and without what may be a password.

@@ -153,7 +153,10 @@ impl PypiSettings {
     /// Host and port of what the resolver must reach: the index, proxies, and the hosts of `files`,
     /// which the index has named. An address instead of a name must be the index's own: nobody
     /// else can send the resolver to a machine of this network.
-    pub fn endpoints<'a>(&self, files: impl IntoIterator<Item = &'a Url>) -> Vec<(String, u16)> {
+    pub fn endpoints<'a>(
+        &'a self,
+        files: impl IntoIterator<Item = &'a Url>,
+    ) -> Vec<(String, u16)> {
         let endpoint = |url: &Url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?));
         let is_name = |url: &&Url| {
             url.domain().is_some_and(|name| name != "localhost")
