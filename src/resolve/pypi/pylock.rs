@@ -15,7 +15,7 @@ const MAX_PACKAGES: usize = 5_000;
 
 /// One package of the closure.
 #[derive(Clone, Debug)]
-pub struct Package {
+pub(super) struct Package {
     /// Normalised.
     pub name: String,
     pub version: Version,
@@ -58,7 +58,7 @@ struct RawWheel {
 }
 
 /// Reads the file; every package must come from the index, with wheels and their digests.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Package>, PypiError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Package>, PypiError> {
     let refuse = |reason: String| PypiError::Pylock { reason };
     let text = std::str::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8".to_owned()))?;
     let lock: RawLock =

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{Index, PypiError, pip_conf};
 use crate::fetch::{FetchSettings, ProxySettings, Url, origin_of, proxy_url};
 
-pub const PUBLIC_INDEX: &str = "https://pypi.org/simple/";
+const PUBLIC_INDEX: &str = "https://pypi.org/simple/";
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;
@@ -27,7 +27,7 @@ const SYSTEM_BUNDLES: [&str; 4] = [
 ];
 
 /// The environment, as a function so that tests and the daemon can bring their own.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// What pip and uv would use.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, \
 
 /// What the index says of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Project {
+pub(super) struct Project {
     pub files: Vec<ProjectFile>,
     /// `active`, `archived`, `quarantined` or `deprecated` (PEP 792).
     pub status: Option<String>,
@@ -28,7 +28,7 @@ pub struct Project {
 
 /// One file that is offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProjectFile {
+pub(super) struct ProjectFile {
     pub name: String,
     /// Without a fragment.
     pub url: Url,
@@ -41,7 +41,7 @@ pub struct ProjectFile {
 }
 
 /// Asks the index.
-pub async fn fetch(client: &Client, index: &Index, name: &str) -> Result<Project, PypiError> {
+pub(super) async fn fetch(client: &Client, index: &Index, name: &str) -> Result<Project, PypiError> {
     let url = index.project(name)?;
     let authorization = index.authorization.as_ref();
     let answer = client.get(&url, authorization, ACCEPT, MAX_BYTES).await;
@@ -64,7 +64,7 @@ pub async fn fetch(client: &Client, index: &Index, name: &str) -> Result<Project
 }
 
 /// Reads a page that came from `url`.
-pub fn parse(bytes: &[u8], name: &str, url: &Url) -> Result<Project, PypiError> {
+pub(super) fn parse(bytes: &[u8], name: &str, url: &Url) -> Result<Project, PypiError> {
     let refuse = |reason: String| PypiError::Page {
         name: name.to_owned(),
         reason,

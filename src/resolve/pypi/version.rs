@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 256;
 
 /// A version. Two spellings of one version are equal: `1.0`, `1.0.0` and `v1`.
 #[derive(Clone, Debug)]
-pub struct Version {
+pub(super) struct Version {
     text: String,
     epoch: u64,
     /// Without zeros at its end.
@@ -31,7 +31,7 @@ enum Local {
 
 /// A text that is no version or no specifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotPep440;
+pub(super) struct NotPep440;
 
 impl FromStr for Version {
     type Err = NotPep440;
@@ -155,7 +155,7 @@ impl fmt::Display for Version {
 ///
 /// # Errors
 /// When the set is not as PEP 440 has it.
-pub fn admits(specifiers: &str, version: &Version) -> Result<bool, NotPep440> {
+pub(super) fn admits(specifiers: &str, version: &Version) -> Result<bool, NotPep440> {
     let mut all = true;
     for clause in specifiers.split(',').map(str::trim).filter(|c| !c.is_empty()) {
         all &= clause_admits(clause, version)?;

@@ -12,7 +12,7 @@ const MAX_TAGS: usize = 256;
 pub struct WheelName {
     /// Normalised (PEP 503).
     pub name: String,
-    pub version: Version,
+    pub(super) version: Version,
     /// Breaks ties: the higher one is the newer build. 0 when there is none.
     pub build: u64,
     pythons: Vec<String>,

@@ -242,7 +242,7 @@ const READ: [&str; 3] = ["WHEEL", "RECORD", "entry_points.txt"];
 fn look(wheel: &Path, dist_info: &str, bounds: &Bounds) -> Result<Looked, StoreError> {
     let mut looked = Looked::default();
     let mut total: u64 = 0;
-    read_zip(wheel, bounds, Links::Refused, |entry| {
+    read_zip(wheel, bounds, Links::Refused, |mut entry| {
         let top = entry.name.split('/').next().unwrap_or_default();
         if top.ends_with(".dist-info") && top != dist_info {
             looked.second = Some(top.to_owned());
