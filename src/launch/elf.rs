@@ -56,6 +56,21 @@ struct Needs {
 
 /// Finds everything that `programs` load. A file that is no ELF file needs nothing.
 pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
+    libraries_with(programs, None)
+}
+
+/// As [`libraries_of`], for programs some of which came with a server, in `tree`. What such a file
+/// says is not believed: it may ask for libraries by name, from the folders of the machine and its
+/// own, and for the machine's linker. Else it could name any file, `/home/me/.ssh` as RUNPATH for
+/// example, and would be let to read it.
+pub(super) fn libraries_with(
+    programs: impl IntoIterator<Item = PathBuf>,
+    tree: Option<&Path>,
+) -> Libraries {
+    let inside = |path: &Path| {
+        let is_plain = !path.components().any(|part| part.as_os_str() == "..");
+        tree.is_some_and(|tree| is_plain && path.starts_with(tree))
+    };
     let configured = existing(&configured_folders());
     let mut found = Libraries::default();
     let mut seen = BTreeSet::new();
@@ -66,7 +81,14 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
         if !seen.insert(file.clone()) || seen.len() > MAX_LIBRARIES {
             continue;
         }
-        let Some(needs) = read(&file) else { continue };
+        let Some(mut needs) = read(&file) else {
+            continue;
+        };
+        if inside(&file) {
+            needs.linker = needs.linker.filter(|linker| is_linker(linker));
+            needs.names.retain(|name| !name.contains('/'));
+            needs.run_paths.retain(|folder| inside(folder));
+        }
         found.linkers.extend(needs.linker);
         let own = existing(&needs.run_paths);
         for name in needs.names {
@@ -80,6 +102,15 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
         }
     }
     found
+}
+
+/// Whether this is a program that loads programs, by its place and name (ld.so(8)).
+fn is_linker(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let in_place = path
+        .parent()
+        .is_some_and(|folder| DEFAULT_FOLDERS.iter().any(|known| folder == Path::new(known)));
+    in_place && ["ld-linux", "ld-musl-", "ld64.so", "ld.so."].iter().any(|start| name.starts_with(start))
 }
 
 /// The files that a program gets which loads the library `name` while it runs (dlopen(3)).

@@ -174,6 +174,7 @@ impl<'a> SandboxedPython<'a> {
             tree,
             state,
             interpreter: Some(self.python.clone()),
+            modules: Vec::new(),
             programs: vec![self.python.clone()],
             program: self.python.clone(),
             arguments,

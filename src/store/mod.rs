@@ -33,6 +33,7 @@ mod intake;
 mod integrity;
 mod layout;
 mod links;
+mod modules;
 mod names;
 mod pax;
 mod plan;
