@@ -26,6 +26,7 @@ mod explain;
 mod fails_closed;
 mod granted_questions;
 mod hostile_tarballs;
+mod hostile_wheels;
 mod install_scripts;
 mod kept_files;
 mod killed_add;
@@ -44,6 +45,7 @@ mod pinned_definitions;
 mod profiles;
 mod published_digest;
 mod published_schemas;
+mod python_servers;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]

@@ -2,7 +2,8 @@
 
 mod client;
 mod home;
-mod installed;
+pub(crate) mod index;
+pub(crate) mod installed;
 mod machine;
 mod network;
 mod package;

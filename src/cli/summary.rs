@@ -24,7 +24,7 @@ pub(super) fn agreement(
     if !locked.artifacts.is_empty() {
         let size = locked.artifacts.iter().map(|artifact| artifact.size).sum();
         lines.push(format!(
-            "artifacts  {}, {}; every one matches its published sha512",
+            "artifacts  {}, {}; every one matches its published digest",
             locked.artifacts.len(),
             output::size(size)
         ));

@@ -106,12 +106,8 @@ impl<'a> SandboxedNpm<'a> {
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
         let run = async |tier| {
-            let policy = EffectivePolicy::for_resolver(
-                Runtime::Node,
-                self.rules.clone(),
-                tier,
-                &[],
-            )?;
+            let policy =
+                EffectivePolicy::for_resolver(Runtime::Node, self.rules.clone(), tier, &[])?;
             let launch = self.launcher.launch(SpecInput {
                 policy: &policy,
                 confinement: &policy.confinement(),

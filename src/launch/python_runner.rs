@@ -92,11 +92,12 @@ impl<'a> SandboxedPython<'a> {
             program: self.python.display().to_string(),
             reason,
         };
-        let facts: PythonFacts = serde_json::from_slice(&output.stdout).map_err(|error| {
-            refuse(format!("{error}; {}", shown(&output.stderr)))
-        })?;
+        let facts: PythonFacts = serde_json::from_slice(&output.stdout)
+            .map_err(|error| refuse(format!("{error}; {}", shown(&output.stderr))))?;
         if facts.implementation != "cpython" || facts.major != 3 {
-            return Err(refuse("pinfold installs packages for CPython 3 alone".to_owned()));
+            return Err(refuse(
+                "pinfold installs packages for CPython 3 alone".to_owned(),
+            ));
         }
         if facts.machine != std::env::consts::ARCH {
             return Err(refuse(format!("it was built for {}", facts.machine)));
@@ -143,9 +144,7 @@ impl<'a> SandboxedPython<'a> {
             format!("{}/", crate::store::SITE_PACKAGES),
             work.join("sources").to_string_lossy().into_owned(),
         ];
-        let output = self
-            .run(&state, folder, work, &words, COMPILE_TIME)
-            .await?;
+        let output = self.run(&state, folder, work, &words, COMPILE_TIME).await?;
         if output.code != Some(0) {
             return Err(LaunchError::Program {
                 program: self.python.display().to_string(),

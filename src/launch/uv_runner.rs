@@ -96,7 +96,11 @@ impl<'a> SandboxedUv<'a> {
             // A thread each; the box has a limit on them.
             ("UV_CONCURRENT_DOWNLOADS".to_owned(), "16".to_owned()),
         ]);
-        if question.files.iter().any(|(name, _)| *name == CERTIFICATES_FILE) {
+        if question
+            .files
+            .iter()
+            .any(|(name, _)| *name == CERTIFICATES_FILE)
+        {
             let path = work.join(CERTIFICATES_FILE);
             environment.insert(
                 "SSL_CERT_FILE".to_owned(),
@@ -105,8 +109,7 @@ impl<'a> SandboxedUv<'a> {
         }
         environment.extend(question.environment.clone());
         let run = async |tier| {
-            let policy =
-                EffectivePolicy::for_resolver(Runtime::Python, rules.clone(), tier, &[])?;
+            let policy = EffectivePolicy::for_resolver(Runtime::Python, rules.clone(), tier, &[])?;
             let launch = self.launcher.launch(SpecInput {
                 policy: &policy,
                 confinement: &policy.confinement(),

@@ -158,7 +158,14 @@ mod tests {
         assert!(integrity.matches(&sha256, &[7; 64]));
         assert!(!integrity.matches(&Digest::of(b"y"), &[7; 64]));
         assert!(text.parse::<Integrity>().is_err());
-        for text in ["", "sha256-", "sha256-AAAA", "sha1-AAAA", &of(1), &format!("{text} {text}")] {
+        for text in [
+            "",
+            "sha256-",
+            "sha256-AAAA",
+            "sha1-AAAA",
+            &of(1),
+            &format!("{text} {text}"),
+        ] {
             let refusal = Integrity::parse_sha256(text).unwrap_err();
             assert!(matches!(refusal, IntegrityError::NoSha256(_)), "{text}");
         }

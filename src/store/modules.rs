@@ -81,9 +81,8 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Home, Tar};
     use super::super::Bounds;
-    use super::*;
+    use super::super::testing::{Home, Tar};
 
     #[test]
     fn modules_are_found_with_and_without_the_record() {

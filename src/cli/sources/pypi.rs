@@ -18,7 +18,9 @@ use crate::lockfile::{Artifact, Digest, LockedServer};
 use crate::resolve::interpreter::find_program;
 use crate::resolve::pypi::launcher::{choose, console_scripts, launcher, script_launcher};
 use crate::resolve::pypi::{self, PypiRequest, PypiSettings, PythonFacts, WheelName};
-use crate::store::{Bounds, Integrity, SITE_PACKAGES, ScriptKind, Staging, Store, TreeBuilder, UnpackedWheel};
+use crate::store::{
+    Bounds, Integrity, SITE_PACKAGES, ScriptKind, Staging, Store, TreeBuilder, UnpackedWheel,
+};
 
 /// What runs Python servers: the launchers' first line.
 const PYTHON: &str = "python3";

@@ -53,7 +53,10 @@ pub enum SourceError {
         printable(range, 80)
     )]
     NpmRange { range: String, reason: &'static str },
-    #[error("`{}` is not the name of a Python package: {reason}", printable(name, 80))]
+    #[error(
+        "`{}` is not the name of a Python package: {reason}",
+        printable(name, 80)
+    )]
     PypiName { name: String, reason: &'static str },
     #[error(
         "`{}` is not a version specifier that pinfold resolves: {reason}",
@@ -236,7 +239,9 @@ mod tests {
             let error = parse(text).unwrap_err();
             assert!(matches!(error, SourceError::UnknownScheme(_)), "{text}");
             assert!(
-                error.to_string().contains("supports `npm:`, `pypi:` and `path:`"),
+                error
+                    .to_string()
+                    .contains("supports `npm:`, `pypi:` and `path:`"),
                 "{error}"
             );
         }

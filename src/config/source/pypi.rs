@@ -21,7 +21,10 @@ pub(super) fn parse(text: &str) -> Result<Source, SourceError> {
     let (extras, specifiers) = match rest.trim_start().strip_prefix('[') {
         Some(inner) => {
             let (extras, rest) = inner.split_once(']').ok_or_else(|| {
-                refused(rest, "the list of extras is not closed: expected `NAME[EXTRA]`")
+                refused(
+                    rest,
+                    "the list of extras is not closed: expected `NAME[EXTRA]`",
+                )
             })?;
             (parse_extras(extras)?, rest)
         }
@@ -173,9 +176,24 @@ mod tests {
             ("pypi:mcp-server-time", "mcp-server-time", &[][..], None),
             ("pypi:Mcp.Server_Time", "Mcp.Server_Time", &[], None),
             ("pypi:mcp[cli]", "mcp", &["cli"], None),
-            ("pypi:mcp[cli,ws]==1.2", "mcp", &["cli", "ws"], Some("==1.2")),
-            ("pypi:mcp [cli] >= 1, < 2", "mcp", &["cli"], Some(">= 1, < 2")),
-            ("pypi:a==1!2.0.post1+x.y", "a", &[], Some("==1!2.0.post1+x.y")),
+            (
+                "pypi:mcp[cli,ws]==1.2",
+                "mcp",
+                &["cli", "ws"],
+                Some("==1.2"),
+            ),
+            (
+                "pypi:mcp [cli] >= 1, < 2",
+                "mcp",
+                &["cli"],
+                Some(">= 1, < 2"),
+            ),
+            (
+                "pypi:a==1!2.0.post1+x.y",
+                "a",
+                &[],
+                Some("==1!2.0.post1+x.y"),
+            ),
             ("pypi:a~=1.4.2,!=1.4.*", "a", &[], Some("~=1.4.2,!=1.4.*")),
         ] {
             let expected_extras: Vec<String> = extras.iter().map(|&e| e.to_owned()).collect();
@@ -187,9 +205,14 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused() {
         let long = format!("pypi:{}", "a".repeat(129));
-        for text in ["pypi:", "pypi:-a", "pypi:a-", "pypi:.a", "pypi:ä", "pypi:/x", &long] {
+        for text in [
+            "pypi:", "pypi:-a", "pypi:a-", "pypi:.a", "pypi:ä", "pypi:/x", &long,
+        ] {
             let result = read(text);
-            assert!(matches!(result, Err(SourceError::PypiName { .. })), "{text}: {result:?}");
+            assert!(
+                matches!(result, Err(SourceError::PypiName { .. })),
+                "{text}: {result:?}"
+            );
         }
         assert!(read(&format!("pypi:{}", "a".repeat(128))).is_ok());
     }
@@ -240,7 +263,11 @@ mod tests {
             ("pypi:a>=1.2", false),
             ("pypi:a", false),
         ] {
-            assert_eq!(read(text).unwrap().asks_for_exact_version(), exact, "{text}");
+            assert_eq!(
+                read(text).unwrap().asks_for_exact_version(),
+                exact,
+                "{text}"
+            );
         }
     }
 

@@ -50,7 +50,9 @@ impl AgeRule {
             humantime::format_rfc3339_seconds(not_after)
         )];
         if self.exact.is_some() {
-            arguments.push(format!("--exclude-newer-package={name}=2999-01-01T00:00:00Z"));
+            arguments.push(format!(
+                "--exclude-newer-package={name}=2999-01-01T00:00:00Z"
+            ));
         }
         arguments
     }
@@ -67,7 +69,13 @@ impl AgeRule {
         }
     }
 
-    fn judge(&self, name: &str, version: &Version, file: &ProjectFile, index: &Index) -> Result<(), PypiError> {
+    fn judge(
+        &self,
+        name: &str,
+        version: &Version,
+        file: &ProjectFile,
+        index: &Index,
+    ) -> Result<(), PypiError> {
         let Some(not_after) = self.not_after else {
             return Ok(());
         };
@@ -130,10 +138,9 @@ impl<'a> Choice<'a> {
         judge_status(page, &package.name)?;
         let file = self.best(package, page)?;
         let (name, version) = (&package.name, &package.version);
-        let published = file
-            .sha256
-            .as_deref()
-            .ok_or_else(|| PypiError::NoHash { file: file.name.clone() })?;
+        let published = file.sha256.as_deref().ok_or_else(|| PypiError::NoHash {
+            file: file.name.clone(),
+        })?;
         let resolved = &package.wheels[&file.name];
         if resolved != published {
             return Err(PypiError::HashMismatch {
@@ -187,11 +194,19 @@ impl<'a> Choice<'a> {
             .filter_map(|(file, wheel)| Some((self.tags.rank(wheel)?, wheel.build, *file)))
             .min_by(|(a_rank, a_build, a), (b_rank, b_build, b)| {
                 let builds = b_build.cmp(a_build);
-                a_rank.cmp(b_rank).then(builds).then_with(|| a.name.cmp(&b.name))
+                a_rank
+                    .cmp(b_rank)
+                    .then(builds)
+                    .then_with(|| a.name.cmp(&b.name))
             });
         if let Some((_, _, file)) = best {
             // One name is one file.
-            if named.iter().filter(|(other, _)| other.name == file.name).count() > 1 {
+            if named
+                .iter()
+                .filter(|(other, _)| other.name == file.name)
+                .count()
+                > 1
+            {
                 return Err(PypiError::Page {
                     name: package.name.clone(),
                     reason: format!("it offers {} twice", file.name),
@@ -227,7 +242,11 @@ impl<'a> Choice<'a> {
         let Some(reason) = &file.yanked else {
             return Ok(None);
         };
-        let reason = if reason.is_empty() { "no reason was given" } else { reason };
+        let reason = if reason.is_empty() {
+            "no reason was given"
+        } else {
+            reason
+        };
         let (name, version) = (&package.name, &package.version);
         if self.rule.asked_exactly(name) {
             return Ok(Some(format!(

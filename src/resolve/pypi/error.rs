@@ -41,7 +41,9 @@ pub enum PypiError {
     // The index's word.
     #[error("no such package: {name} is not known to {index}")]
     NoSuchPackage { name: String, index: String },
-    #[error("{index} refuses access to {name} (status {status}): put `user:token@` into the index address of your pip or uv settings")]
+    #[error(
+        "{index} refuses access to {name} (status {status}): put `user:token@` into the index address of your pip or uv settings"
+    )]
     Denied {
         name: String,
         index: String,
@@ -53,13 +55,19 @@ pub enum PypiError {
     Page { name: String, reason: String },
     #[error("{name} is {status} on the index, which means that nobody should install it now")]
     Withheld { name: String, status: String },
-    #[error("{name} {version} is offered as source only; building it would run its code, so pinfold takes wheels alone. Ask its authors for wheels, or another version")]
+    #[error(
+        "{name} {version} is offered as source only; building it would run its code, so pinfold takes wheels alone. Ask its authors for wheels, or another version"
+    )]
     SourceOnly { name: String, version: String },
-    #[error("{name} is offered as source only; building it would run its code, so pinfold takes wheels alone")]
+    #[error(
+        "{name} is offered as source only; building it would run its code, so pinfold takes wheels alone"
+    )]
     NoWheels { name: String },
     #[error("the index does not offer {name} {version}")]
     NotPublished { name: String, version: String },
-    #[error("no wheel of {name} {version} is for this machine (Python {python}, {platform}); there are: {offered}")]
+    #[error(
+        "no wheel of {name} {version} is for this machine (Python {python}, {platform}); there are: {offered}"
+    )]
     Platform {
         name: String,
         version: String,
@@ -78,7 +86,9 @@ pub enum PypiError {
         resolved: String,
         published: String,
     },
-    #[error("{name} {version} was withdrawn by its authors (yanked): {reason}. Ask for it by `=={version}` to have it all the same")]
+    #[error(
+        "{name} {version} was withdrawn by its authors (yanked): {reason}. Ask for it by `=={version}` to have it all the same"
+    )]
     Yanked {
         name: String,
         version: String,

@@ -95,11 +95,17 @@ impl Index {
 /// RFC 3986, 2.1. In an address, `@` and `:` of a password are written like that.
 pub(super) fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
-    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let digit = |at: usize| {
+        bytes
+            .get(at)
+            .and_then(|byte| char::from(*byte).to_digit(16))
+    };
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let pair = (bytes[at] == b'%').then(|| digit(at + 1).zip(digit(at + 2))).flatten();
+        let pair = (bytes[at] == b'%')
+            .then(|| digit(at + 1).zip(digit(at + 2)))
+            .flatten();
         match pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
             Some(byte) => {
                 decoded.push(byte);
@@ -124,11 +130,18 @@ mod tests {
         assert_eq!(index.url.as_str(), "https://host.example/simple/");
         let expected = Authorization::basic("ada", "p@ss");
         assert_eq!(index.authorization, Some(expected.clone()));
-        assert_eq!(index.with_secrets(), "https://ada:p%40ss@host.example/simple/");
+        assert_eq!(
+            index.with_secrets(),
+            "https://ada:p%40ss@host.example/simple/"
+        );
         assert_eq!(index.host(), "host.example");
         let own = Url::parse("https://host.example/files/x.whl").unwrap();
         assert_eq!(index.authorization_for(&own), Some(expected));
-        for other in ["https://other.example/x", "http://host.example/x", "https://host.example:8/x"] {
+        for other in [
+            "https://other.example/x",
+            "http://host.example/x",
+            "https://host.example:8/x",
+        ] {
             let other = Url::parse(other).unwrap();
             assert_eq!(index.authorization_for(&other), None, "{other}");
         }
@@ -139,8 +152,14 @@ mod tests {
         let index = Index::parse("x", "corp=https://host.example/simple/").unwrap();
         for (url, locked) in [
             ("https://host.example/simple/a/a-1.whl", "a/a-1.whl"),
-            ("https://host.example/files/a-1.whl", "https://host.example/files/a-1.whl"),
-            ("https://files.example/a-1.whl", "https://files.example/a-1.whl"),
+            (
+                "https://host.example/files/a-1.whl",
+                "https://host.example/files/a-1.whl",
+            ),
+            (
+                "https://files.example/a-1.whl",
+                "https://files.example/a-1.whl",
+            ),
         ] {
             let url = Url::parse(url).unwrap();
             assert_eq!(index.relative(&url), locked);
@@ -152,9 +171,21 @@ mod tests {
 
     #[test]
     fn what_is_no_index_is_refused_without_showing_it() {
-        for value in ["", "host.example", "ftp://host", "file:///x", "https://", "u:secret@x"] {
-            let error = Index::parse("PIP_INDEX_URL", value).unwrap_err().to_string();
-            assert!(error.contains("PIP_INDEX_URL") && !error.contains("secret"), "{error}");
+        for value in [
+            "",
+            "host.example",
+            "ftp://host",
+            "file:///x",
+            "https://",
+            "u:secret@x",
+        ] {
+            let error = Index::parse("PIP_INDEX_URL", value)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("PIP_INDEX_URL") && !error.contains("secret"),
+                "{error}"
+            );
         }
     }
 }

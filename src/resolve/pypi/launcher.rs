@@ -90,7 +90,11 @@ pub fn choose<'n>(name: &str, names: &[&'n str]) -> Result<&'n str, PypiError> {
         ([], [one]) => Ok(one),
         _ => Err(PypiError::SeveralPrograms {
             name: name.to_owned(),
-            names: names.iter().take(20).map(|name| (*name).to_owned()).collect(),
+            names: names
+                .iter()
+                .take(20)
+                .map(|name| (*name).to_owned())
+                .collect(),
         }),
     }
 }
@@ -125,7 +129,10 @@ pub fn script_launcher(path: &str) -> Option<String> {
 
 fn is_script_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !name.is_empty() && name.len() <= 128 && !name.starts_with(['.', '-']) && name.bytes().all(allowed)
+    !name.is_empty()
+        && name.len() <= 128
+        && !name.starts_with(['.', '-'])
+        && name.bytes().all(allowed)
 }
 
 /// Identifiers joined by dots. Python allows more letters than ASCII; no published package has any.
@@ -133,7 +140,9 @@ fn is_dotted_name(name: &str) -> bool {
     name.split('.').all(|part| {
         !part.is_empty()
             && !part.starts_with(|c: char| c.is_ascii_digit())
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     })
 }
 
@@ -143,19 +152,32 @@ mod tests {
 
     #[test]
     fn console_scripts_are_read() {
-        let text = b"[other]\nx = y:z\n[console_scripts]\n# c\nmcp-server-time = mcp_server_time:main\n\
+        let text =
+            b"[other]\nx = y:z\n[console_scripts]\n# c\nmcp-server-time = mcp_server_time:main\n\
                      cli= a.b : group.main [extra]\n\n[gui_scripts]\ng = h:i\n";
         let scripts = console_scripts("x", text).unwrap();
         let found: Vec<_> = scripts
             .iter()
-            .map(|script| (script.name.as_str(), script.module.as_str(), script.attribute.as_str()))
+            .map(|script| {
+                (
+                    script.name.as_str(),
+                    script.module.as_str(),
+                    script.attribute.as_str(),
+                )
+            })
             .collect();
         assert_eq!(
             found,
-            [("cli", "a.b", "group.main"), ("mcp-server-time", "mcp_server_time", "main")]
+            [
+                ("cli", "a.b", "group.main"),
+                ("mcp-server-time", "mcp_server_time", "main")
+            ]
         );
         let text = launcher(&scripts[0]);
-        assert!(text.ends_with("from a.b import group\nsys.exit(group.main())\n"), "{text}");
+        assert!(
+            text.ends_with("from a.b import group\nsys.exit(group.main())\n"),
+            "{text}"
+        );
         assert!(text.starts_with("#!/usr/bin/env -S python3 -I -S -B\n"));
     }
 

@@ -283,7 +283,10 @@ fn readable(stderr: &[u8], settings: &PypiSettings) -> String {
     let written = settings.index.with_secrets();
     if written != settings.index.url.as_str() {
         text = text.replace(written.trim_end_matches('/'), settings.index.url.as_str());
-        if let Some((secrets, _)) = written.split_once("://").and_then(|(_, rest)| rest.split_once('@')) {
+        if let Some((secrets, _)) = written
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once('@'))
+        {
             for secret in std::iter::once(secrets).chain(secrets.split(':').skip(1)) {
                 for spelling in [secret.to_owned(), index::percent_decoded(secret)] {
                     if !spelling.is_empty() {

@@ -62,7 +62,10 @@ mod tests {
         let get = |key: &str| settings.get(key).map(String::as_str);
         assert_eq!(get("index-url"), Some("https://d/simple"));
         assert_eq!(get("timeout"), Some("60"));
-        assert_eq!(get("extra-index-url"), Some("https://b/simple https://c/simple"));
+        assert_eq!(
+            get("extra-index-url"),
+            Some("https://b/simple https://c/simple")
+        );
         assert!(parse("no section = x\n[global\nx").is_empty());
     }
 }

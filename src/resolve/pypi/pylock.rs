@@ -61,8 +61,7 @@ struct RawWheel {
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Package>, PypiError> {
     let refuse = |reason: String| PypiError::Pylock { reason };
     let text = std::str::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8".to_owned()))?;
-    let lock: RawLock =
-        toml::from_str(text).map_err(|error| refuse(error.message().to_owned()))?;
+    let lock: RawLock = toml::from_str(text).map_err(|error| refuse(error.message().to_owned()))?;
     if lock.lock_version.split('.').next() != Some("1") {
         return Err(refuse("its lock-version is not 1".to_owned()));
     }
@@ -110,7 +109,8 @@ fn read(raw: RawPackage) -> Result<Package, PypiError> {
             })
             .map(super::index::percent_decoded)
             .ok_or_else(|| refuse("a wheel has no name"))?;
-        let parsed = WheelName::parse(&file).ok_or_else(|| refuse("a wheel's name is malformed"))?;
+        let parsed =
+            WheelName::parse(&file).ok_or_else(|| refuse("a wheel's name is malformed"))?;
         if parsed.name != normalized_pypi_name(&name) || parsed.version != version {
             return Err(refuse("a wheel is of another package or version"));
         }
@@ -160,9 +160,18 @@ wheels = [{ url = "https://files.example/packages/99/annotated_types-0.8.0-py3-n
     fn what_is_not_a_wheel_of_the_index_is_refused() {
         let cases = [
             ("lock-version = \"1.0\"", "lock-version = \"2.0\""),
-            ("version = \"0.8.0\"", "vcs = { type = \"git\" }\nversion = \"0.8.0\""),
-            ("version = \"0.8.0\"", "directory = { path = \"x\" }\nversion = \"0.8.0\""),
-            ("version = \"0.8.0\"", "archive = { url = \"x\" }\nversion = \"0.8.0\""),
+            (
+                "version = \"0.8.0\"",
+                "vcs = { type = \"git\" }\nversion = \"0.8.0\"",
+            ),
+            (
+                "version = \"0.8.0\"",
+                "directory = { path = \"x\" }\nversion = \"0.8.0\"",
+            ),
+            (
+                "version = \"0.8.0\"",
+                "archive = { url = \"x\" }\nversion = \"0.8.0\"",
+            ),
             ("version = \"0.8.0\"", ""),
             ("types-0.8.0-py3", "types-0.9.0-py3"),
             ("annotated_types-0.8", "other-0.8"),

@@ -122,7 +122,12 @@ impl PypiSettings {
                  Set SSL_CERT_FILE to your own certificates instead"
             ));
         }
-        for key in ["PIP_FIND_LINKS", "UV_FIND_LINKS", "PIP_NO_INDEX", "UV_OFFLINE"] {
+        for key in [
+            "PIP_FIND_LINKS",
+            "UV_FIND_LINKS",
+            "PIP_NO_INDEX",
+            "UV_OFFLINE",
+        ] {
             if variable(key).is_some() {
                 tracing::debug!("{key} has no meaning here: packages are pinned by an index");
             }
@@ -153,10 +158,7 @@ impl PypiSettings {
     /// Host and port of what the resolver must reach: the index, proxies, and the hosts of `files`,
     /// which the index has named. An address instead of a name must be the index's own: nobody
     /// else can send the resolver to a machine of this network.
-    pub fn endpoints<'a>(
-        &'a self,
-        files: impl IntoIterator<Item = &'a Url>,
-    ) -> Vec<(String, u16)> {
+    pub fn endpoints<'a>(&'a self, files: impl IntoIterator<Item = &'a Url>) -> Vec<(String, u16)> {
         let endpoint = |url: &Url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?));
         let is_name = |url: &&Url| {
             url.domain().is_some_and(|name| name != "localhost")
@@ -282,9 +284,14 @@ fn certificates(
     home: Option<&Path>,
     warnings: &mut Vec<String>,
 ) -> Vec<PathBuf> {
-    let variables = ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), variable(name)?)));
+    let variables = [
+        "SSL_CERT_FILE",
+        "PIP_CERT",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+    ]
+    .into_iter()
+    .filter_map(|name| Some((name.to_owned(), variable(name)?)));
     let mut files = Vec::new();
     for (key, path) in variables.chain(pip) {
         let path = match (path.strip_prefix("~/"), home) {
@@ -293,7 +300,10 @@ fn certificates(
         };
         if !path.is_file() {
             // Without it, checks fail closed.
-            warnings.push(format!("`{key}` names {}, which is no file", path.display()));
+            warnings.push(format!(
+                "`{key}` names {}, which is no file",
+                path.display()
+            ));
         } else if !files.contains(&path) {
             files.push(path);
         }

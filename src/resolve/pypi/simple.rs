@@ -41,7 +41,11 @@ pub(super) struct ProjectFile {
 }
 
 /// Asks the index.
-pub(super) async fn fetch(client: &Client, index: &Index, name: &str) -> Result<Project, PypiError> {
+pub(super) async fn fetch(
+    client: &Client,
+    index: &Index,
+    name: &str,
+) -> Result<Project, PypiError> {
     let url = index.project(name)?;
     let authorization = index.authorization.as_ref();
     let answer = client.get(&url, authorization, ACCEPT, MAX_BYTES).await;
@@ -169,7 +173,9 @@ fn parse_json(bytes: &[u8], name: &str, url: &Url) -> Result<Project, String> {
 fn parse_html(text: &str, url: &Url) -> Result<Project, String> {
     let page = html::read(text)?;
     let base = match &page.base {
-        Some(base) => url.join(base).map_err(|_| "its base is no address".to_owned())?,
+        Some(base) => url
+            .join(base)
+            .map_err(|_| "its base is no address".to_owned())?,
         None => url.clone(),
     };
     let files = page.anchors.iter().filter_map(|anchor| {
@@ -217,9 +223,13 @@ fn project_file(raw: Raw<'_>) -> Option<ProjectFile> {
         url,
         sha256: raw.sha256.filter(is_sha256).map(str::to_ascii_lowercase),
         requires_python: raw.requires_python.map(str::to_owned),
-        yanked: raw
-            .yanked
-            .map(|reason| reason.chars().filter(|c| !c.is_control()).take(200).collect()),
+        yanked: raw.yanked.map(|reason| {
+            reason
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect()
+        }),
         published: raw
             .upload_time
             .and_then(|time| humantime::parse_rfc3339(time).ok()),

@@ -51,7 +51,11 @@ print(json.dumps({
 const MUSL: (u32, u32) = (1, 2);
 
 /// Names that glibc versions had before PEP 600.
-const OLD_NAMES: [(u32, &str); 3] = [(17, "manylinux2014"), (12, "manylinux2010"), (5, "manylinux1")];
+const OLD_NAMES: [(u32, &str); 3] = [
+    (17, "manylinux2014"),
+    (12, "manylinux2010"),
+    (5, "manylinux1"),
+];
 
 /// The tags that an interpreter takes, best first.
 #[derive(Clone, Debug)]
@@ -99,7 +103,11 @@ impl Tags {
 
     /// How well a wheel fits, 0 best; `None` when it doesn't.
     pub fn rank(&self, wheel: &WheelName) -> Option<usize> {
-        wheel.tags().filter_map(|tag| self.0.get(&tag)).min().copied()
+        wheel
+            .tags()
+            .filter_map(|tag| self.0.get(&tag))
+            .min()
+            .copied()
     }
 }
 
@@ -207,10 +215,17 @@ pub(super) mod tests {
 
     #[test]
     fn musl_and_the_free_threaded_build_have_wheels_of_their_own() {
-        let alpine = PythonFacts { glibc: None, ..debian() };
+        let alpine = PythonFacts {
+            glibc: None,
+            ..debian()
+        };
         assert!(rank(&alpine, "cp311-cp311-musllinux_1_1_x86_64").is_some());
         assert!(rank(&alpine, "cp311-cp311-manylinux_2_17_x86_64").is_none());
-        let free = PythonFacts { minor: 13, free_threaded: true, ..debian() };
+        let free = PythonFacts {
+            minor: 13,
+            free_threaded: true,
+            ..debian()
+        };
         assert!(rank(&free, "cp313-cp313t-manylinux_2_17_x86_64").is_some());
         assert!(rank(&free, "cp313-cp313-manylinux_2_17_x86_64").is_none());
         assert!(rank(&free, "cp38-abi3-manylinux_2_17_x86_64").is_none());

@@ -60,17 +60,16 @@ impl FromStr for Version {
         while release.last() == Some(&0) {
             release.pop();
         }
-        let pre = reader
-            .labelled(&[
-                ("alpha", b'a'),
-                ("beta", b'b'),
-                ("preview", b'c'),
-                ("pre", b'c'),
-                ("rc", b'c'),
-                ("a", b'a'),
-                ("b", b'b'),
-                ("c", b'c'),
-            ]);
+        let pre = reader.labelled(&[
+            ("alpha", b'a'),
+            ("beta", b'b'),
+            ("preview", b'c'),
+            ("pre", b'c'),
+            ("rc", b'c'),
+            ("a", b'a'),
+            ("b", b'b'),
+            ("c", b'c'),
+        ]);
         let post = reader.post();
         let dev = reader.labelled(&[("dev", b'd')]).map(|(_, n)| n);
         if !reader.rest.is_empty() {
@@ -157,7 +156,11 @@ impl fmt::Display for Version {
 /// When the set is not as PEP 440 has it.
 pub(super) fn admits(specifiers: &str, version: &Version) -> Result<bool, NotPep440> {
     let mut all = true;
-    for clause in specifiers.split(',').map(str::trim).filter(|c| !c.is_empty()) {
+    for clause in specifiers
+        .split(',')
+        .map(str::trim)
+        .filter(|c| !c.is_empty())
+    {
         all &= clause_admits(clause, version)?;
     }
     Ok(all)
@@ -180,7 +183,8 @@ fn clause_admits(clause: &str, version: &Version) -> Result<bool, NotPep440> {
     }
     let wanted: Version = text.parse()?;
     let order = version.compare_public(&wanted);
-    let same = order == Ordering::Equal && (wanted.local.is_empty() || wanted.local == version.local);
+    let same =
+        order == Ordering::Equal && (wanted.local.is_empty() || wanted.local == version.local);
     Ok(match operator {
         "==" => same,
         "!=" => !same,
@@ -188,11 +192,15 @@ fn clause_admits(clause: &str, version: &Version) -> Result<bool, NotPep440> {
         ">=" => order.is_ge(),
         "<" => {
             order.is_lt()
-                && (wanted.is_prerelease() || !version.is_prerelease() || !version.same_release(&wanted))
+                && (wanted.is_prerelease()
+                    || !version.is_prerelease()
+                    || !version.same_release(&wanted))
         }
         ">" => {
             order.is_gt()
-                && (wanted.post.is_some() || version.post.is_none() || !version.same_release(&wanted))
+                && (wanted.post.is_some()
+                    || version.post.is_none()
+                    || !version.same_release(&wanted))
         }
         _ if wanted.written < 2 => return Err(NotPep440),
         _ => order.is_ge() && has_prefix(version, &wanted, wanted.written - 1),
@@ -300,10 +308,27 @@ mod tests {
     fn versions_have_the_order_of_the_specification() {
         // From PEP 440, "Summary of permitted suffixes and relative ordering".
         let ordered = [
-            "1.dev0", "1.0.dev456", "1.0a1", "1.0a2.dev456", "1.0a12.dev456", "1.0a12",
-            "1.0b1.dev456", "1.0b2", "1.0b2.post345.dev456", "1.0b2.post345", "1.0rc1.dev456",
-            "1.0rc1", "1.0", "1.0+abc.5", "1.0+abc.7", "1.0+5", "1.0.post456.dev34",
-            "1.0.post456", "1.0.15", "1.1.dev1", "1!0.1",
+            "1.dev0",
+            "1.0.dev456",
+            "1.0a1",
+            "1.0a2.dev456",
+            "1.0a12.dev456",
+            "1.0a12",
+            "1.0b1.dev456",
+            "1.0b2",
+            "1.0b2.post345.dev456",
+            "1.0b2.post345",
+            "1.0rc1.dev456",
+            "1.0rc1",
+            "1.0",
+            "1.0+abc.5",
+            "1.0+abc.7",
+            "1.0+5",
+            "1.0.post456.dev34",
+            "1.0.post456",
+            "1.0.15",
+            "1.1.dev1",
+            "1!0.1",
         ];
         for pair in ordered.windows(2) {
             assert!(version(pair[0]) <= version(pair[1]), "{pair:?}");
@@ -324,7 +349,9 @@ mod tests {
         ] {
             assert_eq!(version(a), version(b), "{a} {b}");
         }
-        for text in ["", "x", "1.", "1.0x", "1..0", "1.0+", "1!", "!1", "1.0-", "1 0", "1.*"] {
+        for text in [
+            "", "x", "1.", "1.0x", "1..0", "1.0+", "1!", "!1", "1.0-", "1 0", "1.*",
+        ] {
             assert!(text.parse::<Version>().is_err(), "{text}");
         }
     }
@@ -332,7 +359,11 @@ mod tests {
     #[test]
     fn specifiers_admit_what_they_should() {
         for (specifiers, yes, no) in [
-            (">=3.10", &["3.10", "3.11.7", "3.10.0rc1+x"][..1], &["3.9.20"][..]),
+            (
+                ">=3.10",
+                &["3.10", "3.11.7", "3.10.0rc1+x"][..1],
+                &["3.9.20"][..],
+            ),
             (">=3.8,<4", &["3.11.2"], &["4.0", "3.7", "4.0rc1"]),
             ("~=3.9", &["3.9", "3.11"], &["4.0", "3.8"]),
             ("~=3.9.2", &["3.9.2", "3.9.9"], &["3.10", "3.9.1"]),
@@ -345,10 +376,18 @@ mod tests {
             ("", &["1"], &[]),
         ] {
             for text in yes {
-                assert_eq!(admits(specifiers, &version(text)), Ok(true), "{specifiers} {text}");
+                assert_eq!(
+                    admits(specifiers, &version(text)),
+                    Ok(true),
+                    "{specifiers} {text}"
+                );
             }
             for text in no {
-                assert_eq!(admits(specifiers, &version(text)), Ok(false), "{specifiers} {text}");
+                assert_eq!(
+                    admits(specifiers, &version(text)),
+                    Ok(false),
+                    "{specifiers} {text}"
+                );
             }
         }
         for bad in [">=x", "3.8", "=>3", "~=3", ">=3.*"] {

@@ -23,7 +23,9 @@ pub struct WheelName {
 impl WheelName {
     /// `None` when it is no wheel, or its name is malformed.
     pub fn parse(file: &str) -> Option<Self> {
-        let stem = file.strip_suffix(".whl").filter(|_| file.len() <= MAX_BYTES)?;
+        let stem = file
+            .strip_suffix(".whl")
+            .filter(|_| file.len() <= MAX_BYTES)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+!".contains(&byte);
         if !stem.bytes().all(allowed) {
             return None;

@@ -114,13 +114,20 @@ impl TreeBuilder {
                 continue;
             };
             if place.starts_with("scripts/") {
-                let head = looked.heads.get(name).map(Vec::as_slice).unwrap_or_default();
+                let head = looked
+                    .heads
+                    .get(name)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
                 unpacked.scripts.push(Script {
                     path: place.clone(),
                     kind: ScriptKind::of(head),
                 });
             }
-            if Path::new(&place).extension().is_some_and(|end| end == "pth") {
+            if Path::new(&place)
+                .extension()
+                .is_some_and(|end| end == "pth")
+            {
                 unpacked.path_files.push(place.clone());
             }
             places.insert(name.clone(), place);
@@ -339,7 +346,10 @@ fn judge_wheel(text: &[u8]) -> Result<(), WheelRule> {
         return Err(WheelRule::Version(version.chars().take(20).collect()));
     }
     // Both kinds are imported from one folder here.
-    match header("Root-Is-Purelib").map(str::to_ascii_lowercase).as_deref() {
+    match header("Root-Is-Purelib")
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
         Some("true" | "false") => Ok(()),
         _ => Err(malformed("it does not say Root-Is-Purelib")),
     }
@@ -348,7 +358,10 @@ fn judge_wheel(text: &[u8]) -> Result<(), WheelRule> {
 /// Where a file goes; `None` leaves it out.
 fn place(name: &str, data: &str) -> Result<Option<String>, WheelRule> {
     let unknown = || WheelRule::UnknownPlace(name.to_owned());
-    let place = match name.strip_prefix(data).and_then(|rest| rest.strip_prefix('/')) {
+    let place = match name
+        .strip_prefix(data)
+        .and_then(|rest| rest.strip_prefix('/'))
+    {
         None => format!("{SITE_PACKAGES}/{name}"),
         Some(rest) => match rest.split_once('/').ok_or_else(unknown)? {
             ("purelib" | "platlib", rest) => format!("{SITE_PACKAGES}/{rest}"),
@@ -374,7 +387,6 @@ fn stored(error: SinkError, origin: &Path) -> StoreError {
         SinkError::Read(source) => StoreError::io("read", origin, source),
     }
 }
-
 
 #[cfg(test)]
 mod tests;

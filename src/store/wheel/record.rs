@@ -157,7 +157,11 @@ mod tests {
     #[test]
     fn what_is_listed_and_there_passes() {
         let record = format!("{}{}{OWN},,\n", line("a.py"), line("b/c.py"));
-        judged(&record, &["a.py", "b/c.py", OWN, "x-1.dist-info/RECORD.jws"]).unwrap();
+        judged(
+            &record,
+            &["a.py", "b/c.py", OWN, "x-1.dist-info/RECORD.jws"],
+        )
+        .unwrap();
         let digest = URL_SAFE_NO_PAD.encode(Digest::of(b"a,\"b").as_bytes());
         judged(&format!("\"a,\"\"b\",sha256={digest},\n"), &["a,\"b"]).unwrap();
     }
@@ -167,7 +171,10 @@ mod tests {
         let a = line("a.py");
         let absent = || WheelRule::Absent("a.py".into());
         assert_eq!(judged(&a, &[]), Err(absent()));
-        assert_eq!(judged("", &["a.py"]), Err(WheelRule::Unlisted("a.py".into())));
+        assert_eq!(
+            judged("", &["a.py"]),
+            Err(WheelRule::Unlisted("a.py".into()))
+        );
         assert_eq!(
             judged("", &["y-1.dist-info/RECORD"]),
             Err(WheelRule::Unlisted("y-1.dist-info/RECORD".into()))
@@ -180,9 +187,18 @@ mod tests {
             let result = judged(&format!("a.py,{hash},\n"), &["a.py"]);
             assert_eq!(result, Err(WheelRule::NoHash("a.py".into())), "{hash}");
         }
-        for record in [format!("{a}{a}"), "a.py\n".into(), "\"a\n".into(), "\"a\"b,,\n".into(), "a,b,c,d\n".into()] {
+        for record in [
+            format!("{a}{a}"),
+            "a.py\n".into(),
+            "\"a\n".into(),
+            "\"a\"b,,\n".into(),
+            "a,b,c,d\n".into(),
+        ] {
             let result = judged(&record, &["a.py"]);
-            assert!(matches!(result, Err(WheelRule::Malformed { .. })), "{record}: {result:?}");
+            assert!(
+                matches!(result, Err(WheelRule::Malformed { .. })),
+                "{record}: {result:?}"
+            );
         }
     }
 }
