@@ -1,3 +1,5 @@
+//! Settings of pip and uv, from variables and files.
+
 use super::*;
 
 /// Settings with these variables and these files below the home. The machine's own files are out

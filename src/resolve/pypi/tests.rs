@@ -1,3 +1,5 @@
+//! What is chosen and refused of the index's pages, and what uv is asked.
+
 use super::tags::tests::debian;
 use super::*;
 

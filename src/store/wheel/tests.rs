@@ -1,3 +1,5 @@
+//! Wheels made byte by byte: laid out, or refused for one reason each.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
