@@ -21,7 +21,7 @@ pub(crate) fn measure(place: &Place) {
     println!("| | resident | of which anonymous |\n|---|---:|---:|");
     let relay = client.process();
     print("relay (`pinfold run`), idle", relay);
-    let line = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"long\",\"arguments\":{}}}\n";
+    let line = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"long\",\"arguments\":{\"bytes\":10000}}}\n";
     for _ in 0..BUSY {
         client.send(line);
         client.read();

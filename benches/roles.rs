@@ -10,8 +10,8 @@ pub(crate) const SERVER: &str = "role-server";
 pub(crate) const DOWNLOAD: &str = "role-download";
 pub(crate) const COPY: &str = "role-copy";
 
-/// Length of an answer to `tools/call`, in bytes, newline included.
-pub(crate) const LONG_LINE: usize = 10_000;
+/// Shortest answer to `tools/call`, in bytes.
+const SHORTEST: usize = 200;
 
 /// Plays the role that the first argument names; `false` when it names none.
 pub(crate) fn play(arguments: &[String]) -> bool {
@@ -24,12 +24,12 @@ pub(crate) fn play(arguments: &[String]) -> bool {
     true
 }
 
-/// Knows its one client: ids are numbers, and one line is one request.
+/// Knows its one client: ids are numbers, one line is one request, and a call says how long the
+/// answer is to be, newline included.
 fn serve(download_from: Option<u16>) {
     let mut input = std::io::stdin().lock();
     let mut output = std::io::stdout().lock();
     let (mut line, mut answer) = (Vec::new(), Vec::new());
-    let text = "x".repeat(LONG_LINE - 100);
     loop {
         line.clear();
         if !matches!(input.read_until(b'\n', &mut line), Ok(1..)) {
@@ -57,8 +57,9 @@ fn serve(download_from: Option<u16>) {
         let _ = write!(answer, "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":");
         if result.is_empty() {
             answer.extend_from_slice(b"{\"content\":[{\"type\":\"text\",\"text\":\"");
-            let rest = LONG_LINE - answer.len() - 6;
-            answer.extend(text.bytes().chain(std::iter::repeat(b'x')).take(rest));
+            let length = number_after(&line, b"\"bytes\":")
+                .map_or(SHORTEST, |n| usize::try_from(n).unwrap());
+            answer.resize(length.max(SHORTEST) - 6, b'x');
             answer.extend_from_slice(b"\"}]}");
         } else {
             answer.extend_from_slice(result.as_bytes());

@@ -1,6 +1,7 @@
 //! From measurements to a Markdown table: medians, bad percentiles, ratios of medians.
 
 /// One way of doing the same thing.
+#[derive(Clone)]
 pub(crate) struct Row {
     name: String,
     /// In the unit of the table.
@@ -17,6 +18,14 @@ impl Row {
 
     pub(crate) fn add(&mut self, value: f64) {
         self.measured.push(value);
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.measured.len()
     }
 
     pub(crate) fn median(&self) -> f64 {
@@ -41,6 +50,8 @@ impl Row {
 pub(crate) enum Worse {
     /// Times: the 95th percentile is shown.
     High,
+    /// Times of which there are thousands: the 99th.
+    VeryHigh,
     /// Rates: the 5th.
     Low,
 }
@@ -49,6 +60,7 @@ pub(crate) enum Worse {
 pub(crate) fn print(title: &str, unit: &str, worse: Worse, rows: &[Row]) {
     let tail = match worse {
         Worse::High => 95,
+        Worse::VeryHigh => 99,
         Worse::Low => 5,
     };
     println!("### {title}\n");
@@ -88,6 +100,16 @@ pub(crate) fn goal(row: &Row, bound: f64, base: &Row) {
 pub(crate) fn goal_at_least(row: &Row, bound: f64, base: &Row) {
     let ratio = row.median() / base.median();
     say_goal(row, "at least", bound, base, ratio >= bound);
+}
+
+/// Says whether the median of `row` is at most `bound` above that of `base`, in the unit of the table.
+pub(crate) fn goal_added(row: &Row, bound: f64, unit: &str, base: &Row) {
+    let added = row.median() - base.median();
+    let verdict = if added <= bound { "met" } else { "MISSED" };
+    println!(
+        "- goal: {} at most {bound} {unit} above {}: {added:.1} {unit}, {verdict}\n",
+        row.name, base.name
+    );
 }
 
 fn say_goal(row: &Row, side: &str, bound: f64, base: &Row, met: bool) {

@@ -56,6 +56,7 @@ mod registry_tokens;
 mod relay_model;
 mod release_age;
 mod resource_limits;
+mod runtimes;
 mod server_rights;
 mod session_ends;
 #[path = "session_ends.rs"]

@@ -143,13 +143,17 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__add)
-            opts="-h -V --allow --allow-all --profile --egress --env --read --write --exec --manifest --help --version"
+            opts="-h -V --allow --allow-all --runtime --profile --egress --env --read --write --exec --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -107,6 +107,7 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         name: arguments.name.parse()?,
         source: arguments.source.clone(),
         args: arguments.arguments.clone(),
+        runtime: arguments.runtime.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
         env: environment(&arguments.env)?,

@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
-    Add(Add),
+    Add(Box<Add>),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Get everything that the lock names into the store, and repair what is damaged
@@ -76,6 +76,10 @@ pub(super) struct Add {
     /// Allow every tool that it offers now
     #[arg(long)]
     pub(super) allow_all: bool,
+    /// What it runs on: npm:PACKAGE[@RANGE] holds the interpreter, which is pinned too; `warn`
+    /// tolerates that the machine's changes [default: refuse]
+    #[arg(long)]
+    pub(super) runtime: Option<String>,
     /// The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else
     /// offline]
     #[arg(long)]

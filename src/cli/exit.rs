@@ -104,6 +104,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Program { .. }
         | LaunchError::Policy(_) => Exit::Usage,
         LaunchError::SourceChanged { .. }
+        | LaunchError::RuntimeChanged { .. }
         | LaunchError::PolicyChanged { .. }
         | LaunchError::OtherPlatform { .. }
         | LaunchError::InterpreterChanged { .. }

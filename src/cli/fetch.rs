@@ -20,10 +20,13 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
             .servers
             .get(name)
             .ok_or_else(|| LaunchError::NotLocked { name: name.clone() })?;
-        let tree = context
-            .store
-            .verify_tree(&locked.tree, Verification::Rehash);
-        let artifacts_whole = locked.artifacts.iter().all(|artifact| {
+        let tree = locked.trees().try_for_each(|tree| {
+            context
+                .store
+                .verify_tree(tree, Verification::Rehash)
+                .map(drop)
+        });
+        let artifacts_whole = locked.all_artifacts().all(|artifact| {
             context
                 .store
                 .verify_artifact(&artifact.sha256, artifact.size)
@@ -36,6 +39,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
                     output::note(&format!("{name}: {error}"));
                 }
                 sources::rebuild(&context, &staging, locked).await?;
+                sources::rebuild_runtime(&context, &staging, locked).await?;
                 output::note(&format!("{name}: fetched"));
             }
         }

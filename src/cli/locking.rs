@@ -9,12 +9,12 @@ use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
 use super::output;
 use super::sources::{self, Asked, Bytes};
-use crate::config::{Server, Settings, Source};
+use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
 use crate::lockfile::{Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::relay::{Introspection, StderrLog};
-use crate::resolve::interpreter::{Program, shebang};
+use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
@@ -47,6 +47,13 @@ pub(super) async fn lock_server(
         .servers
         .get(name)
         .filter(|locked| locked.source == server.source_text && locked.platform == here());
+    let asked = Asked {
+        context,
+        launcher: &launcher,
+        staging: &staging,
+        settings,
+        lock,
+    };
     let bytes = match previous {
         Some(locked) if !matches!(server.source, Source::Path { .. }) => {
             restore(context, &staging, locked).await?;
@@ -57,25 +64,9 @@ pub(super) async fn lock_server(
                 artifacts: locked.artifacts.clone(),
             }
         }
-        _ => {
-            let asked = Asked {
-                context,
-                launcher: &launcher,
-                staging: &staging,
-                settings,
-                lock,
-            };
-            sources::get(&asked, &server.source).await?
-        }
+        _ => sources::get(&asked, &server.source).await?,
     };
-    let interpreter = interpreter_of(
-        context,
-        &launcher,
-        &staging,
-        &context.store.tree(&bytes.tree),
-        &bytes.entry_point,
-    )
-    .await?;
+    let interpreter = interpreter_of(&asked, server, previous, &bytes).await?;
     let policy = launcher.policy(server, interpreter.as_ref())?;
     let mut locked = LockedServer {
         source: server.source_text.clone(),
@@ -184,23 +175,48 @@ async fn restore(
     }
 }
 
+/// What runs the entry point: nothing, a program of the machine, or one that the manifest names a
+/// package for.
 async fn interpreter_of(
-    context: &Context,
-    launcher: &Launcher<'_>,
-    staging: &Staging,
-    tree: &Path,
-    entry_point: &str,
+    asked: &Asked<'_>,
+    server: &Server,
+    previous: Option<&LockedServer>,
+    bytes: &Bytes,
 ) -> anyhow::Result<Option<Interpreter>> {
-    match shebang(&tree.join(entry_point))? {
-        Program::Native => Ok(None),
-        Program::Script { interpreter, .. } => {
-            let search_path = context.search_path();
-            let found = find_interpreter(launcher, staging, &interpreter, search_path)
+    let Asked {
+        context,
+        launcher,
+        staging,
+        ..
+    } = *asked;
+    let entry_point = &bytes.entry_point;
+    let wanted = match shebang(&context.store.tree(&bytes.tree).join(entry_point))? {
+        Program::Script { interpreter, .. } => interpreter,
+        Program::Native => match &server.runtime {
+            RuntimeRule::Package { text, .. } => anyhow::bail!(
+                "`{entry_point}` is a program itself and runs on nothing; take `runtime = \"{text}\"` out of the manifest"
+            ),
+            RuntimeRule::Refuse | RuntimeRule::Warn => return Ok(None),
+        },
+    };
+    let found = match &server.runtime {
+        RuntimeRule::Refuse | RuntimeRule::Warn => {
+            find_interpreter(launcher, staging, &wanted, context.search_path())
                 .await
-                .with_context(|| format!("`{entry_point}` needs `{interpreter}`"))?;
-            Ok(Some(found))
+                .with_context(|| format!("`{entry_point}` needs `{wanted}`"))?
         }
-    }
+        RuntimeRule::Package { source, text } => {
+            let found = sources::packaged_runtime(asked, source, text, previous).await?;
+            let kind = program_kind(Path::new(&wanted));
+            anyhow::ensure!(
+                found.kind == kind,
+                "`{entry_point}` needs `{kind}`, and `{text}` holds `{}`",
+                found.kind
+            );
+            found
+        }
+    };
+    Ok(Some(found))
 }
 
 /// RFC 3339 in UTC, with seconds.

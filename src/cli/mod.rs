@@ -84,7 +84,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     let manifest = arguments.manifest.as_deref();
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
-        Command::Add(arguments) => add::run(manifest, arguments).await,
+        Command::Add(arguments) => add::run(manifest, *arguments).await,
         Command::Lock(arguments) => lock::run(manifest, &arguments.names).await,
         Command::Fetch(arguments) => fetch::run(manifest, &arguments.names).await,
         Command::Run(arguments) => run::run(manifest, arguments).await,

@@ -89,6 +89,10 @@ async fn start(manifest: Option<&Path>, arguments: &Run) -> anyhow::Result<Start
     if !prepared.withheld.is_empty() {
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
+    if let Some(notice) = &prepared.notice {
+        output::warning(notice);
+        log.write_line(&format!("pinfold: {notice}"))?;
+    }
     for limitation in &prepared.policy.limitations {
         tracing::info!("{limitation}");
     }

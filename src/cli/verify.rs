@@ -9,7 +9,7 @@ use super::context::{Context, select};
 use super::exit::Exit;
 use super::output;
 use super::sources::npm_settings;
-use crate::config::{Manifest, Server, Source};
+use crate::config::{Manifest, RuntimeRule, Server, Source};
 use crate::fetch::Client;
 use crate::launch::{Launcher, here};
 use crate::lockfile::{Lock, LockedServer, ServerName};
@@ -74,6 +74,15 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             ),
         );
     }
+    let runtime = locked
+        .runtime_package()
+        .map(|package| package.source.as_str());
+    if runtime != server.runtime.package() {
+        problem(
+            "runtime",
+            format!("the manifest and the lock name different runtimes; run `pinfold lock {name}`"),
+        );
+    }
     if locked.platform != here() {
         problem(
             "platform",
@@ -98,9 +107,15 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         Err(error) => problem("policy", error.to_string()),
     }
     if let Some(message) = interpreter_changed(locked) {
-        problem("interpreter", message);
+        if server.runtime == RuntimeRule::Warn {
+            output::warning(&format!(
+                "`{name}`: {message}, which its `runtime` tolerates"
+            ));
+        } else {
+            problem("interpreter", message);
+        }
     }
-    for artifact in &locked.artifacts {
+    for artifact in locked.all_artifacts() {
         if let Err(error) = context
             .store
             .verify_artifact(&artifact.sha256, artifact.size)
@@ -111,24 +126,26 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             );
         }
     }
-    match context
-        .store
-        .verify_tree(&locked.tree, Verification::Rehash)
-    {
-        Ok(report) => finding.files = report.files,
-        Err(StoreError::Drift { differences, .. }) if !differences.is_empty() => {
-            for difference in differences {
-                problem("tree", difference.to_string());
+    for tree in locked.trees() {
+        match context.store.verify_tree(tree, Verification::Rehash) {
+            Ok(report) => finding.files += report.files,
+            Err(StoreError::Drift { differences, .. }) if !differences.is_empty() => {
+                for difference in differences {
+                    problem("tree", difference.to_string());
+                }
             }
+            Err(error) => problem("tree", error.to_string()),
         }
-        Err(error) => problem("tree", error.to_string()),
     }
     finding
 }
 
 /// Hashes the whole program, whatever a cache says.
 fn interpreter_changed(locked: &LockedServer) -> Option<String> {
-    let interpreter = locked.interpreter.as_ref()?;
+    let interpreter = locked
+        .interpreter
+        .as_ref()
+        .filter(|interpreter| interpreter.package.is_none())?;
     match FileDigests::hashed_now(Path::new(&interpreter.path)) {
         Ok(found) if found == interpreter.sha256 => None,
         Ok(found) => Some(format!(

@@ -21,6 +21,7 @@ pub struct NewServer {
     /// As it shall stand in the manifest.
     pub source: String,
     pub args: Vec<String>,
+    pub runtime: Option<String>,
     pub profile: Option<String>,
     /// Entries of `egress`.
     pub egress: Vec<String>,
@@ -136,6 +137,9 @@ fn entry_text(new: &NewServer) -> String {
     ];
     if !new.args.is_empty() {
         lines.push(list_line("args", &new.args));
+    }
+    if let Some(runtime) = &new.runtime {
+        lines.push(line("runtime", &Value::from(runtime)));
     }
     if let Some(profile) = &new.profile {
         lines.push(line("profile", &Value::from(profile)));

@@ -51,6 +51,7 @@ pub struct Server {
     /// `source` as written; this goes into the lock.
     pub source_text: String,
     pub args: Vec<String>,
+    pub runtime: RuntimeRule,
     /// Name of a profile; whether there is one of that name is for the policy to say.
     pub profile: String,
     pub env: BTreeMap<String, EnvValue>,
@@ -70,6 +71,33 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+}
+
+/// What a server's interpreter is, and what happens when it isn't the one that was locked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RuntimeRule {
+    /// A program of the machine; a changed one is refused.
+    #[default]
+    Refuse,
+    /// A program of the machine; a changed one is used, and that is said.
+    Warn,
+    /// Had from a registry and pinned like the server's own code.
+    Package {
+        /// A package of npm.
+        source: Source,
+        /// As written; this goes into the lock.
+        text: String,
+    },
+}
+
+impl RuntimeRule {
+    /// The package of an interpreter, as written.
+    pub fn package(&self) -> Option<&str> {
+        match self {
+            Self::Package { text, .. } => Some(text),
+            Self::Refuse | Self::Warn => None,
+        }
+    }
 }
 
 /// Where the value of an environment variable comes from.
@@ -184,6 +212,7 @@ impl Server {
             source,
             source_text,
             args: Vec::new(),
+            runtime: RuntimeRule::default(),
             profile: validate::DEFAULT_PROFILE.to_owned(),
             env: BTreeMap::new(),
             exec: Vec::new(),

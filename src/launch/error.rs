@@ -33,6 +33,14 @@ pub enum LaunchError {
         written: String,
     },
     #[error(
+        "the runtime of `{name}` was changed in the manifest from {locked} to {written} without a new lock; run `pinfold lock {name}`"
+    )]
+    RuntimeChanged {
+        name: ServerName,
+        locked: String,
+        written: String,
+    },
+    #[error(
         "the policy of `{name}` (its settings in the manifest, or the profiles of this pinfold) is not what was locked; look at it and run `pinfold lock {name}`"
     )]
     PolicyChanged { name: ServerName },

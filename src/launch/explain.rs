@@ -147,7 +147,7 @@ impl Launcher<'_> {
         state: &StateFolder,
     ) -> Result<(Vec<Right>, Vec<Grant>), LaunchError> {
         let tree = self.store.tree(&locked.tree);
-        let interpreter = interpreter_path(locked);
+        let interpreter = interpreter_path(self.store, locked);
         let program = interpreter
             .clone()
             .unwrap_or_else(|| tree.join(&locked.entry_point));

@@ -50,6 +50,8 @@ pub struct Prepared {
     pub withheld: Vec<String>,
     /// Names and values of variables that are taken out of what the server says.
     pub secrets: Vec<(String, String)>,
+    /// What is not as it was locked and is tolerated.
+    pub notice: Option<String>,
 }
 
 /// What a spec is made of.
@@ -138,10 +140,22 @@ impl<'a> Launcher<'a> {
     ) -> Result<Prepared, LaunchError> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
-        if let Some(interpreter) = &locked.interpreter {
-            self.same_interpreter(name, interpreter)?;
-        }
-        self.prepare_agreed(name, locked, state, policy)
+        let changed = match &locked.interpreter {
+            Some(interpreter) if interpreter.package.is_none() => {
+                self.changed_interpreter(name, interpreter)?
+            }
+            // It is part of what is looked at with the code.
+            _ => None,
+        };
+        let notice = match changed {
+            Some(changed) if policy.tolerates_changed_interpreter => Some(changed.to_string()),
+            Some(changed) => return Err(changed),
+            None => None,
+        };
+        Ok(Prepared {
+            notice,
+            ..self.prepare_agreed(name, locked, state, policy)?
+        })
     }
 
     /// The rest of [`Self::prepare`], for a server that is being locked at this moment.
@@ -153,7 +167,7 @@ impl<'a> Launcher<'a> {
         policy: EffectivePolicy,
     ) -> Result<Prepared, LaunchError> {
         let tree = self.store.tree(&locked.tree);
-        let code = TreeCheck::new(self.store, name, &locked.tree);
+        let code = TreeCheck::new(self.store, name, locked);
         let entry = tree.join(&locked.entry_point);
         if !entry.is_file() {
             // Most likely the tree is not what was locked, which says more.
@@ -163,7 +177,7 @@ impl<'a> Launcher<'a> {
                 path: entry,
             });
         }
-        let interpreter = interpreter_path(locked);
+        let interpreter = interpreter_path(self.store, locked);
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         if let Program::Script { arguments: own, .. } = shebang(&entry)? {
@@ -207,6 +221,7 @@ impl<'a> Launcher<'a> {
             policy,
             withheld,
             secrets,
+            notice: None,
         })
     }
 
@@ -295,11 +310,15 @@ impl<'a> Launcher<'a> {
         })
     }
 
-    fn same_interpreter(
+    /// How the machine's interpreter differs from the one that was locked.
+    ///
+    /// # Errors
+    /// When it can't be told, because it is missing for example.
+    fn changed_interpreter(
         &self,
         name: &ServerName,
         interpreter: &Interpreter,
-    ) -> Result<(), LaunchError> {
+    ) -> Result<Option<LaunchError>, LaunchError> {
         let path = PathBuf::from(&interpreter.path);
         let changed = |reason: String| LaunchError::InterpreterChanged {
             name: name.clone(),
@@ -311,19 +330,22 @@ impl<'a> Launcher<'a> {
             .digest_of(&path)
             .map_err(|error| changed(error.to_string()))?;
         if found == interpreter.sha256 {
-            return Ok(());
+            return Ok(None);
         }
         let version = interpreter.version.as_deref().unwrap_or("unknown");
-        Err(changed(format!(
+        Ok(Some(changed(format!(
             "locked: version {version}, {}; found: {found}",
             interpreter.sha256
-        )))
+        ))))
     }
 }
 
-pub(super) fn interpreter_path(locked: &LockedServer) -> Option<PathBuf> {
+pub(super) fn interpreter_path(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
     let interpreter = locked.interpreter.as_ref()?;
-    Some(PathBuf::from(&interpreter.path))
+    Some(match &interpreter.package {
+        Some(package) => store.tree(&package.tree).join(&interpreter.path),
+        None => PathBuf::from(&interpreter.path),
+    })
 }
 
 /// Everything that may be executed, `program` first.
@@ -349,6 +371,21 @@ fn agreed(
             name: name(),
             locked: locked.source.clone(),
             written: server.source_text.clone(),
+        });
+    }
+    let runtime = locked
+        .runtime_package()
+        .map(|package| package.source.as_str());
+    let written = server.runtime.package();
+    if runtime != written {
+        let shown = |runtime: Option<&str>| match runtime {
+            Some(package) => format!("`{package}`"),
+            None => "a program of the machine".to_owned(),
+        };
+        return Err(LaunchError::RuntimeChanged {
+            name: name(),
+            locked: shown(runtime),
+            written: shown(written),
         });
     }
     if locked.platform != here() {

@@ -9,11 +9,11 @@ use super::prepare::{Launcher, PROGRAMS, SpecInput};
 use super::start::Launch;
 use super::tool::{ToolOutput, run_tool};
 use super::{LaunchError, StateFolder};
-use crate::lockfile::Interpreter;
+use crate::lockfile::{Interpreter, RuntimePackage};
 use crate::policy::{EffectivePolicy, Places, Runtime, decide_environment};
-use crate::resolve::interpreter::{find_program, kind as program_kind};
+use crate::resolve::interpreter::{Program, find_program, kind as program_kind, shebang};
 use crate::sandbox::{Plan, StepFailure};
-use crate::store::Staging;
+use crate::store::{FileDigests, Staging};
 
 /// A program that doesn't tell its version in this time has none.
 const VERSION_TIME: Duration = Duration::from_secs(10);
@@ -47,6 +47,42 @@ pub async fn find_interpreter(
         path: path.to_string_lossy().into_owned(),
         version,
         sha256,
+        package: None,
+    })
+}
+
+/// Records the interpreter at `path` of the tree of `package`. It is run once, as above.
+///
+/// # Errors
+/// When it can't be read, or is no program.
+pub async fn packaged_interpreter(
+    launcher: &Launcher<'_>,
+    staging: &Staging,
+    path: String,
+    package: RuntimePackage,
+) -> Result<Interpreter, LaunchError> {
+    let file = launcher.store.tree(&package.tree).join(&path);
+    let unusable = |reason: String| LaunchError::Program {
+        program: package.source.clone(),
+        reason,
+    };
+    match shebang(&file) {
+        Ok(Program::Native) => {}
+        Ok(Program::Script { .. }) => {
+            return Err(unusable(format!(
+                "`{path}` in it is a script, not an interpreter"
+            )));
+        }
+        Err(error) => return Err(unusable(error.to_string())),
+    }
+    let kind = program_kind(&file);
+    let version = interpreter_version(launcher, staging, &file, &kind).await?;
+    Ok(Interpreter {
+        kind,
+        sha256: FileDigests::hashed_now(&file)?,
+        path,
+        version,
+        package: Some(package),
     })
 }
 

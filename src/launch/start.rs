@@ -4,7 +4,7 @@
 use super::LaunchError;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
-use crate::lockfile::{Digest, ServerName};
+use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
@@ -21,12 +21,13 @@ pub struct Launch {
     pub egress: Option<EgressPolicy>,
 }
 
-/// The question whether a server's code is what was locked.
+/// The question whether a server's code, and that of an interpreter of its own, is what was locked.
 #[must_use]
 pub struct TreeCheck {
     store: Store,
     name: ServerName,
-    tree: Digest,
+    /// Its own, and that of its interpreter.
+    trees: Vec<Digest>,
 }
 
 /// A server that runs, and what is in force around it.
@@ -36,24 +37,31 @@ pub struct Started {
 }
 
 impl TreeCheck {
-    pub(super) fn new(store: &Store, name: &ServerName, tree: &Digest) -> Self {
+    pub(super) fn new(store: &Store, name: &ServerName, locked: &LockedServer) -> Self {
         Self {
             store: store.clone(),
             name: name.clone(),
-            tree: *tree,
+            trees: locked.trees().copied().collect(),
         }
     }
 
     /// Answers it. The walk over the tree is the longest part of a launch.
     pub(super) fn answer(self) -> Result<(), LaunchError> {
-        match self.store.verify_tree(&self.tree, Verification::Recorded) {
-            Ok(_) => Ok(()),
-            Err(StoreError::MissingTree { .. }) => Err(LaunchError::NotFetched { name: self.name }),
-            Err(source) => Err(LaunchError::Tree {
-                name: self.name,
-                source,
-            }),
+        for tree in &self.trees {
+            match self.store.verify_tree(tree, Verification::Recorded) {
+                Ok(_) => {}
+                Err(StoreError::MissingTree { .. }) => {
+                    return Err(LaunchError::NotFetched { name: self.name });
+                }
+                Err(source) => {
+                    return Err(LaunchError::Tree {
+                        name: self.name,
+                        source,
+                    });
+                }
+            }
         }
+        Ok(())
     }
 }
 

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::error::FieldProblem;
 use super::printable::is_hidden;
-use super::types::{Artifact, Behaviour, Confinement, Interpreter, Lock, LockedServer, ServerName};
+use super::types::{
+    Artifact, Behaviour, Confinement, Interpreter, Lock, LockedServer, RuntimePackage, ServerName,
+};
 
 /// The word that records that something was not there. A real value can't be spelled like it.
 pub(super) const ABSENT: &str = "absent";
@@ -34,27 +36,42 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
     if let Some(interpreter) = &server.interpreter {
         check_interpreter(interpreter)
             .map_err(|(field, problem)| (at(&format!("interpreter.{field}")), problem))?;
+        if let Some(package) = &interpreter.package {
+            check_package(package).map_err(|(field, problem)| {
+                (at(&format!("interpreter.package.{field}")), problem)
+            })?;
+        }
     }
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
-    for (index, artifact) in server.artifacts.iter().enumerate() {
-        check_artifact(artifact, published_algorithm(&server.source))
-            .map_err(|(field, problem)| (at(&format!("artifacts[{index}].{field}")), problem))?;
-    }
-    sorted(
-        server
-            .artifacts
-            .iter()
-            .map(|artifact| artifact.path.as_str()),
-    )
-    .map_err(in_field("artifacts"))?;
+    check_artifacts(&server.artifacts, published_algorithm(&server.source))
+        .map_err(|(field, problem)| (at(&field), problem))?;
     check_behaviour(&server.behaviour).map_err(in_field("behaviour.protocol"))?;
     check_confinement(&server.confinement).map_err(in_field("box.layers"))
 }
 
 fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, FieldProblem)> {
     text(&interpreter.kind).map_err(|problem| ("kind", problem))?;
-    program_path(&interpreter.path).map_err(|problem| ("path", problem))?;
+    let path = match interpreter.package {
+        Some(_) => tree_path(&interpreter.path),
+        None => program_path(&interpreter.path),
+    };
+    path.map_err(|problem| ("path", problem))?;
     optional_text(interpreter.version.as_deref()).map_err(|problem| ("version", problem))
+}
+
+fn check_package(package: &RuntimePackage) -> Result<(), Refusal> {
+    text(&package.source).map_err(|problem| ("source".to_owned(), problem))?;
+    text(&package.version).map_err(|problem| ("version".to_owned(), problem))?;
+    check_artifacts(&package.artifacts, published_algorithm(&package.source))
+}
+
+fn check_artifacts(artifacts: &[Artifact], algorithm: Algorithm) -> Result<(), Refusal> {
+    for (index, artifact) in artifacts.iter().enumerate() {
+        check_artifact(artifact, algorithm)
+            .map_err(|(field, problem)| (format!("artifacts[{index}].{field}"), problem))?;
+    }
+    sorted(artifacts.iter().map(|artifact| artifact.path.as_str()))
+        .map_err(|problem| ("artifacts".to_owned(), problem))
 }
 
 fn check_artifact(

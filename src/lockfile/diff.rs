@@ -34,8 +34,8 @@ pub enum ChangeKind {
         new: String,
     },
     InterpreterChanged {
-        old: Option<Interpreter>,
-        new: Option<Interpreter>,
+        old: Option<Box<Interpreter>>,
+        new: Option<Box<Interpreter>>,
     },
     EntryPointChanged {
         old: String,
@@ -164,8 +164,8 @@ fn server_differences(old: &LockedServer, new: &LockedServer) -> Vec<ChangeKind>
     });
     note(old.interpreter != new.interpreter, &|| {
         ChangeKind::InterpreterChanged {
-            old: old.interpreter.clone(),
-            new: new.interpreter.clone(),
+            old: old.interpreter.clone().map(Box::new),
+            new: new.interpreter.clone().map(Box::new),
         }
     });
     note(old.entry_point != new.entry_point, &|| {
@@ -179,9 +179,19 @@ fn server_differences(old: &LockedServer, new: &LockedServer) -> Vec<ChangeKind>
         new: new.tree,
     });
     changes.extend(artifact_differences(&old.artifacts, &new.artifacts));
+    changes.extend(artifact_differences(
+        runtime_artifacts(old),
+        runtime_artifacts(new),
+    ));
     changes.extend(behaviour_differences(old, new));
     changes.extend(box_differences(&old.confinement, &new.confinement));
     changes
+}
+
+fn runtime_artifacts(server: &LockedServer) -> &[Artifact] {
+    server
+        .runtime_package()
+        .map_or(&[], |package| &package.artifacts)
 }
 
 fn artifact_differences(old: &[Artifact], new: &[Artifact]) -> Vec<ChangeKind> {
@@ -327,8 +337,8 @@ impl fmt::Display for ChangeKind {
                 write!(
                     f,
                     "interpreter {} -> {}",
-                    program(old.as_ref()),
-                    program(new.as_ref())
+                    program(old.as_deref()),
+                    program(new.as_deref())
                 )
             }
             Self::EntryPointChanged { old, new } => write!(f, "entry point `{old}` -> `{new}`"),

@@ -12,7 +12,7 @@ use super::printable::printable;
 use super::strict::{Object, UniqueMap, VersionOnly, required};
 use super::types::{
     Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
-    ServerName, ToolName,
+    RuntimePackage, ServerName, ToolName,
 };
 
 /// The only `lockfile_version` that this program reads and writes.
@@ -96,6 +96,17 @@ struct RawInterpreter {
     #[serde(deserialize_with = "required")]
     version: Option<String>,
     sha256: String,
+    #[serde(deserialize_with = "required")]
+    package: Option<Object<RawRuntimePackage>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRuntimePackage {
+    source: String,
+    version: String,
+    tree: String,
+    artifacts: Vec<Object<RawArtifact>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -151,20 +162,12 @@ impl RawServer {
     fn into_server(self) -> Result<LockedServer, Refusal> {
         let interpreter = match self.interpreter {
             None => None,
-            Some(Object(raw)) => Some(Interpreter {
-                sha256: parse_digest(&raw.sha256, || "interpreter.sha256".to_owned())?,
-                kind: raw.kind,
-                path: raw.path,
-                version: raw.version,
-            }),
+            Some(Object(raw)) => Some(raw.into_interpreter()?),
         };
-        let artifacts = self.artifacts.into_iter().enumerate();
         Ok(LockedServer {
             tree: parse_digest(&self.tree, || "tree".to_owned())?,
             interpreter,
-            artifacts: artifacts
-                .map(|(index, Object(raw))| raw.into_artifact(index))
-                .collect::<Result<_, _>>()?,
+            artifacts: artifacts(self.artifacts, "artifacts")?,
             behaviour: self.behaviour.0.into_behaviour()?,
             confinement: Confinement {
                 policy: parse_digest(&self.confinement.0.policy, || "box.policy".to_owned())?,
@@ -180,10 +183,39 @@ impl RawServer {
     }
 }
 
+impl RawInterpreter {
+    fn into_interpreter(self) -> Result<Interpreter, Refusal> {
+        let package = match self.package {
+            None => None,
+            Some(Object(raw)) => Some(RuntimePackage {
+                tree: parse_digest(&raw.tree, || "interpreter.package.tree".to_owned())?,
+                source: raw.source,
+                version: raw.version,
+                artifacts: artifacts(raw.artifacts, "interpreter.package.artifacts")?,
+            }),
+        };
+        Ok(Interpreter {
+            sha256: parse_digest(&self.sha256, || "interpreter.sha256".to_owned())?,
+            kind: self.kind,
+            path: self.path,
+            version: self.version,
+            package,
+        })
+    }
+}
+
+/// `field` is where they are, for messages.
+fn artifacts(raw: Vec<Object<RawArtifact>>, field: &str) -> Result<Vec<Artifact>, Refusal> {
+    raw.into_iter()
+        .enumerate()
+        .map(|(index, Object(raw))| raw.into_artifact(&format!("{field}[{index}]")))
+        .collect()
+}
+
 impl RawArtifact {
-    fn into_artifact(self, index: usize) -> Result<Artifact, Refusal> {
+    fn into_artifact(self, place: &str) -> Result<Artifact, Refusal> {
         Ok(Artifact {
-            sha256: parse_digest(&self.sha256, || format!("artifacts[{index}].sha256"))?,
+            sha256: parse_digest(&self.sha256, || format!("{place}.sha256"))?,
             name: self.name,
             version: self.version,
             path: self.path,

@@ -4,7 +4,8 @@
 use super::check::ABSENT;
 use super::format::LOCKFILE_VERSION;
 use super::types::{
-    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName,
+    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, RuntimePackage,
+    ServerName,
 };
 
 /// The lock in its canonical text form: equal locks give equal bytes.
@@ -36,7 +37,7 @@ fn write_server(out: &mut String, name: &ServerName, server: &LockedServer) {
         ("interpreter", interpreter_text(server.interpreter.as_ref())),
         ("entry_point", quote(&server.entry_point)),
         ("tree", quote(&server.tree.to_string())),
-        ("artifacts", artifacts_text(&server.artifacts)),
+        ("artifacts", artifacts_text(&server.artifacts, 6)),
         ("behaviour", behaviour_text(&server.behaviour)),
         ("box", confinement_text(&server.confinement)),
     ];
@@ -53,17 +54,31 @@ fn interpreter_text(interpreter: Option<&Interpreter>) -> String {
         return "null".to_owned();
     };
     format!(
-        "{{\n        \"kind\": {},\n        \"path\": {},\n        \"version\": {},\n        \"sha256\": {}\n      }}",
+        "{{\n        \"kind\": {},\n        \"path\": {},\n        \"version\": {},\n        \"sha256\": {},\n        \"package\": {}\n      }}",
         quote(&interpreter.kind),
         quote(&interpreter.path),
         quote_or_null(interpreter.version.as_deref()),
         quote(&interpreter.sha256.to_string()),
+        package_text(interpreter.package.as_ref()),
     )
 }
 
-fn artifacts_text(artifacts: &[Artifact]) -> String {
+fn package_text(package: Option<&RuntimePackage>) -> String {
+    let Some(package) = package else {
+        return "null".to_owned();
+    };
+    format!(
+        "{{\n          \"source\": {},\n          \"version\": {},\n          \"tree\": {},\n          \"artifacts\": {}\n        }}",
+        quote(&package.source),
+        quote(&package.version),
+        quote(&package.tree.to_string()),
+        artifacts_text(&package.artifacts, 10),
+    )
+}
+
+fn artifacts_text(artifacts: &[Artifact], indent: usize) -> String {
     let lines: Vec<String> = artifacts.iter().map(artifact_line).collect();
-    block('[', ']', &lines, 6)
+    block('[', ']', &lines, indent)
 }
 
 fn artifact_line(artifact: &Artifact) -> String {

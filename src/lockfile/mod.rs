@@ -24,7 +24,7 @@ pub use layout::{digest, serialise};
 pub use printable::{is_hidden, printable, printable_bytes};
 pub use types::{
     Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
-    ServerName, ToolName,
+    RuntimePackage, ServerName, ToolName,
 };
 pub use write_lock::WriteLock;
 

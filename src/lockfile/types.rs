@@ -206,16 +206,49 @@ pub struct LockedServer {
     pub confinement: Confinement,
 }
 
-/// A program of the machine that the server runs on.
+impl LockedServer {
+    /// The trees that it needs in the store: its own, and that of its interpreter.
+    pub fn trees(&self) -> impl Iterator<Item = &Digest> {
+        let runtime = self.runtime_package().map(|package| &package.tree);
+        std::iter::once(&self.tree).chain(runtime)
+    }
+
+    /// Every file that was downloaded for it, its interpreter's too.
+    pub fn all_artifacts(&self) -> impl Iterator<Item = &Artifact> {
+        let runtime = self.runtime_package().map(|package| &package.artifacts);
+        self.artifacts.iter().chain(runtime.into_iter().flatten())
+    }
+
+    /// What its interpreter comes from, when that is no program of the machine.
+    pub fn runtime_package(&self) -> Option<&RuntimePackage> {
+        self.interpreter.as_ref()?.package.as_ref()
+    }
+}
+
+/// The program that the server runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpreter {
     /// `node`, `python`, or the file name of another interpreter such as `sh`.
     pub kind: String,
-    /// Absolute path, symbolic links resolved.
+    /// Absolute path, symbolic links resolved; relative to the package's tree when there is one.
     pub path: String,
     /// What the program says of its version; `None` when it says nothing.
     pub version: Option<String>,
     pub sha256: Digest,
+    /// Where it was had from; `None` for a program of the machine.
+    pub package: Option<RuntimePackage>,
+}
+
+/// An interpreter that was had from a registry and is pinned like the server's own code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimePackage {
+    /// The manifest's `runtime`, as written.
+    pub source: String,
+    pub version: String,
+    /// Digest of the unpacked tree.
+    pub tree: Digest,
+    /// In order of their path in the tree.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// One downloaded file.

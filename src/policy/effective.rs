@@ -10,7 +10,7 @@ use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_d
 use super::network::{egress_of, egress_of_resolver, limitations_of, network_of};
 use super::settings::settings;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
-use crate::config::{self, EgressRule, EgressTier, EnvValue, Layers, Server, Source};
+use crate::config::{self, EgressRule, EgressTier, EnvValue, Layers, RuntimeRule, Server, Source};
 use crate::lockfile::{Confinement, Digest, ToolName};
 use crate::relay::{self, Reach};
 use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
@@ -23,6 +23,8 @@ const LANDLOCK_FLOOR: u32 = 4;
 pub struct EffectivePolicy {
     pub profile: String,
     pub runtime: Runtime,
+    /// Whether it may run on an interpreter of the machine that isn't the one that was locked.
+    pub tolerates_changed_interpreter: bool,
     /// `None` is no network.
     pub egress: Option<EgressPolicy>,
     pub grants: Vec<Grant>,
@@ -110,6 +112,7 @@ impl EffectivePolicy {
         Ok(Self {
             profile: server.profile.clone(),
             runtime,
+            tolerates_changed_interpreter: server.runtime == RuntimeRule::Warn,
             egress,
             grants,
             libraries_of: [profile.libraries_of, part.libraries_of].concat(),
@@ -186,6 +189,7 @@ impl EffectivePolicy {
         Ok(Self {
             profile: "resolver".to_owned(),
             runtime,
+            tolerates_changed_interpreter: false,
             egress: Some(egress),
             grants,
             libraries_of: part.libraries_of,
@@ -270,6 +274,9 @@ impl EffectivePolicy {
         let calls = self.calls.document();
         if !calls.is_empty() {
             document["calls"] = calls.into();
+        }
+        if self.tolerates_changed_interpreter {
+            document["changed_interpreter"] = "warn".into();
         }
         // Absent where nothing differs from what every server gets, as in locks made before.
         if self.protocol != relay::Grants::default() {

@@ -7,8 +7,10 @@ mod download;
 mod npm;
 mod path;
 mod pypi;
+mod runtime;
 
 pub(super) use npm::npm_settings;
+pub(super) use runtime::{packaged_runtime, rebuild_runtime};
 
 use super::context::Context;
 use crate::config::{Settings, Source};
@@ -66,7 +68,7 @@ pub(super) async fn rebuild(
         context.paths.home.as_deref(),
     )?;
     let tree = match source {
-        Source::Npm { .. } => npm::rebuild(context, staging, locked).await?,
+        Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
         Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, &name).await?,
         Source::Path { file, .. } => path::rebuild(staging, &file)?,
     };

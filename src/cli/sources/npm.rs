@@ -11,7 +11,7 @@ use super::download::{Wanted, download, known_digest};
 use super::{Asked, Bytes};
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
-use crate::lockfile::{Artifact, Digest, LockedServer};
+use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::{self, NpmRequest, NpmSettings};
 use crate::store::{Bounds, Staging, Store};
@@ -89,11 +89,10 @@ pub(super) async fn get(
 pub(super) async fn rebuild(
     context: &Context,
     staging: &Staging,
-    locked: &LockedServer,
+    artifacts: &[Artifact],
 ) -> anyhow::Result<Digest> {
     let settings = npm_settings(context)?;
-    let wanted = locked
-        .artifacts
+    let wanted = artifacts
         .iter()
         .map(|artifact| {
             wanted(
@@ -108,7 +107,7 @@ pub(super) async fn rebuild(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
-    npm_tree(&context.store, staging, &locked.artifacts)
+    npm_tree(&context.store, staging, artifacts)
 }
 
 fn wanted(

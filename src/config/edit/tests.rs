@@ -10,6 +10,7 @@ fn new_server(name: &str) -> NewServer {
         name: name.parse().unwrap(),
         source: "npm:@a/b@^1.2".into(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
+        runtime: Some("warn".into()),
         profile: Some("web".into()),
         egress: vec!["api.github.com:443".into()],
         env: BTreeMap::from([
@@ -31,6 +32,7 @@ fn new_server(name: &str) -> NewServer {
 fn smallest(name: &str) -> NewServer {
     NewServer {
         args: vec![],
+        runtime: None,
         profile: None,
         egress: vec![],
         env: BTreeMap::new(),
@@ -57,6 +59,7 @@ fn the_first_entry_is_the_whole_file() {
         r#"[servers.github]
 source = "npm:@a/b@^1.2"
 args = ["--quiet", 'a "b" \ c']
+runtime = "warn"
 profile = "web"
 egress = ["api.github.com:443"]
 env = { KEY = "a value", LANG = { from = "LANG" } }

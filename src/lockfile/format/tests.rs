@@ -9,7 +9,7 @@ use super::super::error::FieldProblem;
 use super::super::layout::{digest, serialise};
 use super::*;
 
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
     (
         "empty",
         include_str!("../../../lockfile/examples/empty.lock"),
@@ -19,6 +19,10 @@ const EXAMPLES: [(&str, &str); 5] = [
         include_str!("../../../lockfile/examples/native.lock"),
     ),
     ("npm", NPM),
+    (
+        "npm-runtime",
+        include_str!("../../../lockfile/examples/npm-runtime.lock"),
+    ),
     (
         "path-script",
         include_str!("../../../lockfile/examples/path-script.lock"),
@@ -383,8 +387,31 @@ prop_compose! {
         path in any_path(),
         version in prop::option::of(any_text()),
         sha256 in any_digest(),
+        package in prop::option::of(any_package()),
     ) -> Interpreter {
-        Interpreter { kind, path: format!("/{path}"), version, sha256 }
+        let path = if package.is_some() { path } else { format!("/{path}") };
+        Interpreter { kind, path, version, sha256, package }
+    }
+}
+
+prop_compose! {
+    fn any_package()(
+        source in any_text(),
+        version in any_text(),
+        tree in any_digest(),
+        artifacts in any_artifacts(),
+    ) -> RuntimePackage {
+        RuntimePackage { source, version, tree, artifacts }
+    }
+}
+
+prop_compose! {
+    fn any_artifacts()(
+        mut artifacts in prop::collection::vec(any_artifact(), 0..4),
+    ) -> Vec<Artifact> {
+        artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+        artifacts.dedup_by(|a, b| a.path == b.path);
+        artifacts
     }
 }
 
@@ -406,14 +433,12 @@ prop_compose! {
         (locked_at, platform) in (any_time(), any_text()),
         interpreter in prop::option::of(any_interpreter()),
         (entry_point, tree) in (any_path(), any_digest()),
-        mut artifacts in prop::collection::vec(any_artifact(), 0..4),
+        artifacts in any_artifacts(),
         behaviour in any_behaviour(),
         policy in any_digest(),
         landlock_abi: u32,
         layers in prop::collection::btree_set("[a-z]{1,8}", 0..4),
     ) -> LockedServer {
-        artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-        artifacts.dedup_by(|a, b| a.path == b.path);
         let layers = layers.into_iter().collect();
         LockedServer {
             source, version, locked_at, platform, interpreter, entry_point, tree, artifacts,
@@ -441,8 +466,8 @@ proptest! {
         prop_assert_eq!(read(&text).unwrap(), lock.clone());
         prop_assert_eq!(text.chars().last(), Some('\n'));
         // One line per artifact, whatever is in it.
-        let artifacts: usize = lock.servers.values().map(|server| server.artifacts.len()).sum();
-        let lines = text.lines().filter(|line| line.starts_with("        {\"name\": ")).count();
+        let artifacts: usize = lock.servers.values().map(|server| server.all_artifacts().count()).sum();
+        let lines = text.lines().filter(|line| line.trim_start().starts_with("{\"name\": ")).count();
         prop_assert_eq!(lines, artifacts);
     }
 

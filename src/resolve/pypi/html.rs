@@ -11,9 +11,12 @@ pub(super) struct Page {
     metas: Vec<Element>,
 }
 
+/// Names in lower case, and values.
+type Attributes = Vec<(String, String)>;
+
 #[derive(Debug, Default)]
 pub(super) struct Element {
-    attributes: Vec<(String, String)>,
+    attributes: Attributes,
     /// Up to the next tag.
     pub(super) text: String,
 }
@@ -70,7 +73,7 @@ pub(super) fn read(text: &str) -> Result<Page, String> {
 }
 
 /// The attributes of a tag, and what follows it.
-fn attributes(text: &str) -> Result<(Vec<(String, String)>, &str), String> {
+fn attributes(text: &str) -> Result<(Attributes, &str), String> {
     let mut found = Vec::new();
     let mut rest = text;
     loop {

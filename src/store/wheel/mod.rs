@@ -341,7 +341,7 @@ fn judge_wheel(text: &[u8]) -> Result<(), WheelRule> {
             key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
         })
     };
-    let version = header("Wheel-Version").ok_or(malformed("it has no Wheel-Version"))?;
+    let version = header("Wheel-Version").ok_or_else(|| malformed("it has no Wheel-Version"))?;
     if version.split('.').next() != Some("1") {
         return Err(WheelRule::Version(version.chars().take(20).collect()));
     }
