@@ -35,8 +35,8 @@ fn a_page_for_every_verb() {
         .collect();
     pages.sort();
     let mut expected: Vec<String> = [
-        "add", "doctor", "explain", "fetch", "lock", "review", "run", "tools", "trust", "try",
-        "verify",
+        "add", "doctor", "explain", "fetch", "gc", "lock", "review", "run", "tools", "trust",
+        "try", "update", "verify",
     ]
     .map(|verb| format!("pinfold-{verb}.1"))
     .into();

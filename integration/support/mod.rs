@@ -9,6 +9,7 @@ mod network;
 mod package;
 pub(crate) mod processes;
 mod registry;
+mod sbom_tools;
 mod scripts;
 pub(crate) mod sdk;
 pub(crate) mod sdk_servers;
@@ -21,5 +22,6 @@ pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip, wi
 pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
 pub(crate) use registry::{Fault, Registry, credentials, refused, say};
+pub(crate) use sbom_tools::sbom_tools;
 pub(crate) use scripts::Script;
 pub(crate) use world::{Authority, Name, World};

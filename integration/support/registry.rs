@@ -2,7 +2,7 @@
 //! record of who asked with which credential.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,11 +16,23 @@ use super::package::{Package, integrity};
 use super::{Client, Home, Ran};
 
 /// What goes wrong with an answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) enum Fault {
     Status(u16),
     /// The body ends in the middle.
     Cut,
+    /// The answer is right, after this time.
+    Slow(Duration),
+    /// A part of the body comes, and then nothing more.
+    Stall,
+    /// Another document than the right one: about these versions.
+    Instead(Vec<Package>),
+    /// Something that is no document.
+    Garbage,
+    /// The right answer, announced as this long.
+    Announced(usize),
+    /// The body never ends; so many megabytes of it are sent.
+    Huge(usize),
     /// The answer is a redirect to the same path at another address.
     Redirect(SocketAddr),
 }
@@ -29,6 +41,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
+    agent: String,
     pub(crate) authorization: Option<String>,
 }
 
@@ -38,11 +51,20 @@ pub(crate) struct Registry {
     shared: Arc<Shared>,
 }
 
+struct Planned {
+    /// How the `User-Agent` begins of whom it happens to.
+    agent: String,
+    /// Part of a path.
+    part: String,
+    fault: Fault,
+    /// How often it still happens.
+    left: usize,
+}
+
 #[derive(Default)]
 struct Shared {
     packages: Mutex<Vec<Package>>,
-    /// Part of a path, the fault, and how often it still happens.
-    faults: Mutex<Vec<(String, Fault, usize)>>,
+    faults: Mutex<Vec<Planned>>,
     requests: Mutex<Vec<Request>>,
     /// Asked of everybody, when set.
     token: Mutex<Option<String>>,
@@ -89,10 +111,30 @@ impl Registry {
         packages.push(package);
     }
 
+    /// Takes a version away.
+    pub(crate) fn unpublish(&self, name: &str, version: &str) {
+        let mut packages = self.shared.packages.lock().unwrap();
+        packages.retain(|old| (old.name.as_str(), old.version.as_str()) != (name, version));
+    }
+
+    /// From now on nothing goes wrong.
+    pub(crate) fn mend(&self) {
+        self.shared.faults.lock().unwrap().clear();
+    }
+
     /// The next `times` answers to paths that hold `part` go wrong.
     pub(crate) fn fail(&self, part: &str, fault: Fault, times: usize) {
-        let mut faults = self.shared.faults.lock().unwrap();
-        faults.push((part.to_owned(), fault, times));
+        self.fail_for("", part, fault, times);
+    }
+
+    /// As [`Self::fail`], only for programs whose `User-Agent` begins like this.
+    pub(crate) fn fail_for(&self, agent: &str, part: &str, fault: Fault, times: usize) {
+        self.shared.faults.lock().unwrap().push(Planned {
+            agent: agent.to_owned(),
+            part: part.to_owned(),
+            fault,
+            left: times,
+        });
     }
 
     /// From now on everything but this token is answered with 401.
@@ -211,27 +253,52 @@ impl Shared {
             return answer(connection, 401, "", b"{}", 2);
         }
         let body = self.body(&request.path, own);
-        match (self.fault(&request.path), body) {
+        match (self.fault(&request), body) {
             (Some(Fault::Status(status)), _) => answer(connection, status, "", b"{}", 2),
             (Some(Fault::Redirect(to)), _) => {
                 let location = format!("Location: http://{to}{}\r\n", request.path);
                 answer(connection, 302, &location, b"", 0);
             }
+            (Some(Fault::Instead(packages)), _) => {
+                let all: Vec<&Package> = packages.iter().collect();
+                let body = packument(&all, own).to_string().into_bytes();
+                answer(connection, 200, "", &body, body.len());
+            }
+            (Some(Fault::Garbage), _) => {
+                let body = b"<html>Sign in to the hotel's network</html>";
+                answer(connection, 200, "", body, body.len());
+            }
             (_, None) => answer(connection, 404, "", b"{}", 2),
             (Some(Fault::Cut), Some(body)) => {
                 answer(connection, 200, "", &body[..body.len() / 2], body.len());
+            }
+            (Some(Fault::Stall), Some(body)) => {
+                answer(connection, 200, "", &body[..body.len() / 2], body.len());
+                // Longer than anybody is patient; ends when the other side does.
+                let _ = connection.set_read_timeout(Some(Duration::from_secs(300)));
+                let _ = (&mut &*connection).read(&mut [0]);
+            }
+            (Some(Fault::Announced(length)), Some(body)) => {
+                answer(connection, 200, "", &body, length);
+            }
+            (Some(Fault::Huge(megabytes)), Some(_)) => endless(connection, megabytes),
+            (Some(Fault::Slow(pause)), Some(body)) => {
+                std::thread::sleep(pause);
+                answer(connection, 200, "", &body, body.len());
             }
             (None, Some(body)) => answer(connection, 200, "", &body, body.len()),
         }
     }
 
-    fn fault(&self, path: &str) -> Option<Fault> {
+    fn fault(&self, request: &Request) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();
-        let (_, fault, left) = faults
-            .iter_mut()
-            .find(|(part, _, left)| *left > 0 && path.contains(part.as_str()))?;
-        *left -= 1;
-        Some(*fault)
+        let planned = faults.iter_mut().find(|planned| {
+            planned.left > 0
+                && request.path.contains(planned.part.as_str())
+                && request.agent.starts_with(planned.agent.as_str())
+        })?;
+        planned.left -= 1;
+        Some(planned.fault.clone())
     }
 
     fn body(&self, path: &str, own: SocketAddr) -> Option<Vec<u8>> {
@@ -290,7 +357,7 @@ fn read_request(connection: &TcpStream) -> Option<Request> {
     let mut lines = BufReader::new(connection).lines();
     let first = lines.next()?.ok()?;
     let path = first.split(' ').nth(1)?.to_owned();
-    let mut authorization = None;
+    let (mut authorization, mut agent) = (None, String::new());
     for line in lines {
         let line = line.ok()?;
         if line.is_empty() {
@@ -300,9 +367,13 @@ fn read_request(connection: &TcpStream) -> Option<Request> {
         if name.eq_ignore_ascii_case("authorization") {
             authorization = Some(value.trim().to_owned());
         }
+        if name.eq_ignore_ascii_case("user-agent") {
+            agent = value.trim().to_owned();
+        }
     }
     Some(Request {
         path,
+        agent,
         authorization,
     })
 }
@@ -314,6 +385,18 @@ fn answer(mut connection: &TcpStream, status: u16, headers: &str, body: &[u8], a
     // Whoever asked may have gone.
     let _ = connection.write_all(head.as_bytes());
     let _ = connection.write_all(body);
+}
+
+/// A document that is valid so far, and goes on and on; its length is not announced.
+fn endless(mut connection: &TcpStream, megabytes: usize) {
+    let head = "HTTP/1.1 200 Answer\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"readme\":\"";
+    let _ = connection.write_all(head.as_bytes());
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..megabytes {
+        if connection.write_all(&piece).is_err() {
+            return;
+        }
+    }
 }
 
 /// The different credentials of some requests.

@@ -28,6 +28,9 @@ _pinfold() {
             pinfold,fetch)
                 cmd="pinfold__subcmd__fetch"
                 ;;
+            pinfold,gc)
+                cmd="pinfold__subcmd__gc"
+                ;;
             pinfold,generate)
                 cmd="pinfold__subcmd__generate"
                 ;;
@@ -51,6 +54,9 @@ _pinfold() {
                 ;;
             pinfold,try)
                 cmd="pinfold__subcmd__try"
+                ;;
+            pinfold,update)
+                cmd="pinfold__subcmd__update"
                 ;;
             pinfold,verify)
                 cmd="pinfold__subcmd__verify"
@@ -85,6 +91,9 @@ _pinfold() {
             pinfold__subcmd__help,fetch)
                 cmd="pinfold__subcmd__help__subcmd__fetch"
                 ;;
+            pinfold__subcmd__help,gc)
+                cmd="pinfold__subcmd__help__subcmd__gc"
+                ;;
             pinfold__subcmd__help,generate)
                 cmd="pinfold__subcmd__help__subcmd__generate"
                 ;;
@@ -109,6 +118,9 @@ _pinfold() {
             pinfold__subcmd__help,try)
                 cmd="pinfold__subcmd__help__subcmd__try"
                 ;;
+            pinfold__subcmd__help,update)
+                cmd="pinfold__subcmd__help__subcmd__update"
+                ;;
             pinfold__subcmd__help,verify)
                 cmd="pinfold__subcmd__help__subcmd__verify"
                 ;;
@@ -125,7 +137,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock fetch run verify tools review explain trust doctor generate help"
+            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain gc trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +242,24 @@ _pinfold() {
             ;;
         pinfold__subcmd__fetch)
             opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__gc)
+            opts="-h -V --dry-run --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -357,7 +387,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock fetch run verify tools review explain trust doctor generate help"
+            opts="try add lock update fetch run verify tools review explain gc trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -413,6 +443,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__fetch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__gc)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -566,6 +610,20 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__help__subcmd__update)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -581,12 +639,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__lock)
-            opts="-h -V --manifest --help --version"
+            opts="-h -V --sbom --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --sbom)
+                    COMPREPLY=($(compgen -W "cyclonedx spdx" -- "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -681,6 +743,28 @@ _pinfold() {
                 return 0
             fi
             case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__update)
+            opts="-h -V --accept --accept-risk --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --accept-risk)
+                    COMPREPLY=($(compgen -W "too-young install-script publisher-changed provenance-lost provenance-changed signature-lost other-bytes older-version tool-drift" -- "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::args::Add;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
-use super::locking::{lock_server, repin_policy, warn_of_drift};
+use super::locking::{Versions, lock_server, repin_policy, warn_of_drift};
 use super::{output, summary};
 use crate::config::{EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
@@ -24,7 +24,15 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     let manifest = context.manifest_or_empty()?;
     refuse_other(&manifest, &name, &server, arguments.allow.is_empty())?;
     let lock = context.lock_or_empty()?;
-    let outcome = lock_server(&context, &name, &server, &manifest.settings, &lock).await?;
+    let outcome = lock_server(
+        &context,
+        &name,
+        &server,
+        &manifest.settings,
+        &lock,
+        Versions::Kept,
+    )
+    .await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
     for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
@@ -36,6 +44,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         .collect();
     server = parsed(&context, &name, &wanted)?;
     let mut locked = outcome.locked;
+    let _held = outcome.staging;
     repin_policy(&context, &server, &mut locked)?;
 
     let _guard = context.write_lock()?;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::sbom;
+use super::update::Risk;
+
 /// Runs MCP servers pinned to the byte and penned by the kernel.
 ///
 /// Put `pinfold run NAME` into mcp.json where `npx -y some-server` was.
@@ -31,6 +34,8 @@ pub(super) enum Command {
     Add(Box<Add>),
     /// Bring the lock in line with the manifest
     Lock(Lock),
+    /// Move to newer versions, as a review: show everything that would change, and ask
+    Update(Update),
     /// Get everything that the lock names into the store, and repair what is damaged
     Fetch(Fetch),
     /// Start a server and relay its allowed tools; the command for mcp.json
@@ -43,6 +48,8 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Remove from the store what no lock names and no session runs
+    Gc(Gc),
     /// Trust a manifest that is not your own, in its present content
     Trust(Trust),
     /// Show what this kernel can enforce and what to do about what is missing
@@ -109,6 +116,24 @@ pub(super) struct Add {
 pub(super) struct Lock {
     /// Only these servers
     pub(super) names: Vec<String>,
+    /// Change nothing; print what is locked as a bill of materials
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) sbom: Option<sbom::Format>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    /// Only these servers
+    pub(super) names: Vec<String>,
+    /// Accept the new versions, unless something about them is alarming
+    #[arg(long)]
+    pub(super) accept: bool,
+    /// Accept this alarm, too; may be given many times, or with commas
+    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "accept")]
+    pub(super) accept_risk: Vec<Risk>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +196,16 @@ pub(super) struct Review {
 pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Gc {
+    /// Only say what would go
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::context::{Context, select};
 use super::exit::Exit;
-use super::locking::{lock_server, warn_of_drift};
+use super::locking::{Versions, lock_server, warn_of_drift};
 use super::output;
 use crate::lockfile::{differences, write};
 
@@ -13,9 +13,19 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
     let manifest = context.manifest()?;
     let before = context.lock_or_empty()?;
     let mut results = Vec::new();
+    // Until the lock names what was got.
+    let mut held = Vec::new();
     let mut drifted = false;
     for (name, server) in select(&manifest, names)? {
-        let outcome = lock_server(&context, name, server, &manifest.settings, &before).await?;
+        let outcome = lock_server(
+            &context,
+            name,
+            server,
+            &manifest.settings,
+            &before,
+            Versions::Kept,
+        )
+        .await?;
         for tool in &server.tools.allow {
             if !outcome.locked.behaviour.tools.contains_key(tool) {
                 output::warning(&format!(
@@ -26,6 +36,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
         warn_of_drift(name, &outcome.drift);
         drifted |= !outcome.drift.is_empty();
         results.push((name.clone(), outcome.locked));
+        held.push(outcome.staging);
     }
     let _guard = context.write_lock()?;
     // Read again: another command may have locked other servers meanwhile.

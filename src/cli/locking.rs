@@ -18,6 +18,15 @@ use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
+/// What becomes of the versions that were locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// They stay, as long as the source is the same.
+    Kept,
+    /// The source is resolved as if nothing had been locked.
+    Anew,
+}
+
 /// A server that was locked, and what it said of itself.
 pub(super) struct Outcome {
     pub locked: LockedServer,
@@ -26,16 +35,19 @@ pub(super) struct Outcome {
     pub plan: Plan,
     /// What it says of itself otherwise than agreed, although its code is the same.
     pub drift: Vec<String>,
+    /// Until it is dropped, `gc` removes nothing: what was got is not in a lock yet.
+    pub staging: Staging,
 }
 
-/// Locks `server`. When `lock` has it from the same source, its bytes are kept and only the rest
-/// is brought up to date; nothing is resolved anew then.
+/// Locks `server`. When `lock` has it from the same source and its versions are kept, so are its
+/// bytes, and only the rest is brought up to date; nothing is resolved then.
 pub(super) async fn lock_server(
     context: &Context,
     name: &ServerName,
     server: &Server,
     settings: &Settings,
     lock: &Lock,
+    versions: Versions,
 ) -> anyhow::Result<Outcome> {
     context.store.sweep()?;
     let staging = context.store.staging()?;
@@ -55,7 +67,9 @@ pub(super) async fn lock_server(
         lock,
     };
     let bytes = match previous {
-        Some(locked) if !matches!(server.source, Source::Path { .. }) => {
+        Some(locked)
+            if versions == Versions::Kept && !matches!(server.source, Source::Path { .. }) =>
+        {
             restore(context, &staging, locked).await?;
             Bytes {
                 version: locked.version.clone(),
@@ -103,6 +117,7 @@ pub(super) async fn lock_server(
         introspection,
         plan,
         drift,
+        staging,
     })
 }
 

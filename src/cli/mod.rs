@@ -6,6 +6,7 @@ mod argv;
 mod behaviour;
 mod calls;
 mod context;
+mod definitions;
 mod difference;
 mod doctor;
 mod doctor_attack;
@@ -13,6 +14,7 @@ mod exit;
 mod explain;
 mod explain_text;
 mod fetch;
+mod gc;
 mod generate;
 mod lock;
 mod locking;
@@ -21,13 +23,16 @@ mod output;
 mod protocol;
 mod review;
 mod run;
+mod sbom;
 mod signals;
 mod sources;
 mod summary;
 mod tools;
 mod trust;
 mod try_source;
+mod update;
 mod verify;
+mod verify_online;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -85,13 +90,18 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, *arguments).await,
-        Command::Lock(arguments) => lock::run(manifest, &arguments.names).await,
+        Command::Lock(arguments) => match arguments.sbom {
+            Some(format) => sbom::run(manifest, &arguments, format),
+            None => lock::run(manifest, &arguments.names).await,
+        },
+        Command::Update(arguments) => update::run(manifest, &arguments).await,
         Command::Fetch(arguments) => fetch::run(manifest, &arguments.names).await,
         Command::Run(arguments) => run::run(manifest, arguments).await,
         Command::Verify(arguments) => verify::run(manifest, &arguments).await,
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {
             doctor_attack::run(manifest, arguments.json).await

@@ -77,6 +77,11 @@ pub(super) fn ask(question: &str) -> Option<String> {
     }
 }
 
+/// Asks a question that only a plain yes says yes to.
+pub(super) fn yes(question: &str) -> bool {
+    ask(question).is_some_and(|answer| matches!(answer.as_str(), "y" | "Y" | "yes"))
+}
+
 /// Bytes as a person reads them.
 pub(super) fn size(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()

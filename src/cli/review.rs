@@ -1,22 +1,20 @@
 //! `pinfold review`: what a server says of itself now, beside what was locked, and the yes or
 //! no of a person to each difference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::Review;
-use super::behaviour::{InstructionsState, ToolState, compare, instructions};
 use super::context::Context;
-use super::difference::difference;
+use super::definitions::Definitions;
 use super::exit::{DriftError, Exit, UsageError};
 use super::locking::keep_definitions;
 use super::output;
 use crate::launch::{Launcher, StateFolder, learn};
 use crate::lockfile::{LockedServer, ServerName, ToolName, write};
 use crate::relay::{Introspection, StderrLog};
-use crate::store::Store;
 
 /// What of the differences is accepted.
 #[derive(Debug, Default)]
@@ -27,10 +25,8 @@ struct Accepted {
 
 /// Everything that was found.
 struct Findings<'a> {
-    tools: BTreeMap<ToolName, ToolState<'a>>,
-    instructions: InstructionsState<'a>,
+    definitions: Definitions<'a>,
     allow: &'a BTreeSet<ToolName>,
-    store: &'a Store,
 }
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::Result<Exit> {
@@ -46,13 +42,16 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     let started = launcher.start(prepared.launch, prepared.code).await?;
     let introspection: Introspection = learn(started.running, &server.grants, log).await?;
     let findings = Findings {
-        tools: compare(&locked.behaviour, &introspection),
-        instructions: instructions(&locked.behaviour, &introspection),
+        definitions: Definitions::compare(
+            &locked.behaviour,
+            &introspection,
+            &server.tools.allow,
+            &context.store,
+        ),
         allow: &server.tools.allow,
-        store: &context.store,
     };
     if !arguments.json {
-        findings.show(&name);
+        findings.definitions.show(&name);
     }
     if introspection.unusable > 0 {
         output::warning(&format!(
@@ -74,9 +73,16 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
                 .cloned(),
         );
     if arguments.json {
-        output::data(&findings.json(&name, &accepted).to_string());
+        let mut found = json!({ "server": name.as_str() });
+        let definitions = findings
+            .definitions
+            .json(&accepted.tools, accepted.instructions);
+        for (key, value) in definitions {
+            found[key] = value;
+        }
+        output::data(&found.to_string());
     }
-    let instructions_left = findings.instructions.differs() && !accepted.instructions;
+    let instructions_left = findings.definitions.instructions.differs() && !accepted.instructions;
     if left.is_empty() && !instructions_left {
         return Ok(Exit::Success);
     }
@@ -89,62 +95,12 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
 impl Findings<'_> {
     /// The differing tools that were not accepted.
     fn left(&self, accepted: &Accepted) -> Vec<ToolName> {
-        self.differing()
+        self.definitions
+            .differing()
             .map(|(name, _)| name)
             .filter(|name| !accepted.tools.contains(*name))
             .cloned()
             .collect()
-    }
-
-    fn differing(&self) -> impl Iterator<Item = (&ToolName, &ToolState<'_>)> {
-        self.tools.iter().filter(|(_, state)| state.differs())
-    }
-
-    /// Everything, for a person.
-    fn show(&self, server: &ServerName) {
-        let unchanged = self.tools.len() - self.differing().count();
-        output::data(&format!(
-            "{server}: {unchanged} tools are as they were locked"
-        ));
-        for (name, state) in self.differing() {
-            self.show_tool(name, state);
-        }
-        if self.instructions.differs() {
-            self.show_instructions();
-        }
-    }
-
-    fn show_tool(&self, name: &ToolName, state: &ToolState<'_>) {
-        let allowed = if self.allow.contains(name) {
-            ""
-        } else {
-            " (not on the allowlist)"
-        };
-        output::data(&format!("\n{}  {name}{allowed}", state.word()));
-        match state {
-            ToolState::Unchanged | ToolState::Gone { .. } => {}
-            ToolState::New(new) => show_difference(None, &new.canonical),
-            ToolState::Changed { old, new } => {
-                let old = self.store.definition(old);
-                if old.is_none() {
-                    output::data("  (the text that was locked is not on this machine)");
-                }
-                show_difference(old.as_deref(), &new.canonical);
-            }
-        }
-    }
-
-    fn show_instructions(&self) {
-        output::data("\nchanged  the server's instructions");
-        let old = self.instructions.old;
-        let text = old.and_then(|old| self.store.definition(&old));
-        if old.is_some() && text.is_none() {
-            output::data("  (the text that was locked is not on this machine)");
-        }
-        match self.instructions.new {
-            Some(new) => show_difference(text.as_deref(), new.as_bytes()),
-            None => output::data("  there are none any more"),
-        }
     }
 
     /// As the arguments say; without any, a person is asked for each, if one is there.
@@ -156,7 +112,7 @@ impl Findings<'_> {
                 let known = name
                     .parse()
                     .ok()
-                    .filter(|name| self.tools.contains_key(name));
+                    .filter(|name| self.definitions.tools.contains_key(name));
                 known.ok_or_else(|| {
                     UsageError(format!("there is no tool `{}`", output::foreign(name, 128)))
                 })
@@ -164,30 +120,35 @@ impl Findings<'_> {
             .collect::<Result<_, _>>()?;
         if arguments.accept_all {
             return Ok(Accepted {
-                tools: self.differing().map(|(name, _)| name.clone()).collect(),
-                instructions: self.instructions.differs(),
+                tools: self
+                    .definitions
+                    .differing()
+                    .map(|(name, _)| name.clone())
+                    .collect(),
+                instructions: self.definitions.instructions.differs(),
             });
         }
         if !named.is_empty() || arguments.accept_instructions {
             return Ok(Accepted {
                 tools: named
                     .into_iter()
-                    .filter(|name| self.tools[name].differs())
+                    .filter(|name| self.definitions.tools[name].differs())
                     .collect(),
-                instructions: arguments.accept_instructions && self.instructions.differs(),
+                instructions: arguments.accept_instructions
+                    && self.definitions.instructions.differs(),
             });
         }
         if arguments.json || !output::interactive() {
             return Ok(Accepted::default());
         }
         let mut accepted = Accepted::default();
-        for (name, state) in self.differing() {
-            if yes(&format!("Accept `{name}` ({})? [y/N] ", state.word())) {
+        for (name, state) in self.definitions.differing() {
+            if output::yes(&format!("Accept `{name}` ({})? [y/N] ", state.word())) {
                 accepted.tools.insert(name.clone());
             }
         }
-        accepted.instructions =
-            self.instructions.differs() && yes("Accept the instructions? [y/N] ");
+        accepted.instructions = self.definitions.instructions.differs()
+            && output::yes("Accept the instructions? [y/N] ");
         Ok(accepted)
     }
 
@@ -212,10 +173,10 @@ impl Findings<'_> {
             .into());
         };
         for tool in &accepted.tools {
-            self.tools[tool].accept(tool, &mut locked.behaviour);
+            self.definitions.tools[tool].accept(tool, &mut locked.behaviour);
         }
         if accepted.instructions {
-            locked.behaviour.instructions = self.instructions.new_digest();
+            locked.behaviour.instructions = self.definitions.instructions.new_digest();
         }
         write(&context.paths.lock, &lock)?;
         for tool in &accepted.tools {
@@ -229,57 +190,4 @@ impl Findings<'_> {
         }
         Ok(())
     }
-
-    fn json(&self, server: &ServerName, accepted: &Accepted) -> Value {
-        let tools: Vec<Value> = self
-            .tools
-            .iter()
-            .map(|(name, state)| {
-                let (old, new) = match state {
-                    ToolState::Unchanged => (None, None),
-                    ToolState::Changed { old, new } => (Some(*old), Some(*new)),
-                    ToolState::New(new) => (None, Some(*new)),
-                    ToolState::Gone { old } => (Some(*old), None),
-                };
-                json!({
-                    "name": name.as_str(),
-                    "state": state.word(),
-                    "allowed": self.allow.contains(name),
-                    "accepted": accepted.tools.contains(name),
-                    "old_digest": old.map(|digest| digest.to_string()),
-                    "new_digest": new.map(|tool| tool.digest.to_string()),
-                    "old": old.and_then(|digest| self.store.definition(&digest)).map(|text| definition(&text)),
-                    "new": new.map(|tool| definition(&tool.canonical)),
-                })
-            })
-            .collect();
-        let InstructionsState { old, new } = self.instructions;
-        let old_text = old.and_then(|digest| self.store.definition(&digest));
-        json!({
-            "server": server.as_str(),
-            "tools": tools,
-            "instructions": {
-                "state": if self.instructions.differs() { "changed" } else { "unchanged" },
-                "accepted": accepted.instructions,
-                "old_digest": old.map(|digest| digest.to_string()),
-                "new_digest": self.instructions.new_digest().map(|digest| digest.to_string()),
-                "old": old_text.map(|text| String::from_utf8_lossy(&text).into_owned()),
-                "new": new,
-            },
-        })
-    }
-}
-
-fn show_difference(old: Option<&[u8]>, new: &[u8]) {
-    for line in difference(old, new) {
-        output::data(&line);
-    }
-}
-
-fn definition(canonical: &[u8]) -> Value {
-    serde_json::from_slice(canonical).unwrap_or(Value::Null)
-}
-
-fn yes(question: &str) -> bool {
-    output::ask(question).is_some_and(|answer| matches!(answer.as_str(), "y" | "Y" | "yes"))
 }

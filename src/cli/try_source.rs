@@ -5,7 +5,7 @@ use serde_json::json;
 use super::args::Try;
 use super::context::Context;
 use super::exit::Exit;
-use super::locking::lock_server;
+use super::locking::{Versions, lock_server};
 use super::signals::{self, StopSignals};
 use super::{output, summary};
 use crate::config::{Environment, Paths, Server, Settings, Source};
@@ -50,6 +50,7 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
         &server,
         &Settings::default(),
         &Lock::default(),
+        Versions::Kept,
     )
     .await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);

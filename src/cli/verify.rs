@@ -8,12 +8,10 @@ use super::args::Verify;
 use super::context::{Context, select};
 use super::exit::Exit;
 use super::output;
-use super::sources::npm_settings;
-use crate::config::{Manifest, RuntimeRule, Server, Source};
-use crate::fetch::Client;
+use super::verify_online::{Online, ask};
+use crate::config::{Manifest, RuntimeRule, Server};
 use crate::launch::{Launcher, here};
 use crate::lockfile::{Lock, LockedServer, ServerName};
-use crate::resolve::npm::published_integrity;
 use crate::store::{FileDigests, StoreError, Verification};
 
 /// What is wrong, with a stable code for programs.
@@ -27,6 +25,8 @@ struct Finding {
     name: String,
     files: usize,
     problems: Vec<Problem>,
+    /// `None` when nobody was asked.
+    online: Option<Online>,
 }
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::Result<Exit> {
@@ -37,9 +37,12 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
     for (name, server) in select(&manifest, &arguments.names)? {
         let mut finding = judge(&context, name, server, &lock);
         if let (true, Some(locked)) = (arguments.online, lock.servers.get(name)) {
+            let mut online = ask(&context, locked).await;
+            let found = std::mem::take(&mut online.problems).into_iter();
             finding
                 .problems
-                .extend(online(&context, server, locked).await?);
+                .extend(found.map(|(code, message)| Problem { code, message }));
+            finding.online = Some(online);
         }
         findings.push(finding);
     }
@@ -47,8 +50,23 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
         findings.extend(leftovers(&manifest, &lock));
     }
     let sound = findings.iter().all(|finding| finding.problems.is_empty());
-    report(&findings, sound, arguments.json);
-    Ok(if sound { Exit::Success } else { Exit::Drift })
+    let answered = findings.iter().all(Finding::is_answered);
+    report(&findings, sound && answered, arguments.json);
+    Ok(match (sound, answered) {
+        (false, _) => Exit::Drift,
+        (true, true) => Exit::Success,
+        // What is not known is not fine.
+        (true, false) => Exit::Environment,
+    })
+}
+
+impl Finding {
+    /// Whether everybody who was asked gave an answer.
+    fn is_answered(&self) -> bool {
+        self.online
+            .as_ref()
+            .is_none_or(|online| online.unanswered.is_none())
+    }
 }
 
 fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> Finding {
@@ -56,6 +74,7 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         name: name.to_string(),
         files: 0,
         problems: Vec::new(),
+        online: None,
     };
     let mut problem = |code, message: String| finding.problems.push(Problem { code, message });
     let Some(locked) = lock.servers.get(name) else {
@@ -156,34 +175,6 @@ fn interpreter_changed(locked: &LockedServer) -> Option<String> {
     }
 }
 
-/// Asks the registry whether it still publishes what was locked.
-async fn online(
-    context: &Context,
-    server: &Server,
-    locked: &LockedServer,
-) -> anyhow::Result<Vec<Problem>> {
-    if !matches!(server.source, Source::Npm { .. }) {
-        return Ok(Vec::new());
-    }
-    let settings = npm_settings(context)?;
-    let client = Client::new(&settings.fetch_settings())?;
-    let mut problems = Vec::new();
-    for artifact in &locked.artifacts {
-        let published =
-            published_integrity(&settings, &client, &artifact.name, &artifact.version).await?;
-        let message = match published {
-            Some(integrity) if integrity == artifact.integrity => continue,
-            Some(integrity) => format!("the registry now publishes {integrity}"),
-            None => "the registry no longer offers it".to_owned(),
-        };
-        problems.push(Problem {
-            code: "registry",
-            message: format!("{}@{}: {message}", artifact.name, artifact.version),
-        });
-    }
-    Ok(problems)
-}
-
 /// Servers of the lock that the manifest doesn't have.
 fn leftovers(manifest: &Manifest, lock: &Lock) -> Vec<Finding> {
     lock.servers
@@ -196,8 +187,22 @@ fn leftovers(manifest: &Manifest, lock: &Lock) -> Vec<Finding> {
                 code: "not-in-manifest",
                 message: "it is locked but not in the manifest; run `pinfold lock`".to_owned(),
             }],
+            online: None,
         })
         .collect()
+}
+
+fn say_what_was_not_answered(findings: &[Finding]) {
+    for finding in findings {
+        let online = finding.online.as_ref();
+        if let Some(error) = online.and_then(|online| online.unanswered.as_ref()) {
+            output::note(&format!(
+                "pinfold: {}: not asked, so nothing is known of what is published now: {}",
+                finding.name,
+                output::chain(error)
+            ));
+        }
+    }
 }
 
 fn report(findings: &[Finding], sound: bool, as_json: bool) {
@@ -212,17 +217,19 @@ fn report(findings: &[Finding], sound: bool, as_json: bool) {
                     .collect();
                 json!({
                     "name": finding.name,
-                    "ok": finding.problems.is_empty(),
+                    "ok": finding.problems.is_empty() && finding.is_answered(),
                     "files": finding.files,
                     "problems": problems,
+                    "online": finding.online.as_ref().map(Online::json),
                 })
             })
             .collect();
         output::data(&json!({ "ok": sound, "servers": servers }).to_string());
+        say_what_was_not_answered(findings);
         return;
     }
     for finding in findings {
-        if finding.problems.is_empty() {
+        if finding.problems.is_empty() && finding.is_answered() {
             output::data(&format!(
                 "{}: as locked ({} files)",
                 finding.name, finding.files
@@ -235,6 +242,12 @@ fn report(findings: &[Finding], sound: bool, as_json: bool) {
             ));
         }
     }
+    for finding in findings {
+        for (code, message) in finding.online.iter().flat_map(|online| &online.advice) {
+            output::data(&format!("{}: {code} (advice): {message}", finding.name));
+        }
+    }
+    say_what_was_not_answered(findings);
     if findings.is_empty() {
         output::note("The manifest names no server.");
     }

@@ -73,6 +73,11 @@ impl Trust {
             .is_some_and(|agreed| agreed.manifest == *manifest && agreed.lock == *lock)
     }
 
+    /// The manifests that were ever agreed to and not withdrawn, whatever they hold now.
+    pub fn manifests(&self) -> impl Iterator<Item = &Path> {
+        self.agreed.keys().map(Path::new)
+    }
+
     /// Records trust in the file at `path`, which other pinfolds may be changing too.
     /// An earlier agreement for the same manifest is replaced.
     pub fn record(

@@ -15,9 +15,6 @@ use super::{FetchError, without_secrets};
 
 const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest silence in the middle of an answer. There is no limit on the whole: a large file
-/// over a slow line is not an error.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A reason of the caller's own not to keep what arrives.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
@@ -72,7 +69,7 @@ impl Client {
             .referer(false)
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(IDLE_TIMEOUT)
+            .read_timeout(settings.idle_timeout)
             .user_agent(&settings.user_agent);
         let certificates = settings::certificates(settings)?;
         if !certificates.is_empty() {

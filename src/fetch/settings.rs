@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::header::HeaderValue;
@@ -15,6 +16,7 @@ use super::{FetchError, RetrySettings, without_secrets};
 
 /// The public store of all roots is about 250 KB; nobody has a bundle of this size.
 const MAX_CERTIFICATE_BYTES: u64 = 8 * 1024 * 1024;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to reach servers and whom to believe.
 #[derive(Clone, Debug)]
@@ -29,6 +31,9 @@ pub struct FetchSettings {
     /// Plain http is refused for all others except loopback.
     pub plain_http_origins: Vec<String>,
     pub retry: RetrySettings,
+    /// Longest silence in the middle of an answer. There is no limit on the whole: a large file over
+    /// a slow line is not an error.
+    pub idle_timeout: Duration,
 }
 
 /// Proxies, as written by the user.
@@ -55,6 +60,7 @@ impl Default for FetchSettings {
             user_agent: concat!("pinfold/", env!("CARGO_PKG_VERSION")).to_owned(),
             plain_http_origins: Vec::new(),
             retry: RetrySettings::default(),
+            idle_timeout: IDLE_TIMEOUT,
         }
     }
 }

@@ -68,6 +68,7 @@ pub async fn serve(
         stderr,
         limits,
         egress: _egress,
+        trees: _trees,
     } = running;
     let tail = StderrTail::default();
     let redaction = policy.redaction.clone();
@@ -150,6 +151,7 @@ pub async fn learn(
         stdout,
         stderr,
         egress: _egress,
+        trees: _trees,
         ..
     } = running;
     let tail = StderrTail::default();

@@ -19,6 +19,7 @@ use crate::sandbox::{
     GO, KILL, Listeners, Network, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure,
     TERMINATE, end_orphans, stub,
 };
+use crate::store::TreeInUse;
 use crate::sys;
 
 /// A failure record is one line; anything longer is not ours.
@@ -43,6 +44,8 @@ pub struct Running {
     pub limits: ResourceLimits,
     /// Its network, which is served for as long as this lives.
     pub egress: Option<Egress>,
+    /// Its code, which stays in the store for as long as this lives.
+    pub trees: Vec<TreeInUse>,
 }
 
 /// The hold on every process of a session.
@@ -124,6 +127,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             stderr,
             limits: spec.limits.clone(),
             egress: None,
+            trees: Vec::new(),
         },
         status,
         listeners,

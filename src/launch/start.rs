@@ -9,7 +9,7 @@ use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
 };
-use crate::store::{Store, StoreError, Verification};
+use crate::store::{Store, StoreError, TreeInUse, Verification};
 
 /// A box that can be built, and what was asked of it.
 #[must_use]
@@ -46,22 +46,28 @@ impl TreeCheck {
     }
 
     /// Answers it. The walk over the tree is the longest part of a launch.
-    pub(super) fn answer(self) -> Result<(), LaunchError> {
-        for tree in &self.trees {
-            match self.store.verify_tree(tree, Verification::Recorded) {
-                Ok(_) => {}
-                Err(StoreError::MissingTree { .. }) => {
-                    return Err(LaunchError::NotFetched { name: self.name });
-                }
-                Err(source) => {
-                    return Err(LaunchError::Tree {
-                        name: self.name,
+    /// As long as the results live nobody takes the trees away.
+    pub(super) fn answer(self) -> Result<Vec<TreeInUse>, LaunchError> {
+        let Self { store, name, trees } = self;
+        let checked = |tree: &Digest| {
+            let in_use = store.use_tree(tree)?;
+            store.verify_tree(tree, Verification::Recorded)?;
+            Ok(in_use)
+        };
+        trees
+            .iter()
+            .map(|tree| {
+                checked(tree).map_err(|error| match error {
+                    StoreError::MissingTree { .. } => {
+                        LaunchError::NotFetched { name: name.clone() }
+                    }
+                    source => LaunchError::Tree {
+                        name: name.clone(),
                         source,
-                    });
-                }
-            }
-        }
-        Ok(())
+                    },
+                })
+            })
+            .collect()
     }
 }
 
@@ -79,15 +85,18 @@ impl Launcher<'_> {
             ))))
         });
         match (checked, built) {
-            (Ok(()), Ok((standing, plan))) => Ok(Started {
-                running: standing.execute().await?,
+            (Ok(in_use), Ok((standing, plan))) => Ok(Started {
+                running: Running {
+                    trees: in_use,
+                    ..standing.execute().await?
+                },
                 plan,
             }),
             (Err(error), Ok((standing, _))) => {
                 standing.abandon().await?;
                 Err(error)
             }
-            (Err(error), Err(_)) | (Ok(()), Err(error)) => Err(error),
+            (Err(error), Err(_)) | (Ok(_), Err(error)) => Err(error),
         }
     }
 

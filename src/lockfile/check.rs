@@ -88,6 +88,7 @@ fn check_artifact(
         .as_deref()
         .map_or(Ok(()), time)
         .map_err(|problem| ("published", problem))?;
+    recorded_text(artifact.publisher.as_deref()).map_err(|problem| ("publisher", problem))?;
     recorded_text(artifact.signature.as_deref()).map_err(|problem| ("signature", problem))?;
     recorded_text(artifact.provenance.as_deref()).map_err(|problem| ("provenance", problem))
 }

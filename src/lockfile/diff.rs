@@ -54,6 +54,11 @@ pub enum ChangeKind {
     },
     /// The artifact asks for a script at install and didn't before (or wasn't there before).
     InstallScriptAdded(Box<Artifact>),
+    PublisherChanged {
+        path: String,
+        old: Option<String>,
+        new: Option<String>,
+    },
     SignatureChanged {
         path: String,
         old: Option<String>,
@@ -91,6 +96,42 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// A word for programs; it never changes its meaning.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ServerAdded => "server-added",
+            Self::ServerRemoved => "server-removed",
+            Self::SourceChanged { .. } => "source",
+            Self::VersionChanged { .. } => "version",
+            Self::PlatformChanged { .. } => "platform",
+            Self::InterpreterChanged { .. } => "interpreter",
+            Self::EntryPointChanged { .. } => "entry-point",
+            Self::TreeChanged { .. } => "tree",
+            Self::ArtifactAdded(_) => "artifact-added",
+            Self::ArtifactRemoved(_) => "artifact-removed",
+            Self::ArtifactChanged { .. } => "artifact-changed",
+            Self::InstallScriptAdded(_) => "install-script",
+            Self::PublisherChanged { .. } => "publisher",
+            Self::SignatureChanged { .. } => "signature",
+            Self::ProvenanceChanged { .. } => "provenance",
+            Self::ProtocolChanged { .. } => "protocol",
+            Self::InstructionsChanged { .. } => "instructions",
+            Self::ToolAdded(_) => "tool-added",
+            Self::ToolRemoved(_) => "tool-removed",
+            Self::ToolChanged { .. } => "tool-changed",
+            Self::PolicyChanged { .. } => "policy",
+            Self::EnforcementChanged { .. } => "least-enforcement",
+        }
+    }
+
+    /// The artifact as it is now, where one came or changed.
+    pub fn new_artifact(&self) -> Option<&Artifact> {
+        match self {
+            Self::ArtifactAdded(new) | Self::ArtifactChanged { new, .. } => Some(new),
+            _ => None,
+        }
+    }
+
     /// Whether the new lock is protected by less, or asks for more, than the old one.
     pub fn weakens(&self) -> bool {
         match self {
@@ -224,6 +265,7 @@ fn artifact_change(old: &Artifact, new: &Artifact) -> Vec<ChangeKind> {
     let mut changes = Vec::new();
     let content = |artifact: &Artifact| Artifact {
         install_script: false,
+        publisher: None,
         signature: None,
         provenance: None,
         ..artifact.clone()
@@ -240,6 +282,13 @@ fn artifact_change(old: &Artifact, new: &Artifact) -> Vec<ChangeKind> {
     }
     if !new.install_script && old.install_script && changes.is_empty() {
         changes.push(changed());
+    }
+    if old.publisher != new.publisher {
+        changes.push(ChangeKind::PublisherChanged {
+            path: new.path.clone(),
+            old: old.publisher.clone(),
+            new: new.publisher.clone(),
+        });
     }
     // A new version always has a new signature: only its coming and going is news then.
     let same_bytes = old.sha256 == new.sha256;
@@ -351,6 +400,12 @@ impl fmt::Display for ChangeKind {
             Self::InstallScriptAdded(new) => {
                 write!(f, "new install script (it is not run): {}", identity(new))
             }
+            Self::PublisherChanged { path, old, new } => write!(
+                f,
+                "publisher {} -> {}: `{path}`",
+                or_absent(old.as_ref()),
+                or_absent(new.as_ref())
+            ),
             Self::SignatureChanged { path, old, new } => {
                 let change = presence(old.is_some(), new.is_some());
                 write!(f, "registry signature {change}: `{path}`")

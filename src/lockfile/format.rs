@@ -122,6 +122,7 @@ struct RawArtifact {
     #[serde(deserialize_with = "required")]
     published: Option<String>,
     install_script: bool,
+    publisher: String,
     signature: String,
     provenance: String,
 }
@@ -224,6 +225,7 @@ impl RawArtifact {
             size: self.size,
             published: self.published,
             install_script: self.install_script,
+            publisher: unless_absent(self.publisher),
             signature: unless_absent(self.signature),
             provenance: unless_absent(self.provenance),
         })

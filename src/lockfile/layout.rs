@@ -83,7 +83,7 @@ fn artifacts_text(artifacts: &[Artifact], indent: usize) -> String {
 
 fn artifact_line(artifact: &Artifact) -> String {
     format!(
-        "{{\"name\": {}, \"version\": {}, \"path\": {}, \"url\": {}, \"integrity\": {}, \"sha256\": {}, \"size\": {}, \"published\": {}, \"install_script\": {}, \"signature\": {}, \"provenance\": {}}}",
+        "{{\"name\": {}, \"version\": {}, \"path\": {}, \"url\": {}, \"integrity\": {}, \"sha256\": {}, \"size\": {}, \"published\": {}, \"install_script\": {}, \"publisher\": {}, \"signature\": {}, \"provenance\": {}}}",
         quote(&artifact.name),
         quote(&artifact.version),
         quote(&artifact.path),
@@ -93,6 +93,7 @@ fn artifact_line(artifact: &Artifact) -> String {
         artifact.size,
         quote_or_null(artifact.published.as_deref()),
         artifact.install_script,
+        quote(artifact.publisher.as_deref().unwrap_or(ABSENT)),
         quote(artifact.signature.as_deref().unwrap_or(ABSENT)),
         quote(artifact.provenance.as_deref().unwrap_or(ABSENT)),
     )

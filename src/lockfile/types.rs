@@ -270,6 +270,8 @@ pub struct Artifact {
     pub published: Option<String>,
     /// Whether the package asks for a script to be run at install. It never is.
     pub install_script: bool,
+    /// Who published this version, as the registry names them; `None` means recorded as absent.
+    pub publisher: Option<String>,
     /// Registry signature; `None` means recorded as absent.
     pub signature: Option<String>,
     /// Verified provenance identity; `None` means recorded as absent.

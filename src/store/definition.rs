@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use super::error::StoreError;
-use super::layout::Store;
+use super::layout::{Store, digests_in};
 use super::staging::Staging;
 use crate::lockfile::{Digest, create_private_folder, read_guarded};
 
@@ -51,7 +51,22 @@ impl Store {
         (Digest::of(&text) == *digest).then_some(text)
     }
 
-    fn definition_path(&self, digest: &Digest) -> PathBuf {
+    /// All texts that were kept, sorted.
+    pub(super) fn definitions(&self) -> Result<Vec<Digest>, StoreError> {
+        let folder = self.root().join(DEFINITIONS);
+        if folder.exists() {
+            digests_in(&folder)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    pub(super) fn remove_definition(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.definition_path(digest);
+        std::fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, e))
+    }
+
+    pub(super) fn definition_path(&self, digest: &Digest) -> PathBuf {
         self.root().join(DEFINITIONS).join(digest.hex())
     }
 }

@@ -91,6 +91,12 @@ pub enum StoreError {
     #[error("the tree was not stored because an earlier step failed")]
     UnfinishedTree,
 
+    #[error(
+        "another pinfold was putting something into the store for {} s; let it finish, then run the command again",
+        waited.as_secs()
+    )]
+    Busy { waited: std::time::Duration },
+
     #[error("tree {tree} is not in the store; run `pinfold fetch`")]
     MissingTree { tree: Digest },
 
@@ -121,7 +127,10 @@ impl StoreError {
     pub fn is_environment(&self) -> bool {
         matches!(
             self,
-            Self::Io { .. } | Self::ForeignOwner { .. } | Self::WritableByOthers { .. }
+            Self::Io { .. }
+                | Self::Busy { .. }
+                | Self::ForeignOwner { .. }
+                | Self::WritableByOthers { .. }
         )
     }
 

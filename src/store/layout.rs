@@ -124,8 +124,15 @@ impl Store {
     ///
     /// It loses its name first, so no launch finds half of it.
     pub fn discard_tree(&self, tree: &Digest) -> Result<(), StoreError> {
+        self.discard_tree_into(tree, &self.staging()?)
+    }
+
+    pub(super) fn discard_tree_into(
+        &self,
+        tree: &Digest,
+        staging: &Staging,
+    ) -> Result<(), StoreError> {
         let path = self.tree(tree);
-        let staging = self.staging()?;
         let aside = staging.new_path("discarded");
         let failed = |e: io::Error| StoreError::io("set aside the tree", &path, e);
         match std::fs::symlink_metadata(&path) {
@@ -193,7 +200,7 @@ fn judge_folder(path: &Path, owner: u32, mode: u32, user: u32) -> Result<(), Sto
 }
 
 /// What in a folder is named by a digest; other names are none of ours.
-fn digests_in(folder: &Path) -> Result<Vec<Digest>, StoreError> {
+pub(super) fn digests_in(folder: &Path) -> Result<Vec<Digest>, StoreError> {
     let unreadable = |e| StoreError::io("list", folder, e);
     let mut digests = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {

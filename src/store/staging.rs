@@ -18,6 +18,7 @@ use super::artifact::ArtifactWriter;
 use super::builder::TreeBuilder;
 use super::directory;
 use super::error::StoreError;
+use super::in_use;
 use super::layout::Store;
 
 /// A private folder of the store. Clones share it; it goes with the last of them
@@ -35,6 +36,8 @@ struct Place {
     next: AtomicU64,
     /// Held until the folder is gone: fields are dropped after `Drop::drop`.
     _lock: Flock<File>,
+    /// Keeps `gc` out, or is its own.
+    _writers: Flock<File>,
 }
 
 const LOCK_SUFFIX: &str = ".lock";
@@ -44,6 +47,11 @@ const LOOSE_FILE_AGE: Duration = Duration::from_secs(600);
 
 impl Staging {
     pub(super) fn create(store: &Store) -> Result<Self, StoreError> {
+        Self::create_under(store, in_use::share(store)?)
+    }
+
+    /// With the lock on all writers that the caller has.
+    pub(super) fn create_under(store: &Store, writers: Flock<File>) -> Result<Self, StoreError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let parent = store.staging_folder();
         loop {
@@ -66,6 +74,7 @@ impl Staging {
                     lock_path,
                     next: AtomicU64::new(0),
                     _lock: lock,
+                    _writers: writers,
                 }),
             });
         }

@@ -7,7 +7,7 @@ use crate::fetch::{
     Authorization, Client, DOWNLOADS_AT_ONCE, FetchSettings, Sink, SinkError, Url,
     for_each_concurrent,
 };
-use crate::lockfile::{Digest, Lock};
+use crate::lockfile::{Digest, Lock, LockedServer};
 use crate::store::{ArtifactWriter, Expected, Integrity, Staging, Store, StoredArtifact};
 
 /// Largest file that is downloaded.
@@ -124,7 +124,7 @@ impl Sink for ArtifactSink<'_> {
 pub(super) fn known_digest(lock: &Lock, integrity: &str) -> Option<Digest> {
     lock.servers
         .values()
-        .flat_map(|server| &server.artifacts)
+        .flat_map(LockedServer::all_artifacts)
         .find(|artifact| artifact.integrity == integrity)
         .map(|artifact| artifact.sha256)
 }

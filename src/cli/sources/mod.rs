@@ -6,16 +6,18 @@
 mod download;
 mod npm;
 mod path;
+mod published;
 mod pypi;
 mod runtime;
 
-pub(super) use npm::npm_settings;
+pub(super) use published::Published;
 pub(super) use runtime::{packaged_runtime, rebuild_runtime};
 
 use super::context::Context;
 use crate::config::{Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
+use crate::resolve::npm::Waiting;
 use crate::store::{Staging, Verification};
 
 /// What every kind of source may want to know.
@@ -46,6 +48,52 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
     }
 }
 
+/// The newer version of a source that is still too young to be chosen.
+pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Option<Waiting>> {
+    match source {
+        Source::Npm { name, range } => npm::waiting(asked, name, range.as_deref()).await,
+        // uv leaves them out without a word, and what is on this machine has no versions.
+        Source::Pypi { .. } | Source::Path { .. } => Ok(None),
+    }
+}
+
+/// What the places that a server's artifacts came from say of them now, in their order.
+///
+/// # Errors
+/// When one of them can't be asked.
+pub(super) async fn published(
+    context: &Context,
+    locked: &LockedServer,
+) -> anyhow::Result<Vec<Published>> {
+    let mut all = match source_of(context, locked)? {
+        Source::Npm { .. } => npm::published(context, &locked.artifacts).await?,
+        Source::Pypi { .. } => pypi::published(context, &locked.artifacts).await?,
+        // Files of this machine come from nowhere else.
+        Source::Path { .. } => Vec::new(),
+    };
+    if let Some(package) = locked.runtime_package() {
+        all.extend(npm::published(context, &package.artifacts).await?);
+    }
+    Ok(all)
+}
+
+/// The same source, of exactly this version.
+pub(super) fn exactly(source: &Source, version: &str) -> Source {
+    match source {
+        Source::Npm { name, .. } => Source::Npm {
+            name: name.clone(),
+            range: Some(version.to_owned()),
+        },
+        Source::Pypi { name, extras, .. } => Source::Pypi {
+            written: format!("{name}[{}]=={version}", extras.join(",")).replace("[]", ""),
+            name: name.clone(),
+            extras: extras.clone(),
+            specifiers: Some(format!("=={version}")),
+        },
+        Source::Path { .. } => source.clone(),
+    }
+}
+
 /// Builds the tree of a locked server anew, from the store's artifacts or where they came from.
 ///
 /// # Errors
@@ -62,12 +110,7 @@ pub(super) async fn rebuild(
     {
         context.store.discard_tree(&locked.tree)?;
     }
-    let source = Source::parse(
-        &locked.source,
-        context.paths.manifest_folder(),
-        context.paths.home.as_deref(),
-    )?;
-    let tree = match source {
+    let tree = match source_of(context, locked)? {
         Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
         Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, &name).await?,
         Source::Path { file, .. } => path::rebuild(staging, &file)?,
@@ -82,4 +125,12 @@ pub(super) async fn rebuild(
         ))
         .into())
     }
+}
+
+fn source_of(context: &Context, locked: &LockedServer) -> anyhow::Result<Source> {
+    Ok(Source::parse(
+        &locked.source,
+        context.paths.manifest_folder(),
+        context.paths.home.as_deref(),
+    )?)
 }

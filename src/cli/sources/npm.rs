@@ -1,5 +1,6 @@
 //! npm packages: npm chooses in the box, the registry's own word is compared, tarballs are had.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::time::SystemTime;
 
@@ -8,12 +9,13 @@ use anyhow::Context as _;
 use super::super::context::Context;
 use super::super::output;
 use super::download::{Wanted, download, known_digest};
+use super::published::Published;
 use super::{Asked, Bytes};
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
-use crate::resolve::npm::{self, NpmRequest, NpmSettings};
+use crate::resolve::npm::{self, NpmRequest, NpmSettings, Waiting};
 use crate::store::{Bounds, Staging, Store};
 
 pub(super) async fn get(
@@ -24,12 +26,7 @@ pub(super) async fn get(
     let Asked {
         context, staging, ..
     } = *asked;
-    let request = NpmRequest {
-        name: name.to_owned(),
-        range: range.map(str::to_owned),
-        release_age: asked.settings.release_age,
-        now: SystemTime::now(),
-    };
+    let request = request(asked, name, range);
     let npm_settings = npm_settings(context)?;
     let client = Client::new(&npm_settings.fetch_settings())?;
     let search_path = context.search_path();
@@ -66,6 +63,7 @@ pub(super) async fn get(
             size: stored.size,
             published: package.published.clone(),
             install_script: package.install_script,
+            publisher: package.publisher.clone(),
             signature: None,
             provenance: None,
         })
@@ -84,6 +82,29 @@ pub(super) async fn get(
         tree,
         artifacts,
     })
+}
+
+/// The version that is too young to be chosen, if there is one.
+pub(super) async fn waiting(
+    asked: &Asked<'_>,
+    name: &str,
+    range: Option<&str>,
+) -> anyhow::Result<Option<Waiting>> {
+    let request = request(asked, name, range);
+    let settings = npm_settings(asked.context)?;
+    let client = Client::new(&settings.fetch_settings())?;
+    let search_path = asked.context.search_path();
+    let runner = SandboxedNpm::find(asked.launcher, asked.staging, &settings, search_path)?;
+    Ok(npm::waiting(&request, &settings, &client, &runner).await?)
+}
+
+fn request(asked: &Asked<'_>, name: &str, range: Option<&str>) -> NpmRequest {
+    NpmRequest {
+        name: name.to_owned(),
+        range: range.map(str::to_owned),
+        release_age: asked.settings.release_age,
+        now: SystemTime::now(),
+    }
 }
 
 pub(super) async fn rebuild(
@@ -110,6 +131,38 @@ pub(super) async fn rebuild(
     npm_tree(&context.store, staging, artifacts)
 }
 
+/// What the registry says of them now.
+pub(super) async fn published(
+    context: &Context,
+    artifacts: &[Artifact],
+) -> anyhow::Result<Vec<Published>> {
+    let settings = npm_settings(context)?;
+    let client = Client::new(&settings.fetch_settings())?;
+    let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for artifact in artifacts {
+        let versions = wanted.entry(artifact.name.clone()).or_default();
+        versions.insert(artifact.version.clone());
+    }
+    let found = npm::published_now(&settings, &client, &wanted).await?;
+    Ok(artifacts
+        .iter()
+        .map(|artifact| {
+            let key = (artifact.name.clone(), artifact.version.clone());
+            match found.get(&key) {
+                None => Published::Gone,
+                Some(now) if now.integrity.as_ref() != Some(&artifact.integrity) => {
+                    let integrity = now.integrity.as_deref();
+                    Published::Changed(integrity.unwrap_or("no sha512 digest").to_owned())
+                }
+                Some(now) => match &now.deprecated {
+                    Some(reason) => Published::Deprecated(reason.clone()),
+                    None => Published::Same,
+                },
+            }
+        })
+        .collect())
+}
+
 fn wanted(
     settings: &NpmSettings,
     (name, version): (&str, &str),
@@ -127,7 +180,7 @@ fn wanted(
 }
 
 /// npm's settings of the user, with a warning for each that can't be honoured.
-pub(in crate::cli) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
+fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
     let settings = NpmSettings::load(
         &|name| context.environment.get(name).map(OsStr::to_owned),
         context.paths.home.as_deref(),

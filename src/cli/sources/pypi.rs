@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::super::context::Context;
 use super::super::output;
 use super::download::{Wanted, download, known_digest};
-use super::{Asked, Bytes};
+use super::{Asked, Bytes, Published};
 use crate::config::{Source, normalized_pypi_name};
 use crate::fetch::Client;
 use crate::launch::{Launcher, SandboxedPython, SandboxedUv};
@@ -83,6 +83,7 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
             size: 0,
             published: wheel.published.clone(),
             install_script: false,
+            publisher: None,
             signature: None,
             provenance: None,
         });
@@ -146,6 +147,31 @@ pub(super) async fn rebuild(
         ));
     }
     Ok(tree)
+}
+
+/// What the index says of locked wheels now, in their order.
+pub(super) async fn published(
+    context: &Context,
+    artifacts: &[Artifact],
+) -> anyhow::Result<Vec<Published>> {
+    let settings = pypi_settings(context)?;
+    let client = Client::new(&settings.fetch_settings())?;
+    let mut found = Vec::with_capacity(artifacts.len());
+    for artifact in artifacts {
+        let file = artifact.url.rsplit('/').next().unwrap_or_default();
+        let now = pypi::published_file(&settings, &client, &artifact.name, file).await?;
+        found.push(match now {
+            None => Published::Gone,
+            Some(now) if now.sha256.as_deref() != Some(artifact.sha256.hex().as_str()) => {
+                Published::Changed(match now.sha256 {
+                    Some(sha256) => format!("sha256:{sha256}"),
+                    None => "no sha256".to_owned(),
+                })
+            }
+            Some(now) => now.yanked.map_or(Published::Same, Published::Yanked),
+        });
+    }
+    Ok(found)
 }
 
 /// The interpreter that packages are for.

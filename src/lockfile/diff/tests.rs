@@ -122,6 +122,10 @@ fn each_field_has_its_line() {
             "registry signature removed: `node_modules/@modelcontextprotocol/server-everything`",
         ),
         (
+            |s| s.artifacts[0].publisher = Some("eve".into()),
+            "publisher pcarleton -> eve: `node_modules/@modelcontextprotocol/sdk`",
+        ),
+        (
             |s| s.artifacts[2].provenance = Some("p".into()),
             "provenance absent -> p: `node_modules/zod`",
         ),

@@ -54,6 +54,8 @@ fn goldens_say_what_they_say() {
     assert_eq!(server.version.as_deref(), Some("2026.8.4"));
     assert_eq!(server.interpreter.as_ref().unwrap().kind, "node");
     assert_eq!(server.artifacts.len(), 3);
+    assert_eq!(server.artifacts[0].publisher.as_deref(), Some("pcarleton"));
+    assert_eq!(server.artifacts[2].publisher, None);
     assert_eq!(server.artifacts[0].signature, None);
     assert!(server.artifacts[1].signature.is_some());
     assert_eq!(server.artifacts[2].published, None);
@@ -372,11 +374,12 @@ prop_compose! {
         published in prop::option::of(any_time()),
         install_script: bool,
         signature in prop::option::of(any_text()),
+        publisher in prop::option::of(any_text()),
         provenance in prop::option::of(any_text()),
     ) -> Artifact {
         Artifact {
             name, version, path, url, integrity, sha256, size, published, install_script,
-            signature, provenance,
+            publisher, signature, provenance,
         }
     }
 }

@@ -148,7 +148,7 @@ fn missing_package(messages: &[&str]) -> Option<String> {
 }
 
 fn is_network(code: &str) -> bool {
-    const CODES: [&str; 14] = [
+    const CODES: [&str; 15] = [
         "ENOTFOUND",
         "EAI_AGAIN",
         "ECONNREFUSED",
@@ -157,6 +157,7 @@ fn is_network(code: &str) -> bool {
         "ENETUNREACH",
         "EHOSTUNREACH",
         "ERR_SOCKET_TIMEOUT",
+        "EIDLETIMEOUT",
         "ENETWORK",
         "EPROTO",
         "SELF_SIGNED_CERT_IN_CHAIN",
@@ -240,6 +241,10 @@ mod tests {
             ResolveError::Unreachable { .. }
         ));
         assert!(matches!(code("E503"), ResolveError::Unreachable { .. }));
+        assert!(matches!(
+            code("EIDLETIMEOUT"),
+            ResolveError::Unreachable { .. }
+        ));
         assert!(matches!(code("E401"), ResolveError::Denied { .. }));
         assert!(matches!(code("ERESOLVE"), ResolveError::NpmFailed { .. }));
         assert!(code("ERESOLVE").to_string().contains("said why"));

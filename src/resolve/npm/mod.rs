@@ -9,6 +9,7 @@ pub mod entry;
 mod failure;
 pub mod integrity;
 pub mod name;
+mod now;
 mod npmrc;
 pub mod package_lock;
 pub mod packument;
@@ -17,6 +18,7 @@ mod question;
 pub mod registry;
 pub mod settings;
 mod verify;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +31,12 @@ use crate::fetch::{Client, Url, for_each_concurrent};
 use crate::resolve::ResolveError;
 
 pub use name::Wanted;
+pub use now::{PublishedNow, published_now};
 pub use packument::RegistrySignature;
 pub use platform::Platform;
 pub use registry::Registry;
 pub use settings::NpmSettings;
+pub use waiting::{Waiting, waiting};
 
 /// Longest address, digest or path that is accepted from npm or a registry.
 const MAX_TEXT: usize = 4096;
@@ -85,6 +89,8 @@ pub struct ResolvedPackage {
     pub published: Option<String>,
     /// Whether the package asks for a script at install.
     pub install_script: bool,
+    /// Who published it; `None` when the registry doesn't say.
+    pub publisher: Option<String>,
     pub signatures: Vec<RegistrySignature>,
     /// Why its authors advise against this version.
     pub deprecated: Option<String>,
@@ -159,18 +165,7 @@ pub async fn resolve<R: NpmRunner>(
     progress(NpmProgress::Choosing);
     let young = young_exact_version(request, &wanted, &rule, settings, client).await?;
     let question = question::Question::new(&request.name, &wanted, &rule, settings, young)?;
-    let output = runner.run(&question.arguments, &question.files).await;
-    let output = output.map_err(|source| ResolveError::RunNpm { source })?;
-    if !output.success {
-        return Err(failure::explain(
-            &output.stderr,
-            &request.name,
-            &format!("{}@{}", request.name, wanted.as_str()),
-            &settings.registry_for(&request.name).host(),
-            rule.not_after.map(|_| rule.release_age),
-        ));
-    }
-    let package_lock = output.package_lock.ok_or(ResolveError::NoPackageLock)?;
+    let package_lock = ask(&question, request, &wanted, &rule, settings, runner).await?;
 
     let packages = package_lock::parse(&package_lock)?;
     let (packages, skipped) = package_lock::for_platform(packages, &platform)?;
@@ -195,24 +190,27 @@ pub async fn resolve<R: NpmRunner>(
     })
 }
 
-/// The sha512 that the registry publishes for a version now; `None` when it no longer offers it.
-///
-/// # Errors
-/// When the registry can't be asked.
-pub async fn published_integrity(
+/// Runs npm; its package-lock.json.
+async fn ask<R: NpmRunner>(
+    question: &question::Question,
+    request: &NpmRequest,
+    wanted: &Wanted,
+    rule: &AgeRule,
     settings: &NpmSettings,
-    client: &Client,
-    package: &str,
-    version: &str,
-) -> Result<Option<String>, ResolveError> {
-    let registry = settings.registry_for(package);
-    let wanted = BTreeSet::from([version.to_owned()]);
-    let document = packument::fetch(client, registry, package, &wanted).await?;
-    let published = document
-        .versions
-        .get(version)
-        .and_then(|found| found.integrity.as_deref());
-    Ok(published.and_then(integrity::sha512).map(str::to_owned))
+    runner: &R,
+) -> Result<Vec<u8>, ResolveError> {
+    let output = runner.run(&question.arguments, &question.files).await;
+    let output = output.map_err(|source| ResolveError::RunNpm { source })?;
+    if !output.success {
+        return Err(failure::explain(
+            &output.stderr,
+            &request.name,
+            &format!("{}@{}", request.name, wanted.as_str()),
+            &settings.registry_for(&request.name).host(),
+            rule.not_after.map(|_| rule.release_age),
+        ));
+    }
+    output.package_lock.ok_or(ResolveError::NoPackageLock)
 }
 
 impl AgeRule {

@@ -42,6 +42,8 @@ pub struct Published {
     pub shasum: Option<String>,
     pub signatures: Vec<RegistrySignature>,
     pub install_script: bool,
+    /// Who published it, as the registry names them.
+    pub publisher: Option<String>,
     /// Why the authors advise against this version.
     pub deprecated: Option<String>,
     pub published: Option<SystemTime>,
@@ -69,13 +71,36 @@ pub async fn fetch(
     package: &str,
     wanted: &BTreeSet<String>,
 ) -> Result<Packument, ResolveError> {
+    parse(&get(client, registry, package).await?, package, wanted)
+}
+
+/// When each version that the registry offers was published. Those without a time are left out.
+pub async fn fetch_times(
+    client: &Client,
+    registry: &Registry,
+    package: &str,
+) -> Result<BTreeMap<String, SystemTime>, ResolveError> {
+    let document: AllTimes = serde_json::from_slice(&get(client, registry, package).await?)
+        .map_err(|error| ResolveError::Packument {
+            package: package.to_owned(),
+            reason: error.to_string(),
+        })?;
+    let offered = |version: &String| document.versions.contains_key(version);
+    Ok(document
+        .time
+        .into_iter()
+        .filter(|(version, _)| offered(version))
+        .filter_map(|(version, time)| Some((version, parse_time(time.as_str()?)?)))
+        .collect())
+}
+
+async fn get(client: &Client, registry: &Registry, package: &str) -> Result<Vec<u8>, ResolveError> {
     let url = address(registry, package)?;
     let authorization = registry.authorization.as_ref();
-    let bytes = client
+    client
         .get(&url, authorization, "application/json", MAX_BYTES)
-        .await;
-    let bytes = bytes.map_err(|error| explain(error, registry, package))?;
-    parse(&bytes, package, wanted)
+        .await
+        .map_err(|error| explain(error, registry, package))
 }
 
 /// Reads the document, keeping the `wanted` versions.
@@ -132,6 +157,7 @@ impl Published {
             shasum: read.dist.shasum,
             signatures: read.dist.signatures.unwrap_or_default(),
             install_script,
+            publisher: read.publisher.and_then(|user| user.name),
             deprecated: match read.deprecated {
                 Some(serde_json::Value::String(reason)) if !reason.is_empty() => Some(reason),
                 _ => None,
@@ -164,6 +190,14 @@ fn parse_time(text: &str) -> Option<SystemTime> {
 }
 
 #[derive(Deserialize)]
+struct AllTimes {
+    #[serde(default)]
+    time: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    versions: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawManifest {
     dist: RawDist,
@@ -172,9 +206,23 @@ struct RawManifest {
     /// Old manifests have odd values here; only the names matter.
     #[serde(default)]
     scripts: Option<BTreeMap<String, IgnoredAny>>,
+    #[serde(default, rename = "_npmUser", deserialize_with = "user")]
+    publisher: Option<RawUser>,
     /// A reason; some registries say `false` for "not deprecated".
     #[serde(default)]
     deprecated: Option<serde_json::Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct RawUser {
+    #[serde(default)]
+    name: Option<String>,
+}
+
+/// Old documents have odd values here, which name nobody.
+fn user<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawUser>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 #[derive(Deserialize)]
@@ -312,7 +360,7 @@ mod tests {
             "_id": "zod", "name": "zod", "dist-tags": { "latest": "2.0.0" }, "readme": "long",
             "versions": {
                 "1.0.0": { "name": "zod", "version": "1.0.0", "dist": { "tarball": "t1", "shasum": "aa" } },
-                "2.0.0": { "name": "zod", "version": "2.0.0", "deprecated": "old", "scripts": { "postinstall": "x" },
+                "2.0.0": { "name": "zod", "version": "2.0.0", "_npmUser": { "name": "ann", "email": "a@b" }, "deprecated": "old", "scripts": { "postinstall": "x" },
                     "dist": { "tarball": "t2", "integrity": "sha512-x",
                               "signatures": [{ "keyid": "SHA256:k", "sig": "s" }] } },
                 "3.0.0": { "broken": true },
@@ -335,6 +383,7 @@ mod tests {
         );
         assert!(version.install_script);
         assert_eq!(version.deprecated.as_deref(), Some("old"));
+        assert_eq!(version.publisher.as_deref(), Some("ann"));
         assert_eq!(version.signatures[0].keyid, "SHA256:k");
         assert!(version.manifest.get().contains("postinstall"));
         let time = humantime::parse_rfc3339("2026-03-03T12:26:38.885Z").unwrap();

@@ -49,13 +49,13 @@ impl Question {
             files.push((CERTIFICATES_FILE, pem));
         }
         Ok(Self {
-            arguments: arguments(rule),
+            arguments: arguments(rule, settings),
             files,
         })
     }
 }
 
-fn arguments(rule: &AgeRule) -> Vec<String> {
+fn arguments(rule: &AgeRule, settings: &NpmSettings) -> Vec<String> {
     let mut arguments: Vec<String> = [
         "install",
         "--package-lock-only",
@@ -76,6 +76,10 @@ fn arguments(rule: &AgeRule) -> Vec<String> {
     .map(str::to_owned)
     .into();
     arguments.push(format!("--userconfig=./{SETTINGS_FILE}"));
+    arguments.push(format!(
+        "--fetch-timeout={}",
+        settings.fetch_timeout().as_millis()
+    ));
     // A file that is not there: the machine's npmrc is already in ours.
     arguments.push("--globalconfig=./none.npmrc".to_owned());
     if let Some(not_after) = rule.not_after {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::credentials::{Credentials, nerf_dart};
 use super::npmrc::{self, Entries};
@@ -19,6 +20,8 @@ use crate::resolve::ResolveError;
 pub const PUBLIC_REGISTRY: &str = "https://registry.npmjs.org/";
 
 const MAX_NPMRC_BYTES: u64 = 1024 * 1024;
+/// npm's own is 5 minutes for each of its attempts.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 /// Where distributions keep npm's global settings.
 const GLOBAL_FILES: [&str; 3] = ["/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"];
 /// The machine's own certificates, in the places that distributions use.
@@ -44,6 +47,8 @@ pub struct NpmSettings {
     /// Whether the user gave npm roots that replace the built-in ones (`cafile`, `ca`).
     replaces_roots: bool,
     proxy: ProxySettings,
+    /// `fetch-timeout`
+    fetch_timeout: Option<Duration>,
     /// Settings that were seen and are not followed, for the user to read.
     pub warnings: Vec<String>,
 }
@@ -72,7 +77,7 @@ impl NpmSettings {
         for path in [global, user].into_iter().flatten() {
             entries.extend(npmrc::parse(&read_npmrc(&path)?, &variable));
         }
-        const VARIABLES: [&str; 7] = [
+        const VARIABLES: [&str; 8] = [
             "registry",
             "cafile",
             "ca",
@@ -80,6 +85,7 @@ impl NpmSettings {
             "https-proxy",
             "noproxy",
             "strict-ssl",
+            "fetch-timeout",
         ];
         for key in VARIABLES {
             if let Some(value) = from_environment(key) {
@@ -171,6 +177,9 @@ impl NpmSettings {
             inline_certificates,
             replaces_roots,
             proxy: proxies(one, environment),
+            fetch_timeout: one("fetch-timeout")
+                .map(|value| milliseconds("fetch-timeout", value))
+                .transpose()?,
             warnings,
         })
     }
@@ -202,13 +211,20 @@ impl NpmSettings {
         let plain = self
             .registries()
             .filter(|registry| registry.url.scheme() == "http");
+        let defaults = FetchSettings::default();
         FetchSettings {
             extra_certificates: self.certificate_files.clone(),
             inline_certificates: self.inline_certificates.clone(),
             proxy: self.proxy.clone(),
             plain_http_origins: plain.map(|registry| origin_of(&registry.url)).collect(),
-            ..FetchSettings::default()
+            idle_timeout: self.fetch_timeout.unwrap_or(defaults.idle_timeout),
+            ..defaults
         }
+    }
+
+    /// How long npm waits for a whole answer.
+    pub fn fetch_timeout(&self) -> Duration {
+        self.fetch_timeout.unwrap_or(FETCH_TIMEOUT)
     }
 
     /// Host and port of everything that npm must be able to reach in the sandbox.
@@ -333,6 +349,16 @@ fn proxies<'a>(
         http: http.or_else(|| variable("http_proxy")),
         https: https.or_else(|| variable("https_proxy")),
         no_proxy: written("noproxy").or_else(|| variable("no_proxy")),
+    }
+}
+
+fn milliseconds(key: &str, value: &str) -> Result<Duration, ResolveError> {
+    match value.parse() {
+        Ok(number) if number > 0 => Ok(Duration::from_millis(number)),
+        _ => Err(ResolveError::InvalidSetting {
+            key: key.to_owned(),
+            reason: "expected a number of milliseconds".to_owned(),
+        }),
     }
 }
 

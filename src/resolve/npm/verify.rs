@@ -31,6 +31,7 @@ pub(super) fn package(
             .published
             .map(|time| humantime::format_rfc3339_seconds(time).to_string()),
         install_script: package.has_install_script || published.install_script,
+        publisher: published.publisher.clone(),
         signatures: published.signatures.clone(),
         deprecated: published.deprecated.clone(),
     })

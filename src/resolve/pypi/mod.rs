@@ -89,6 +89,15 @@ pub struct ResolvedWheel {
     pub published: Option<String>,
 }
 
+/// What the index says of a file now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedFile {
+    /// 64 hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Withdrawn by its authors, and why.
+    pub yanked: Option<String>,
+}
+
 /// Runs uv where it can do no harm: an empty home, the given hosts and nothing else.
 pub trait UvRunner {
     /// Runs `uv ARGUMENTS --python INTERPRETER` in an empty folder that holds the files and nothing
@@ -181,6 +190,31 @@ pub async fn resolve<R: UvRunner>(
         wheels,
         warnings,
     })
+}
+
+/// A file as the index offers it now; `None` when it no longer does.
+///
+/// # Errors
+/// When the index can't be asked.
+pub async fn published_file(
+    settings: &PypiSettings,
+    client: &Client,
+    name: &str,
+    file: &str,
+) -> Result<Option<PublishedFile>, PypiError> {
+    let page = match simple::fetch(client, &settings.index, name).await {
+        Err(PypiError::NoSuchPackage { .. }) => return Ok(None),
+        page => page?,
+    };
+    let file = index::percent_decoded(file);
+    Ok(page
+        .files
+        .into_iter()
+        .find(|offered| offered.name == file)
+        .map(|offered| PublishedFile {
+            sha256: offered.sha256,
+            yanked: offered.yanked,
+        }))
 }
 
 fn page_name(request: &PypiRequest) -> String {

@@ -1,0 +1,429 @@
+//! What of an update nobody accepts by accident: each has a word, a number, and a test that sees it.
+//! Pure.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use crate::lockfile::{Artifact, LockedServer};
+
+/// A reason to stop an update. The words are those of `--accept-risk`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(in crate::cli) enum Risk {
+    /// A version was published less than `settings.release_age` ago
+    TooYoung,
+    /// A package asks to run a script at install, and didn't before
+    InstallScript,
+    /// Somebody else published it
+    PublisherChanged,
+    /// It had provenance, and has none any more
+    ProvenanceLost,
+    /// Its provenance names another repository or workflow
+    ProvenanceChanged,
+    /// The registry signed it, and doesn't any more
+    SignatureLost,
+    /// The version is the same and its bytes are not
+    OtherBytes,
+    /// The version that is chosen now is older than the one that was locked
+    OlderVersion,
+    /// The code is the same, and says something else of itself
+    ToolDrift,
+}
+
+/// One reason, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alarm {
+    pub risk: Risk,
+    /// For example `zod@4.1.5`.
+    pub subject: String,
+    pub message: String,
+}
+
+impl Risk {
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::TooYoung => "too-young",
+            Self::InstallScript => "install-script",
+            Self::PublisherChanged => "publisher-changed",
+            Self::ProvenanceLost => "provenance-lost",
+            Self::ProvenanceChanged => "provenance-changed",
+            Self::SignatureLost => "signature-lost",
+            Self::OtherBytes => "other-bytes",
+            Self::OlderVersion => "older-version",
+            Self::ToolDrift => "tool-drift",
+        }
+    }
+
+    /// The `status` of the JSON output: one number for each, for ever.
+    pub(super) fn status(self) -> u8 {
+        match self {
+            Self::TooYoung => 10,
+            Self::InstallScript => 11,
+            Self::PublisherChanged => 12,
+            Self::ProvenanceLost => 13,
+            Self::ProvenanceChanged => 14,
+            Self::SignatureLost => 15,
+            Self::OtherBytes => 16,
+            Self::ToolDrift => 17,
+            Self::OlderVersion => 18,
+        }
+    }
+}
+
+/// What is alarming about the artifacts of `new`, in order of their names.
+///
+/// A package is compared with what was locked of the same name, wherever in the tree it was: a
+/// dependency that moves to another folder is not a new one.
+pub(super) fn of_artifacts(
+    old: &LockedServer,
+    new: &LockedServer,
+    now: SystemTime,
+    release_age: Duration,
+) -> Vec<Alarm> {
+    let mut alarms = Vec::from_iter(older(old, new));
+    let mut seen = BTreeSet::new();
+    for artifact in new.all_artifacts() {
+        let subject = format!("{}@{}", artifact.name, artifact.version);
+        if !seen.insert((&artifact.name, &artifact.version, artifact.sha256)) {
+            continue;
+        }
+        let before: Vec<&Artifact> = old
+            .all_artifacts()
+            .filter(|old| old.name == artifact.name)
+            .collect();
+        let is_there = before
+            .iter()
+            .any(|old| old.version == artifact.version && old.sha256 == artifact.sha256);
+        let age = (!is_there).then(|| age_of(artifact, now)).flatten();
+        let found = compare(&before, artifact)
+            .into_iter()
+            .chain(too_young(age, release_age));
+        alarms.extend(found.map(|(risk, message)| Alarm {
+            risk,
+            subject: subject.clone(),
+            message,
+        }));
+    }
+    alarms.sort_by(|a, b| (a.risk, &a.subject).cmp(&(b.risk, &b.subject)));
+    alarms
+}
+
+/// A step back: to an older, perhaps vulnerable version, because a newer one is gone or hidden.
+fn older(old: &LockedServer, new: &LockedServer) -> Option<Alarm> {
+    let (before, now) = (old.version.as_deref()?, new.version.as_deref()?);
+    is_older(now, before).then(|| Alarm {
+        risk: Risk::OlderVersion,
+        subject: now.to_owned(),
+        message: format!("is older than {before}, which was locked"),
+    })
+}
+
+/// By the numbers of both; a pre-release (`-rc.1`) comes before what it precedes.
+fn is_older(version: &str, than: &str) -> bool {
+    let parts = |text: &str| {
+        let text = text.split('+').next().unwrap_or_default();
+        let (numbers, tail) = text.split_once('-').unwrap_or((text, ""));
+        let numbers: Vec<u64> = numbers
+            .split('.')
+            .map(|number| number.parse().unwrap_or(0))
+            .collect();
+        (numbers, tail.is_empty())
+    };
+    parts(version) < parts(than)
+}
+
+/// How long ago it was published; `None` when the registry doesn't say.
+pub(super) fn age_of(artifact: &Artifact, now: SystemTime) -> Option<Duration> {
+    let published = humantime::parse_rfc3339(artifact.published.as_deref()?).ok()?;
+    // A time that is yet to come is as young as can be.
+    Some(now.duration_since(published).unwrap_or_default())
+}
+
+fn too_young(age: Option<Duration>, release_age: Duration) -> Option<(Risk, String)> {
+    let age = age.filter(|age| *age < release_age)?;
+    Some((
+        Risk::TooYoung,
+        format!(
+            "was published {} ago; hijacked versions are mostly found within days",
+            in_words(age)
+        ),
+    ))
+}
+
+fn compare(before: &[&Artifact], new: &Artifact) -> Vec<(Risk, String)> {
+    let mut found = Vec::new();
+    let mut alarm = |risk, message: String| found.push((risk, message));
+    let same_version = before.iter().find(|old| old.version == new.version);
+    if let Some(old) = same_version.filter(|old| old.sha256 != new.sha256) {
+        alarm(
+            Risk::OtherBytes,
+            format!(
+                "is published with other bytes than were locked ({} instead of {}); a registry must never do that",
+                new.sha256, old.sha256
+            ),
+        );
+    }
+    if new.install_script && !before.iter().any(|old| old.install_script) {
+        alarm(
+            Risk::InstallScript,
+            "asks to run code at install and didn't before; it is not run".to_owned(),
+        );
+    }
+    // Of several that were locked, any may be the one that it takes the place of.
+    let publishers = recorded(before, |old| old.publisher.as_deref());
+    let publisher = new.publisher.as_deref();
+    if !publishers.is_empty() && !publisher.is_some_and(|name| publishers.contains(name)) {
+        alarm(
+            Risk::PublisherChanged,
+            match publisher {
+                Some(name) => format!(
+                    "was published by `{name}`, before by {}",
+                    listed(&publishers)
+                ),
+                None => format!(
+                    "has no named publisher any more, before {}",
+                    listed(&publishers)
+                ),
+            },
+        );
+    }
+    let identities = recorded(before, |old| old.provenance.as_deref().map(identity));
+    match new.provenance.as_deref().map(identity) {
+        _ if identities.is_empty() => {}
+        None => alarm(
+            Risk::ProvenanceLost,
+            format!(
+                "has no provenance any more; before it was built by {}",
+                listed(&identities)
+            ),
+        ),
+        Some(now) if !identities.contains(now) => alarm(
+            Risk::ProvenanceChanged,
+            format!("was built by `{now}`, before by {}", listed(&identities)),
+        ),
+        Some(_) => {}
+    }
+    if new.signature.is_none() && before.iter().any(|old| old.signature.is_some()) {
+        alarm(
+            Risk::SignatureLost,
+            "is not signed by the registry any more".to_owned(),
+        );
+    }
+    found
+}
+
+fn recorded<'a>(
+    before: &[&'a Artifact],
+    value: impl Fn(&'a Artifact) -> Option<&'a str>,
+) -> BTreeSet<&'a str> {
+    before.iter().filter_map(|old| value(old)).collect()
+}
+
+/// Who built it, without the tag or branch, which is another one each time.
+fn identity(provenance: &str) -> &str {
+    provenance
+        .split_once("@refs/")
+        .map_or(provenance, |(identity, _)| identity)
+}
+
+fn listed(values: &BTreeSet<&str>) -> String {
+    let quoted: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+    quoted.join(" or ")
+}
+
+/// The two largest units: `3days 4h`.
+pub(super) fn in_words(age: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+    use crate::lockfile::{Behaviour, Confinement, Digest};
+
+    const REPORTS: &str = include_str!("../../../lockfile/REPORTS.md");
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn now_at() -> SystemTime {
+        humantime::parse_rfc3339("2026-11-20T12:00:00Z").unwrap()
+    }
+
+    fn artifact(name: &str, version: &str) -> Artifact {
+        Artifact {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            path: format!("node_modules/{name}"),
+            url: "x.tgz".to_owned(),
+            integrity: "sha512-x".to_owned(),
+            sha256: Digest::of(format!("{name}@{version}").as_bytes()),
+            size: 1,
+            published: Some("2026-01-01T00:00:00Z".to_owned()),
+            install_script: false,
+            publisher: Some("ann".to_owned()),
+            signature: Some("key:sig".to_owned()),
+            provenance: Some("https://host/a/.github/w.yml@refs/tags/v1".to_owned()),
+        }
+    }
+
+    fn server(artifacts: Vec<Artifact>) -> LockedServer {
+        LockedServer {
+            source: "npm:x".to_owned(),
+            version: None,
+            locked_at: "2026-11-20T12:00:00Z".to_owned(),
+            platform: "linux-x86_64".to_owned(),
+            interpreter: None,
+            entry_point: "x".to_owned(),
+            tree: Digest::of(b"tree"),
+            artifacts,
+            behaviour: Behaviour::default(),
+            confinement: Confinement {
+                policy: Digest::of(b"policy"),
+                landlock_abi: 4,
+                layers: Vec::new(),
+            },
+        }
+    }
+
+    /// The alarms of an update from `zod@1.0.0` to an edited `zod@1.1.0`.
+    fn after(edit: impl FnOnce(&mut Artifact)) -> Vec<(&'static str, String)> {
+        let mut new = artifact("zod", "1.1.0");
+        edit(&mut new);
+        let (old, new) = (server(vec![artifact("zod", "1.0.0")]), server(vec![new]));
+        of_artifacts(&old, &new, now_at(), 3 * DAY)
+            .into_iter()
+            .map(|alarm| (alarm.risk.code(), alarm.message))
+            .collect()
+    }
+
+    fn codes(found: &[(&'static str, String)]) -> Vec<&'static str> {
+        found.iter().map(|(code, _)| *code).collect()
+    }
+
+    #[test]
+    fn an_ordinary_new_version_alarms_nobody() {
+        assert_eq!(after(|_| {}), []);
+        // Built by the same workflow, of another tag.
+        let next = "https://host/a/.github/w.yml@refs/tags/v2";
+        assert_eq!(after(|new| new.provenance = Some(next.to_owned())), []);
+        assert_eq!(
+            after(|new| new.signature = Some("key:other".to_owned())),
+            []
+        );
+    }
+
+    #[test]
+    fn each_risk_has_its_code_and_its_words() {
+        type Edit = fn(&mut Artifact);
+        let table: [(Edit, &str, &str); 8] = [
+            (
+                |a| a.published = Some("2026-11-20T11:50:00Z".into()),
+                "too-young",
+                "10m ago",
+            ),
+            (
+                |a| a.install_script = true,
+                "install-script",
+                "didn't before",
+            ),
+            (
+                |a| a.publisher = Some("eve".into()),
+                "publisher-changed",
+                "by `eve`, before by `ann`",
+            ),
+            (
+                |a| a.publisher = None,
+                "publisher-changed",
+                "no named publisher",
+            ),
+            (
+                |a| a.provenance = None,
+                "provenance-lost",
+                "no provenance any more",
+            ),
+            (
+                |a| a.provenance = Some("https://host/b/.github/w.yml@refs/tags/v1".into()),
+                "provenance-changed",
+                "https://host/b/",
+            ),
+            (|a| a.signature = None, "signature-lost", "not signed"),
+            (
+                |a| a.version = "1.0.0".into(),
+                "other-bytes",
+                "never do that",
+            ),
+        ];
+        for (edit, code, words) in table {
+            let found = after(edit);
+            assert_eq!(codes(&found), [code]);
+            assert!(found[0].1.contains(words), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_that_moves_in_the_tree_is_still_the_same_package() {
+        let found = after(|new| {
+            new.path = "node_modules/other/node_modules/zod".to_owned();
+            new.provenance = None;
+            new.publisher = Some("eve".to_owned());
+        });
+        assert_eq!(codes(&found), ["publisher-changed", "provenance-lost"]);
+        // Nothing is known of a package that is new.
+        let found = after(|new| {
+            new.name = "new".to_owned();
+            new.provenance = None;
+            new.publisher = Some("eve".to_owned());
+        });
+        assert_eq!(found, []);
+        // But for what it asks for, and how young it is.
+        let found = after(|new| {
+            new.name = "new".to_owned();
+            new.install_script = true;
+            new.published = Some("2026-11-20T00:00:00Z".to_owned());
+        });
+        assert_eq!(codes(&found), ["too-young", "install-script"]);
+    }
+
+    #[test]
+    fn what_was_locked_before_is_not_too_young() {
+        let mut young = artifact("zod", "1.0.0");
+        young.published = Some("2026-11-20T11:59:00Z".to_owned());
+        let (old, new) = (server(vec![young.clone()]), server(vec![young]));
+        assert_eq!(of_artifacts(&old, &new, now_at(), 3 * DAY), []);
+        // A date that is yet to come makes nothing old.
+        let found = after(|new| new.published = Some("2030-01-01T00:00:00Z".to_owned()));
+        assert_eq!(codes(&found), ["too-young"]);
+    }
+
+    #[test]
+    fn an_older_version_is_a_step_back() {
+        let at = |version: &str| LockedServer {
+            version: Some(version.to_owned()),
+            ..server(Vec::new())
+        };
+        for (before, now, stops) in [
+            ("1.10.0", "1.9.9", true),
+            ("1.0.0", "1.0.0-rc.1", true),
+            ("1.9.9", "1.10.0", false),
+            ("1.0.0-rc.1", "1.0.0", false),
+            ("1.0.0", "1.0.0", false),
+        ] {
+            let found = of_artifacts(&at(before), &at(now), now_at(), DAY);
+            let codes: Vec<_> = found.iter().map(|alarm| alarm.risk.code()).collect();
+            let expected: &[&str] = if stops { &["older-version"] } else { &[] };
+            assert_eq!(codes, expected, "{before} {now}");
+        }
+    }
+
+    #[test]
+    fn codes_are_the_words_of_the_command_line_and_numbers_differ() {
+        let mut numbers = BTreeSet::new();
+        for risk in Risk::value_variants() {
+            assert_eq!(risk.to_possible_value().unwrap().get_name(), risk.code());
+            assert!(numbers.insert(risk.status()));
+            let row = format!("| `{}` | {} |", risk.code(), risk.status());
+            assert!(REPORTS.contains(&row), "lockfile/REPORTS.md has no {row}");
+        }
+    }
+}
