@@ -1,7 +1,6 @@
 //! What a server runs on is pinned: a program of the machine, or one from a registry.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -70,13 +69,12 @@ fn an_interpreter_of_a_registry_is_pinned_and_had_again() {
 
     // A changed byte in it is no longer what was locked.
     let whole = fs::read(&program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::OpenOptions::new()
-        .append(true)
-        .open(&program)
-        .unwrap()
-        .write_all(b"x")
-        .unwrap();
+    let folder = program.parent().unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, [&whole[..], b"x"].concat()).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
     refused(&home, "server", &["is not what was locked"]);
     assert_eq!(home.run(["verify"]).code, Some(1));
     let ran = registry.run(&home, ["fetch"]);
@@ -160,9 +158,14 @@ fn a_changed_interpreter_of_the_machine_is_refused_or_said() {
     let text = text.replacen("#!/bin/sh", &format!("#!{}", shell.display()), 1);
     fs::write(&script, text).unwrap();
     let update = || {
-        // What follows the sections of a program is not read: it runs as before.
-        let mut file = fs::OpenOptions::new().append(true).open(&shell).unwrap();
-        file.write_all(b"updated").unwrap();
+        // What follows the sections of a program is not read: it runs as before. Renamed into place
+        // as package managers do, because the one that runs can't be written.
+        let mut content = fs::read(&shell).unwrap();
+        content.extend_from_slice(b"updated");
+        let other = home.user().join("sh.new");
+        fs::write(&other, content).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&other, &shell).unwrap();
     };
 
     manifest(&home, &script, "refuse");

@@ -103,7 +103,10 @@ fn the_formats_own_tools_accept_them() {
         let lock: Value = serde_json::from_str(&text).unwrap();
         let servers = lock["servers"].as_object().unwrap().values();
         let purls = servers
-            .map(|one| one["artifacts"].as_array().unwrap().len())
+            .map(|one| {
+                let runtime = one["interpreter"]["package"]["artifacts"].as_array();
+                one["artifacts"].as_array().unwrap().len() + runtime.map_or(0, Vec::len)
+            })
             .sum();
         fs::write(home.lock(), text).unwrap();
         accepted(&home, &tools, "cyclonedx", purls);

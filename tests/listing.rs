@@ -34,6 +34,52 @@ fn tools_are_allowed_withheld_or_absent() {
 }
 
 #[test]
+fn gc_has_a_shape() {
+    let place = Place::example();
+    let ran = place.run(["gc", "--json", "--dry-run"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let found = parsed(&ran.stdout);
+    let keys: Vec<&String> = found.as_object().unwrap().keys().collect();
+    let expected = [
+        "artifacts",
+        "definitions",
+        "dry_run",
+        "in_use",
+        "kept",
+        "locks",
+        "size",
+        "trees",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(found["locks"][0]["servers"], 1, "{found}");
+}
+
+#[test]
+fn a_bill_of_materials_is_made_of_the_lock_alone() {
+    let place = Place::example();
+    for (format, marks) in [
+        (
+            "cyclonedx",
+            ["\"specVersion\": \"1.6\"", "pkg:npm/zod@4.1.5"],
+        ),
+        (
+            "spdx",
+            ["\"spdxVersion\": \"SPDX-2.3\"", "pkg:npm/zod@4.1.5"],
+        ),
+    ] {
+        let ran = place.run(["lock", "--sbom", format]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
+        let _: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(
+            marks.iter().all(|mark| ran.stdout.contains(mark)),
+            "{ran:#?}"
+        );
+        assert_eq!(place.run(["lock", "--sbom", format, "none"]).code, Some(2));
+    }
+    assert_eq!(place.run(["lock", "--sbom", "other"]).code, Some(2));
+}
+
+#[test]
 fn verify_has_a_shape() {
     let place = Place::example();
     let ran = place.run(["verify", "--json"]);
@@ -44,7 +90,7 @@ fn verify_has_a_shape() {
     assert_eq!(keys(&found), ["ok", "servers"]);
     assert_eq!(found["ok"], false);
     let server = &found["servers"][0];
-    assert_eq!(keys(server), ["files", "name", "ok", "problems"]);
+    assert_eq!(keys(server), ["files", "name", "ok", "online", "problems"]);
     assert_eq!(
         (&server["name"], &server["ok"], &server["files"]),
         (&json!("everything"), &json!(false), &json!(0))

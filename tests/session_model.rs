@@ -1,19 +1,44 @@
 //! Whatever client and server say: no call of an unlisted tool reaches the server, no unlisted
-//! tool is shown, nothing asks the client for anything, each request gets one answer, and what
-//! passes has one reading. The model itself is in `relay_model`; the fuzz targets use it, too.
+//! tool is shown, nothing asks the client for anything but what is granted, each request gets one
+//! answer, and what passes has one reading. The model itself is in `relay_model`; the fuzz
+//! targets use it, too.
 
 use pinfold::relay::{Outcome, Session};
 use proptest::prelude::*;
 
 use crate::place::project;
+use crate::relay_model::asking::asking_conversation;
+use crate::relay_model::checks::CLIENT_CAPABILITIES;
 use crate::relay_model::choices::bytes_of_seed;
 use crate::relay_model::corpus::read;
 use crate::relay_model::generator::conversation;
+use crate::relay_model::granted::{Elicitation, Granted};
 use crate::relay_model::model::{Left, Passed, Property, Relay, watch, watch_session};
+use crate::relay_model::readings::Tree;
 use crate::relay_model::{From, Rules, Sent, policy};
 
 /// Without pins and with them.
-const RULES: [Rules; 2] = [Rules { pinned: false }, Rules { pinned: true }];
+const RULES: [Rules; 2] = [granting_nothing(false), granting_nothing(true)];
+
+const fn granting_nothing(pinned: bool) -> Rules {
+    Rules {
+        pinned,
+        granted: Granted {
+            sampling: false,
+            elicitation: Elicitation::Never,
+            roots: false,
+            notification: false,
+            method: false,
+        },
+    }
+}
+
+const fn granting(granted: Granted) -> Rules {
+    Rules {
+        granted,
+        ..granting_nothing(false)
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
@@ -22,6 +47,23 @@ proptest! {
     fn whatever_is_said(bytes in prop::collection::vec(any::<u8>(), 0..1200)) {
         let lines = conversation(&bytes);
         for rules in RULES {
+            if let Err(broken) = watch_session(rules, &lines) {
+                prop_assert!(false, "{rules:?} {:?}: {}", broken.property, broken.how);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn whatever_is_asked(
+        number in 0..Granted::DRAWN,
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let rules = granting(Granted::drawn(number));
+        for lines in [asking_conversation(&bytes), conversation(&bytes)] {
             if let Err(broken) = watch_session(rules, &lines) {
                 prop_assert!(false, "{rules:?} {:?}: {}", broken.property, broken.how);
             }
@@ -51,6 +93,42 @@ fn the_conversations_of_fixed_seeds() {
         assert!(sum.calls > 100 && sum.listings > 100, "{rules:?} {sum:?}");
         assert!(sum.answers > 2500 && sum.lines > 5000, "{rules:?} {sum:?}");
     }
+}
+
+fn asking() -> impl Iterator<Item = Vec<Sent>> {
+    (0..SEEDS).map(|seed| asking_conversation(&bytes_of_seed(seed, 600)))
+}
+
+#[test]
+fn the_questions_of_fixed_seeds() {
+    let mut all = Passed::default();
+    for number in 0..Granted::DRAWN {
+        let granted = Granted::drawn(number);
+        let mut sum = Passed::default();
+        for lines in asking().step_by(16) {
+            let passed = watch_session(granting(granted), &lines).unwrap_or_else(|broken| {
+                panic!("{granted:?} {:?}: {}", broken.property, broken.how)
+            });
+            sum.requests += passed.requests;
+            sum.inside += passed.inside;
+            sum.pages += passed.pages;
+            sum.given += passed.given;
+            sum.named += passed.named;
+        }
+        let asks = granted.sampling || granted.roots || granted.elicitation != Elicitation::Never;
+        let counts = [sum.requests, sum.inside, sum.given].map(|count| count > 0);
+        assert_eq!(counts, [asks; 3], "{granted:?} {sum:?}");
+        let pages = granted.elicitation == Elicitation::Url;
+        assert!(sum.pages == 0 || pages, "{granted:?} {sum:?}");
+        let named = granted.notification || granted.method || granted.roots || pages;
+        assert_eq!(sum.named > 0, named, "{granted:?} {sum:?}");
+        all.inside += sum.inside;
+        all.pages += sum.pages;
+        all.given += sum.given;
+    }
+    // A model over nothing proves nothing.
+    assert!(all.inside > 250 && all.given > 400, "{all:?}");
+    assert!(all.pages > 3, "{all:?}");
 }
 
 /// The hostile lines, each in its state and all in one session after the other.
@@ -96,6 +174,12 @@ enum Weakness {
     CapabilitiesPass,
     /// Forwards answers that nobody waits for.
     AnswersPass,
+    /// Tells the server the client's roots as they are.
+    RootsPass,
+    /// Forwards answers to what no result has asked.
+    UnaskedPass,
+    /// Has the model told what other servers said.
+    ContextPass,
     /// Forwards the bytes that it got.
     BytesPass,
     /// Does nothing.
@@ -124,6 +208,9 @@ impl Relay for Weakened {
             Weakness::InputRequestsPass => !client && has("\"inputRequests\":") && passed.is_some(),
             Weakness::CapabilitiesPass => client && has("lientCapabilities") && passed.is_some(),
             Weakness::AnswersPass => !client && has("\"result\"") && passed.is_none(),
+            Weakness::RootsPass => client && has("\"roots\":[") && passed.is_some(),
+            Weakness::UnaskedPass => client && has("inputResponses") && passed.is_some(),
+            Weakness::ContextPass => !client && has("allServers") && passed.is_some(),
             Weakness::BytesPass => passed.is_some(),
             Weakness::AllPasses => true,
             Weakness::PinsPass => false,
@@ -164,13 +251,108 @@ fn control_the_model_sees_what_is_missing() {
         let seen = conversations()
             .filter_map(|lines| {
                 let hides = matches!(weakness, Weakness::DifferingCallsPass);
-                let rules = Rules {
-                    pinned: hides || matches!(weakness, Weakness::PinsPass),
-                };
-                let session = Session::new(policy(Rules { pinned: hides }));
+                let pinned = hides || matches!(weakness, Weakness::PinsPass);
+                let rules = granting_nothing(pinned);
+                let session = Session::new(policy(granting_nothing(hides)));
                 watch(&mut Weakened { session, weakness }, rules, &lines).err()
             })
             .any(|broken| broken.property == property);
+        assert!(seen, "{weakness:?} was not seen");
+    }
+}
+
+/// A session that tells the server nothing of what the client can, so that only its asking is
+/// seen.
+struct Quiet(Session);
+
+impl Relay for Quiet {
+    fn judge(&mut self, sent: &Sent) -> Left {
+        let left = self.0.judge(sent);
+        let quiet = |line: Vec<u8>| {
+            let tree = Tree::read(&line)?.without(&["params", "capabilities"]);
+            let tree = tree.without(&["params", "_meta", CLIENT_CAPABILITIES]);
+            Some(tree.canonical().into_bytes())
+        };
+        let to_server = match sent.from {
+            From::Client => left.to_server.and_then(quiet),
+            From::Server => left.to_server,
+        };
+        Left { to_server, ..left }
+    }
+}
+
+/// Control: a session that grants one thing more than it should is seen, in each place where
+/// that has to be held back.
+#[test]
+fn control_the_model_sees_each_grant() {
+    let nothing = Granted::default();
+    let (asked, inside, told) = ("a request: ", "\"inputRequests\"", "\"method\"");
+    let elicitation = |elicitation| Granted {
+        elicitation,
+        ..nothing
+    };
+    let form = elicitation(Elicitation::Form);
+    let url = elicitation(Elicitation::Url);
+    let sampling = Granted {
+        sampling: true,
+        ..nothing
+    };
+    let roots = Granted {
+        roots: true,
+        ..nothing
+    };
+    let notification = Granted {
+        notification: true,
+        ..nothing
+    };
+    let method = Granted {
+        method: true,
+        ..nothing
+    };
+    for (granted, rules, places) in [
+        (sampling, nothing, vec![asked, inside, told]),
+        (form, nothing, vec![asked, inside, told]),
+        (url, form, vec![asked, inside, told, "-32042"]),
+        (roots, nothing, vec![asked, inside, told]),
+        (notification, nothing, vec!["a notification: "]),
+        (method, nothing, vec![told]),
+    ] {
+        let seen: Vec<_> = asking()
+            .step_by(4)
+            .flat_map(|lines| {
+                let session = || Session::new(policy(granting(granted)));
+                let rules = granting(rules);
+                [
+                    watch(&mut session(), rules, &lines).err(),
+                    watch(&mut Quiet(session()), rules, &lines).err(),
+                ]
+            })
+            .flatten()
+            .filter(|broken| broken.property == Property::NoPower)
+            .map(|broken| broken.how.lines().next().unwrap_or_default().to_owned())
+            .collect();
+        for place in places {
+            let found = seen.iter().any(|how| how.contains(place));
+            assert!(found, "{granted:?}: {place} was not seen");
+        }
+    }
+}
+
+/// Control: with everything granted it sees what is still to be held back.
+#[test]
+fn control_the_model_sees_what_no_grant_lets_through() {
+    for weakness in [
+        Weakness::RootsPass,
+        Weakness::UnaskedPass,
+        Weakness::ContextPass,
+    ] {
+        let rules = granting(Granted::EVERYTHING);
+        let seen = asking()
+            .filter_map(|lines| {
+                let session = Session::new(policy(rules));
+                watch(&mut Weakened { session, weakness }, rules, &lines).err()
+            })
+            .any(|broken| broken.property == Property::NoPower);
         assert!(seen, "{weakness:?} was not seen");
     }
 }

@@ -8,14 +8,27 @@ use libfuzzer_sys::fuzz_target;
 mod relay_model;
 
 use relay_model::Rules;
+use relay_model::asking::asking_conversation;
 use relay_model::generator::conversation;
+use relay_model::granted::Granted;
 use relay_model::model::watch_session;
 
 fuzz_target!(|data: &[u8]| {
     let lines = conversation(data);
     for pinned in [false, true] {
-        if let Err(broken) = watch_session(Rules { pinned }, &lines) {
+        let granted = Granted::default();
+        if let Err(broken) = watch_session(Rules { pinned, granted }, &lines) {
             panic!("{:?}: {}", broken.property, broken.how);
         }
+    }
+    let Some((first, rest)) = data.split_first() else {
+        return;
+    };
+    let rules = Rules {
+        pinned: false,
+        granted: Granted::drawn(usize::from(*first) % Granted::DRAWN),
+    };
+    if let Err(broken) = watch_session(rules, &asking_conversation(rest)) {
+        panic!("{rules:?} {:?}: {}", broken.property, broken.how);
     }
 });

@@ -7,6 +7,7 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../tests/relay_model/mod.rs"]
 mod relay_model;
 
+use relay_model::granted::Granted;
 use relay_model::model::watch_session;
 use relay_model::{From, Rules, Sent};
 
@@ -23,8 +24,12 @@ fuzz_target!(|data: &[u8]| {
             line: line.to_vec(),
         })
         .collect();
-    for pinned in [false, true] {
-        if let Err(broken) = watch_session(Rules { pinned }, &lines) {
+    for (pinned, granted) in [
+        (false, Granted::default()),
+        (true, Granted::default()),
+        (false, Granted::EVERYTHING),
+    ] {
+        if let Err(broken) = watch_session(Rules { pinned, granted }, &lines) {
             panic!("{:?}: {}", broken.property, broken.how);
         }
     }

@@ -25,12 +25,24 @@ fn said(error: impl ToString) -> String {
 /// The folder of the server of the second generation of the TypeScript SDK; its program is
 /// `typescript-v2.mjs`.
 pub(crate) fn typescript_server() -> Result<PathBuf, String> {
-    let package = source("package.json");
-    let script = source("typescript-v2.mjs");
-    let digest = short_digest(&[package.as_slice(), &script].concat());
-    installed(&format!("server-typescript-{digest}"), |folder| {
+    typescript_folder("typescript-v2")
+}
+
+/// The folder of the one that the conformance suite wants; its program is
+/// `conformance-modern.mjs`.
+pub(crate) fn conformance_server() -> Result<PathBuf, String> {
+    typescript_folder("conformance-modern")
+}
+
+fn typescript_folder(name: &str) -> Result<PathBuf, String> {
+    let program = format!("{name}.mjs");
+    let package = String::from_utf8(source("package.json")).unwrap();
+    let package = package.replace("typescript-v2", name);
+    let script = source(&program);
+    let digest = short_digest(&[package.as_bytes(), &script].concat());
+    installed(&format!("server-{name}-{digest}"), |folder| {
         fs::write(folder.join("package.json"), &package).map_err(said)?;
-        fs::write(folder.join("typescript-v2.mjs"), &script).map_err(said)?;
+        fs::write(folder.join(&program), &script).map_err(said)?;
         npm_install(folder)
     })
 }

@@ -66,10 +66,9 @@ pub(super) async fn lock_server(
         settings,
         lock,
     };
-    let bytes = match previous {
-        Some(locked)
-            if versions == Versions::Kept && !matches!(server.source, Source::Path { .. }) =>
-        {
+    let kept = previous.filter(|_| versions == Versions::Kept);
+    let bytes = match kept {
+        Some(locked) if !matches!(server.source, Source::Path { .. }) => {
             restore(context, &staging, locked).await?;
             Bytes {
                 version: locked.version.clone(),
@@ -80,7 +79,7 @@ pub(super) async fn lock_server(
         }
         _ => sources::get(&asked, &server.source).await?,
     };
-    let interpreter = interpreter_of(&asked, server, previous, &bytes).await?;
+    let interpreter = interpreter_of(&asked, server, kept, &bytes).await?;
     let policy = launcher.policy(server, interpreter.as_ref())?;
     let mut locked = LockedServer {
         source: server.source_text.clone(),

@@ -26,7 +26,7 @@ pub(super) async fn ask(context: &Context, locked: &LockedServer) -> Online {
     let mut online = Online::default();
     match sources::published(context, locked).await {
         Ok(all) => {
-            for (artifact, published) in locked.all_artifacts().zip(all) {
+            for (artifact, published) in all {
                 let Some(code) = published.code() else {
                     continue;
                 };

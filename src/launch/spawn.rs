@@ -44,7 +44,7 @@ pub struct Running {
     pub limits: ResourceLimits,
     /// Its network, which is served for as long as this lives.
     pub egress: Option<Egress>,
-    /// Its code, which stays in the store for as long as this lives.
+    /// Its code and its interpreter's, which stay in the store for as long as this lives.
     pub trees: Vec<TreeInUse>,
 }
 

@@ -46,28 +46,28 @@ impl TreeCheck {
     }
 
     /// Answers it. The walk over the tree is the longest part of a launch.
-    /// As long as the results live nobody takes the trees away.
+    /// As long as the result lives nobody takes the trees away.
     pub(super) fn answer(self) -> Result<Vec<TreeInUse>, LaunchError> {
-        let Self { store, name, trees } = self;
-        let checked = |tree: &Digest| {
-            let in_use = store.use_tree(tree)?;
-            store.verify_tree(tree, Verification::Recorded)?;
-            Ok(in_use)
-        };
-        trees
-            .iter()
-            .map(|tree| {
-                checked(tree).map_err(|error| match error {
-                    StoreError::MissingTree { .. } => {
-                        LaunchError::NotFetched { name: name.clone() }
-                    }
-                    source => LaunchError::Tree {
-                        name: name.clone(),
+        let mut in_use = Vec::with_capacity(self.trees.len());
+        for tree in &self.trees {
+            let checked = self.store.use_tree(tree).and_then(|used| {
+                self.store.verify_tree(tree, Verification::Recorded)?;
+                Ok(used)
+            });
+            match checked {
+                Ok(used) => in_use.push(used),
+                Err(StoreError::MissingTree { .. }) => {
+                    return Err(LaunchError::NotFetched { name: self.name });
+                }
+                Err(source) => {
+                    return Err(LaunchError::Tree {
+                        name: self.name,
                         source,
-                    },
-                })
-            })
-            .collect()
+                    });
+                }
+            }
+        }
+        Ok(in_use)
     }
 }
 

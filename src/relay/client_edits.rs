@@ -39,6 +39,10 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
+        if request == ClientRequest::Initialize {
+            // One without capabilities declares none, whatever an earlier one did.
+            self.declared = Declared::default();
+        }
         let Some(params) = message.params else {
             return Verdict::Forward;
         };
@@ -57,9 +61,7 @@ impl Session {
         {
             edited.set("notifications", &granted);
         }
-        if let Some(responses) = params.find(RETRY_PARAMS[0]).and_then(Value::as_object) {
-            self.edit_responses(responses, &mut edited, events);
-        }
+        self.edit_responses(request, params, &mut edited, events);
         self.edit_meta(message, &mut edited);
         forward(message, edited)
     }
@@ -89,21 +91,36 @@ impl Session {
         }
     }
 
-    /// Answers to questions inside a result. Which of them lists roots is seen by its shape: no
-    /// other answer has an array `roots`.
+    /// Answers to questions inside a result: only to those, and with granted roots. Which of
+    /// them lists roots is seen by its shape: no other answer has an array `roots`.
     fn edit_responses(
         &self,
-        responses: Object<'_>,
-        params: &mut Edited<'_>,
+        request: ClientRequest,
+        params: Object<'_>,
+        edited: &mut Edited<'_>,
         events: &mut Vec<Event>,
     ) {
+        let [responses, state] = RETRY_PARAMS.map(|key| params.find(key));
+        let (Some(responses), Some(target)) = (
+            responses.and_then(Value::as_object),
+            target(request, Some(params)),
+        ) else {
+            return;
+        };
+        let asked = self.questions.without_unasked(target, state, responses);
+        if asked.is_some() {
+            events.push(Event::DroppedFromClient {
+                reason: "answers to questions that the server has not asked".to_owned(),
+            });
+        }
+        let responses = asked.as_deref().map_or(responses, Object::of_canonical);
         let reduced = responses.map_values(|value| {
             let answer = value.as_object()?;
             let reduced = roots::reduce(answer, &self.policy.granted_paths)?;
             events.extend(reduced.event(answer));
             Some(reduced.object)
         });
-        params.set(RETRY_PARAMS[0], &reduced);
+        edited.set(RETRY_PARAMS[0], &reduced);
     }
 }
 

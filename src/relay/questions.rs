@@ -334,18 +334,35 @@ impl Questions {
         }
     }
 
-    /// Whether a request with this target may carry this state and these answers.
+    /// Whether a request with this target may carry this state, and answers at all.
     pub(super) fn expect(
         &self,
         target: Digest,
         state: Option<Value<'_>>,
         responses: Option<Object<'_>>,
     ) -> bool {
+        let answers = responses.is_some_and(|responses| responses.members().next().is_some());
+        self.keys(target, state)
+            .is_some_and(|keys| !answers || !keys.is_empty())
+    }
+
+    /// The answers to what was asked, if there are others among them. A server is to ignore
+    /// those (MRTR, 2026-07-28), so a request is not refused for them; but they don't reach it.
+    pub(super) fn without_unasked(
+        &self,
+        target: Digest,
+        state: Option<Value<'_>>,
+        responses: Object<'_>,
+    ) -> Option<Vec<u8>> {
+        let keys = self.keys(target, state);
+        let kept = responses
+            .retain(|member| keys.is_some_and(|keys| keys.contains(&Digest::of(member.raw_key))));
+        (kept != responses.raw()).then_some(kept)
+    }
+
+    fn keys(&self, target: Digest, state: Option<Value<'_>>) -> Option<&BTreeSet<Digest>> {
         let retry = retry(target, state.map(|state| Digest::of(state.raw())));
-        self.by_retry.get(&retry).is_some_and(|keys| {
-            let mut members = responses.into_iter().flat_map(Object::members);
-            members.all(|member| keys.contains(&Digest::of(member.raw_key)))
-        })
+        self.by_retry.get(&retry)
     }
 }
 

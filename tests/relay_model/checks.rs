@@ -51,21 +51,14 @@ pub(crate) fn calls_nothing_unlisted(message: &Tree) -> Result<(), Broken> {
     keep(one, Property::NoUnlistedCall, || message.canonical())
 }
 
-/// `given` are the states that the server gave.
-pub(crate) fn tells_no_capability(message: &Tree, given: &HashSet<String>) -> Result<(), Broken> {
-    let initialize = message.get("method").and_then(Tree::text) == Some("initialize");
+/// No task is wanted, and only states come back that a server gave: `given`.
+pub(crate) fn sends_no_unknown_state(
+    message: &Tree,
+    given: &HashSet<String>,
+) -> Result<(), Broken> {
     for params in message.readings("params") {
-        let in_meta = params.readings("_meta").into_iter();
-        let told = in_meta.flat_map(|meta| meta.readings(CLIENT_CAPABILITIES));
-        let own = params.readings("capabilities");
-        for capabilities in told.chain(own.into_iter().filter(|_| initialize)) {
-            let none = *capabilities == Tree::Object(Vec::new());
-            keep(none, Property::NoPower, || message.canonical())?;
-        }
-        for key in ["task", "inputResponses"] {
-            let none = params.readings(key).is_empty() || message.get("id").is_none();
-            keep(none, Property::NoPower, || message.canonical())?;
-        }
+        let none = params.readings("task").is_empty() || message.get("id").is_none();
+        keep(none, Property::NoPower, || message.canonical())?;
         // A state may go back to the server that gave it (2026-07-28).
         let state = params.readings("requestState");
         let given = state.iter().all(|state| given.contains(&state.canonical()));
@@ -75,7 +68,7 @@ pub(crate) fn tells_no_capability(message: &Tree, given: &HashSet<String>) -> Re
     Ok(())
 }
 
-/// The state that a result gives, when it gives nothing else and asks for nothing.
+/// The state that a result gives for the client to send back.
 pub(crate) fn state_alone(result: &Tree) -> Option<&Tree> {
     let kind = result.get("resultType").and_then(Tree::text);
     let state = result

@@ -84,7 +84,7 @@ fn key(c: &mut Choices<'_>, plain: &str) -> String {
 }
 
 /// An object of these members, each of which may get a key in disguise, or a twin.
-fn object(c: &mut Choices<'_>, members: Vec<(&str, String)>) -> String {
+pub(super) fn object(c: &mut Choices<'_>, members: Vec<(&str, String)>) -> String {
     let mut written = Vec::new();
     for (plain, value) in members {
         if c.once_in(32) {
@@ -135,7 +135,10 @@ fn params(c: &mut Choices<'_>, method: &str) -> String {
     object(c, members)
 }
 
-fn with_version(c: &mut Choices<'_>, mut members: Vec<(&'static str, String)>) -> String {
+pub(super) fn with_version(
+    c: &mut Choices<'_>,
+    mut members: Vec<(&'static str, String)>,
+) -> String {
     let version = if c.once_in(64) { "2.0" } else { "\"2.0\"" };
     let at = c.below(members.len() + 1);
     members.insert(at, ("jsonrpc", version.to_owned()));
@@ -246,7 +249,7 @@ fn result(c: &mut Choices<'_>, method: &str) -> String {
 }
 
 /// A line with something done to it.
-fn mangled(c: &mut Choices<'_>, line: String) -> Vec<u8> {
+pub(super) fn mangled(c: &mut Choices<'_>, line: String) -> Vec<u8> {
     const BREAKS: &[&str] = &[
         "\r", "\n", "\u{85}", "\u{2028}", "\u{2029}", "\u{b}", "\u{1e}", " ", "\u{feff}", "\0",
     ];

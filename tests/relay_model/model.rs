@@ -6,8 +6,12 @@ use std::collections::{HashMap, HashSet};
 use pinfold::relay::{Event, Session};
 
 use super::checks::{
-    CLIENT_CAPABILITIES, asks_for_nothing, calls_nothing_unlisted, is_pinned, passed_on,
-    promises_nothing, shows_nothing_unlisted, shows_only_pinned, state_alone, tells_no_capability,
+    CLIENT_CAPABILITIES, calls_nothing_unlisted, is_pinned, passed_on, promises_nothing,
+    sends_no_unknown_state, shows_nothing_unlisted, shows_only_pinned, state_alone,
+};
+use super::granted::{
+    Granted, Retry, asks_only_granted, lists_only_granted_roots, may_be_asked, may_be_told,
+    may_reach_server, opens_only_granted, tells_only_granted, without_context,
 };
 use super::readings::Tree;
 use super::{From, LISTED, Rules, Sent, policy};
@@ -21,8 +25,8 @@ pub(crate) enum Property {
     NoUnlistedShown,
     /// A definition that is not the pinned one is neither shown nor called.
     Pinned,
-    /// Nothing asks the client for anything but an answer to `ping`; no right of the client's
-    /// is told to the server.
+    /// Nothing asks the client for anything but an answer to `ping` and what is granted; no
+    /// other right of the client's is told to the server, no other answer reaches it.
     NoPower,
     /// Each request gets at most one answer, and nothing else gets one.
     OneAnswer,
@@ -76,19 +80,15 @@ pub(crate) struct Passed {
     pub(crate) listings: usize,
     pub(crate) answers: usize,
     pub(crate) lines: usize,
+    /// Questions to the client, as requests and inside of results and errors.
+    pub(crate) requests: usize,
+    pub(crate) inside: usize,
+    pub(crate) pages: usize,
+    /// Answers to them that reached the server.
+    pub(crate) given: usize,
+    /// Lines that only a name in the manifest lets through.
+    pub(crate) named: usize,
 }
-
-/// Notifications of a server that may reach the client.
-const NOTIFICATIONS: [&str; 8] = [
-    "notifications/progress",
-    "notifications/message",
-    "notifications/cancelled",
-    "notifications/tools/list_changed",
-    "notifications/prompts/list_changed",
-    "notifications/resources/list_changed",
-    "notifications/resources/updated",
-    "notifications/subscriptions/acknowledged",
-];
 
 /// The book of one session.
 #[derive(Default)]
@@ -97,8 +97,12 @@ struct Book {
     unanswered: HashSet<String>,
     /// Of these, what the server was asked.
     asked: HashMap<String, Asked>,
-    /// Ids of the server's pings that the client has not answered.
-    pings: HashSet<String>,
+    /// What the server asked by requests that the client has not answered.
+    questions: HashMap<String, String>,
+    /// What the client said that it can, in `initialize`.
+    declared: Option<Tree>,
+    /// Questions inside of results, by what a retry has to be about.
+    inside: HashMap<String, HashSet<String>>,
     rules: Rules,
     /// States that the server gave, for the client to send back.
     states: HashSet<String>,
@@ -113,6 +117,29 @@ struct Asked {
     method: String,
     /// A list from its start, not from a page on.
     from_start: bool,
+    /// What the client said with it that it can (2026-07-28).
+    declared: Option<Tree>,
+    /// What it is about.
+    target: String,
+}
+
+/// What a retry has to be about: the same method and name.
+fn target(method: &str, params: Option<&Tree>) -> String {
+    let key = if method == "resources/read" {
+        "uri"
+    } else {
+        "name"
+    };
+    let name = params.and_then(|params| params.get(key));
+    format!("{method} {}", name.map(Tree::canonical).unwrap_or_default())
+}
+
+/// With the state that belongs to it.
+fn retry(target: &str, state: Option<&Tree>) -> String {
+    format!(
+        "{target} {}",
+        state.map(Tree::canonical).unwrap_or_default()
+    )
 }
 
 /// Lets `relay`, which enforces `rules`, judge `lines` one after the other.
@@ -166,6 +193,14 @@ pub(crate) fn keep(
     Err(Broken { property, how })
 }
 
+/// What a client says that it can with a request of 2026-07-28.
+fn declared_with(params: &Tree) -> Option<Tree> {
+    let meta = params.get("_meta")?;
+    meta.get("io.modelcontextprotocol/protocolVersion")?;
+    let declared = meta.get(CLIENT_CAPABILITIES).cloned();
+    Some(declared.unwrap_or(Tree::Null))
+}
+
 /// An id as a key: a number and a text that looks like it are two.
 fn key(id: &Tree) -> String {
     id.canonical()
@@ -184,12 +219,15 @@ impl Book {
                 tree.cloned().map(|tree| {
                     tree.without(&["params", "_meta", CLIENT_CAPABILITIES])
                         .without(&["params", "capabilities"])
+                        .without(&["params", "inputResponses"])
+                        .without(&["result", "roots"])
                 })
             });
-            keep(unchanged[0] == unchanged[1], Property::OneReading, || {
+            let same = unchanged[0] == unchanged[1] || self.is_no_list(said, &message);
+            keep(same, Property::OneReading, || {
                 format!("the meaning changed: {}", message.canonical())
             })?;
-            self.reaches_server(&message)?;
+            self.reaches_server(said, &message)?;
         }
         if let Some(line) = &left.to_client {
             let message = passed_on(line)?;
@@ -205,6 +243,16 @@ impl Book {
             self.answered(&message, true)?;
         }
         Ok(())
+    }
+
+    /// Whether an answer to `roots/list` without roots was replaced by an error.
+    fn is_no_list(&self, said: Option<&Tree>, message: &Tree) -> bool {
+        let roots = |answer: &Tree| Some(answer.get("result")?.get("roots")?.clone());
+        let id = message.get("id").map(key).unwrap_or_default();
+        self.questions.get(&id).is_some_and(|of| of == "roots/list")
+            && said.and_then(|said| said.get("id")) == message.get("id")
+            && message.get("error").is_some()
+            && !matches!(said.and_then(roots), Some(Tree::Array(_)))
     }
 
     fn server_said(&mut self, said: Option<&Tree>, left: &Left) -> Result<(), Broken> {
@@ -271,16 +319,30 @@ impl Book {
     }
 
     /// A line of the client's reaches the server.
-    fn reaches_server(&mut self, message: &Tree) -> Result<(), Broken> {
+    fn reaches_server(&mut self, said: Option<&Tree>, message: &Tree) -> Result<(), Broken> {
         self.passed.lines += 1;
         calls_nothing_unlisted(message)?;
-        tells_no_capability(message, &self.states)?;
-        let Some(id) = message.get("id") else {
+        tells_only_granted(message, self.rules.granted)?;
+        sends_no_unknown_state(message, &self.states)?;
+        let id = message.get("id");
+        for method in message.readings("method") {
+            let method = method.text().unwrap_or_default();
+            let may = may_reach_server(method, id.is_some(), self.rules.granted);
+            keep(may, Property::NoPower, || message.canonical())?;
+            let without_a_grant = may_reach_server(method, id.is_some(), Granted::default());
+            self.passed.named += usize::from(!without_a_grant);
+        }
+        let Some(id) = id else {
             return Ok(());
         };
+        let said = said.and_then(|said| said.get("params"));
         match message.get("method").and_then(Tree::text) {
             Some(method) => {
                 let params = message.get("params");
+                if method == "initialize" {
+                    self.declared = said.and_then(|said| said.get("capabilities")).cloned();
+                }
+                self.brings_only_answers(said, params, method)?;
                 if method == "tools/call" {
                     self.passed.calls += 1;
                     let name = params.and_then(|params| params.get("name"));
@@ -292,16 +354,56 @@ impl Book {
                 let asked = Asked {
                     method: method.to_owned(),
                     from_start: cursor.is_none(),
+                    declared: said.and_then(declared_with),
+                    target: target(method, params),
                 };
                 let before = self.asked.insert(key(id), asked);
                 keep(before.is_none(), Property::OneAnswer, || {
                     format!("the id {} is in use", key(id))
                 })
             }
-            None => keep(self.pings.remove(&key(id)), Property::OneAnswer, || {
-                format!("the server waits for no answer {}", key(id))
-            }),
+            None => {
+                let question = self.questions.remove(&key(id));
+                keep(question.is_some(), Property::OneAnswer, || {
+                    format!("the server waits for no answer {}", key(id))
+                })?;
+                self.passed.given += usize::from(question.as_deref() != Some("ping"));
+                // What else is asked has no roots: it is the client's own words.
+                if question.as_deref() != Some("roots/list") {
+                    return Ok(());
+                }
+                let mut answers = message.readings("result").into_iter();
+                answers.try_for_each(lists_only_granted_roots)
+            }
         }
+    }
+
+    /// A retry has answers to what a result has asked, and to nothing else.
+    fn brings_only_answers(
+        &mut self,
+        said: Option<&Tree>,
+        params: Option<&Tree>,
+        method: &str,
+    ) -> Result<(), Broken> {
+        let all = params.map(|params| params.readings("inputResponses"));
+        let state = params.and_then(|params| params.get("requestState"));
+        let asked = self.inside.get(&retry(&target(method, params), state));
+        let said = said.and_then(|said| said.get("inputResponses"));
+        for answers in all.unwrap_or_default() {
+            for (name, answer) in answers.members() {
+                let expected = asked.is_some_and(|asked| asked.contains(name));
+                keep(expected, Property::NoPower, || answers.canonical())?;
+                lists_only_granted_roots(answer)?;
+                let without = |answer: &Tree| answer.clone().without(&["roots"]);
+                let original = said.and_then(|said| said.get(name));
+                let same = original.map(without) == Some(without(answer));
+                keep(same, Property::OneReading, || answers.canonical())?;
+                self.passed.given += 1;
+            }
+            let object = matches!(answers, Tree::Object(_));
+            keep(object, Property::NoPower, || answers.canonical())?;
+        }
+        Ok(())
     }
 
     /// A line of the server's reaches the client.
@@ -310,17 +412,31 @@ impl Book {
         let methods = message.readings("method");
         let Some(method) = methods.first() else {
             let asked = self.answered(message, false)?;
-            return self.judge_answer(&asked.method, said, message);
+            return self.judge_answer(&asked, said, message);
         };
         let method = method.text().unwrap_or_default();
+        let same = said.cloned().map(without_context) == Some(without_context(message.clone()));
+        keep(same, Property::OneReading, || message.canonical())?;
+        let granted = self.rules.granted;
         match message.readings("id").first() {
             Some(id) => {
-                let new = method == "ping" && self.pings.insert(key(id));
-                keep(new, Property::NoPower, || format!("a request: {method}"))
+                let nothing = Tree::Null;
+                let declared = self.declared.as_ref().unwrap_or(&nothing);
+                let params = message.get("params");
+                let may = method == "ping" || may_be_asked(method, params, granted, declared);
+                let new = self.questions.insert(key(id), method.to_owned()).is_none();
+                self.passed.requests += usize::from(method != "ping");
+                keep(new && may, Property::NoPower, || {
+                    format!("a request: {}", message.canonical())
+                })
             }
-            None => keep(NOTIFICATIONS.contains(&method), Property::NoPower, || {
-                format!("a notification: {method}")
-            }),
+            None => {
+                let without_a_grant = may_be_told(method, Granted::default());
+                self.passed.named += usize::from(!without_a_grant);
+                keep(may_be_told(method, granted), Property::NoPower, || {
+                    format!("a notification: {method}")
+                })
+            }
         }
     }
 
@@ -345,20 +461,35 @@ impl Book {
 
     fn judge_answer(
         &mut self,
-        asked: &str,
+        asked: &Asked,
         said: Option<&Tree>,
         message: &Tree,
     ) -> Result<(), Broken> {
+        let granted = self.rules.granted;
         for error in message.readings("error") {
             for code in error.readings("code") {
-                let opens_a_page = *code == Tree::Number("-32042".to_owned());
-                keep(!opens_a_page, Property::NoPower, || message.canonical())?;
+                if *code != Tree::Number("-32042".to_owned()) {
+                    continue;
+                }
+                let nothing = Tree::Null;
+                let declared = self.declared.as_ref().unwrap_or(&nothing);
+                let may = opens_only_granted(error, asked.declared.is_some(), granted, declared);
+                keep(may, Property::NoPower, || message.canonical())?;
+                self.passed.pages += 1;
             }
         }
         for result in message.readings("result") {
-            asks_for_nothing(result)?;
-            self.states.extend(state_alone(result).map(Tree::canonical));
-            match asked {
+            let of = Retry {
+                method: &asked.method,
+                declared: asked.declared.as_ref(),
+            };
+            let questions = asks_only_granted(result, &of, granted)?;
+            self.passed.inside += questions.len();
+            let state = state_alone(result);
+            self.states.extend(state.map(Tree::canonical));
+            let about = retry(&asked.target, state);
+            self.inside.entry(about).or_default().extend(questions);
+            match asked.method.as_str() {
                 "tools/list" => {
                     self.passed.listings += 1;
                     shows_nothing_unlisted(result)?;
@@ -371,9 +502,13 @@ impl Book {
                     let silent = !self.rules.pinned || result.readings("instructions").is_empty();
                     keep(silent, Property::Pinned, || result.canonical())?;
                 }
-                _ => keep(said == Some(message), Property::OneReading, || {
-                    format!("the meaning changed: {}", message.canonical())
-                })?,
+                _ => {
+                    let same = said.cloned().map(without_context)
+                        == Some(without_context(message.clone()));
+                    keep(same, Property::OneReading, || {
+                        format!("the meaning changed: {}", message.canonical())
+                    })?;
+                }
             }
         }
         Ok(())

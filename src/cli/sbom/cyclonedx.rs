@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    date, download, interpreter_reference, interpreters, packaged_purl, purl, reference,
-    server_reference, sha512, uuid,
+    date, download, interpreter_reference, interpreters, purl, reference, server_reference, sha512,
+    uuid,
 };
 use crate::lockfile::{Artifact, Digest, Interpreter, Lock, LockedServer, ServerName};
 
@@ -47,7 +47,7 @@ fn server(name: &ServerName, locked: &LockedServer) -> Value {
             ("tree", Some(&locked.tree.to_string())),
             ("policy", Some(&locked.confinement.policy.to_string())),
         ]),
-        "components": artifacts.map(|one| artifact(name, locked, one)).collect::<Vec<_>>(),
+        "components": artifacts.map(|one| artifact(name.as_str(), &locked.source, one)).collect::<Vec<_>>(),
     });
     if let Some(version) = &locked.version {
         value["version"] = json!(version);
@@ -55,15 +55,15 @@ fn server(name: &ServerName, locked: &LockedServer) -> Value {
     value
 }
 
-fn artifact(server: &ServerName, locked: &LockedServer, artifact: &Artifact) -> Value {
+fn artifact(owner: &str, source: &str, artifact: &Artifact) -> Value {
     let mut hashes = vec![sha256(&artifact.sha256)];
     hashes.extend(sha512(artifact).map(|digits| json!({ "alg": "SHA-512", "content": digits })));
     let mut value = json!({
         "type": "library",
-        "bom-ref": reference(server, artifact),
+        "bom-ref": reference(owner, artifact),
         "name": artifact.name,
         "version": artifact.version,
-        "purl": purl(locked, artifact),
+        "purl": purl(source, artifact),
         "hashes": hashes,
         "properties": properties(&[
             ("path", Some(&artifact.path)),
@@ -87,24 +87,18 @@ fn interpreter(interpreter: &Interpreter) -> Value {
         "hashes": [sha256(&interpreter.sha256)],
         "properties": properties(&[("path", Some(&interpreter.path))]),
     });
+    if let Some(package) = &interpreter.package {
+        let reference = interpreter_reference(interpreter);
+        value["components"] = package
+            .artifacts
+            .iter()
+            .map(|one| artifact(&reference, &package.source, one))
+            .collect();
+    }
     if let Some(version) = &interpreter.version {
         value["version"] = json!(version);
     }
-    if let Some(package) = &interpreter.package {
-        value["components"] = package.artifacts.iter().map(packaged).collect();
-    }
     value
-}
-
-/// A file that an interpreter comes from.
-fn packaged(artifact: &Artifact) -> Value {
-    json!({
-        "type": "library",
-        "name": artifact.name,
-        "version": artifact.version,
-        "purl": packaged_purl(artifact),
-        "hashes": [sha256(&artifact.sha256)],
-    })
 }
 
 /// Which artifact needs which is not in the lock; that the server needs them all is.
@@ -112,7 +106,10 @@ fn dependencies(lock: &Lock) -> Vec<Value> {
     lock.servers
         .iter()
         .map(|(name, locked)| {
-            let artifacts = locked.artifacts.iter().map(|one| reference(name, one));
+            let artifacts = locked
+                .artifacts
+                .iter()
+                .map(|one| reference(name.as_str(), one));
             let interpreter = locked.interpreter.iter().map(interpreter_reference);
             json!({
                 "ref": server_reference(name),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    date, download, interpreter_reference, interpreters, packaged_purl, purl, reference,
-    server_reference, sha512, uuid,
+    date, download, interpreter_reference, interpreters, purl, reference, server_reference, sha512,
+    uuid,
 };
 use crate::lockfile::{Artifact, Interpreter, Lock, LockedServer, ServerName};
 
@@ -21,15 +21,30 @@ pub(super) fn bill(lock: &Lock) -> Value {
         packages.push(server(name, locked));
         relations.push(relation(&root, "CONTAINS", &own));
         for one in &locked.artifacts {
-            packages.push(artifact(name, locked, one));
-            relations.push(relation(&own, "CONTAINS", &id(&reference(name, one))));
+            packages.push(artifact(name.as_str(), &locked.source, one));
+            relations.push(relation(
+                &own,
+                "CONTAINS",
+                &id(&reference(name.as_str(), one)),
+            ));
         }
         if let Some(program) = &locked.interpreter {
             let program = id(&interpreter_reference(program));
             relations.push(relation(&own, "DEPENDS_ON", &program));
         }
     }
-    packages.extend(interpreters(lock).into_iter().map(interpreter));
+    for program in interpreters(lock) {
+        packages.push(interpreter(program));
+        let Some(package) = &program.package else {
+            continue;
+        };
+        let own = interpreter_reference(program);
+        for one in &package.artifacts {
+            packages.push(artifact(&own, &package.source, one));
+            let part = id(&reference(&own, one));
+            relations.push(relation(&id(&own), "CONTAINS", &part));
+        }
+    }
     json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -76,9 +91,9 @@ fn server(name: &ServerName, locked: &LockedServer) -> Value {
     value
 }
 
-fn artifact(server: &ServerName, locked: &LockedServer, artifact: &Artifact) -> Value {
+fn artifact(owner: &str, source: &str, artifact: &Artifact) -> Value {
     let mut value = package(
-        id(&reference(server, artifact)),
+        id(&reference(owner, artifact)),
         &artifact.name,
         Some(&artifact.version),
     );
@@ -88,7 +103,11 @@ fn artifact(server: &ServerName, locked: &LockedServer, artifact: &Artifact) -> 
         sha512(artifact).map(|digits| json!({ "algorithm": "SHA512", "checksumValue": digits })),
     );
     value["checksums"] = json!(checksums);
-    value["externalRefs"] = json!([external_reference(purl(locked, artifact))]);
+    value["externalRefs"] = json!([{
+        "referenceCategory": "PACKAGE-MANAGER",
+        "referenceType": "purl",
+        "referenceLocator": purl(source, artifact),
+    }]);
     if let Some(url) = download(artifact) {
         value["downloadLocation"] = json!(url);
     }
@@ -105,24 +124,7 @@ fn interpreter(interpreter: &Interpreter) -> Value {
     value["checksums"] =
         json!([{ "algorithm": "SHA256", "checksumValue": interpreter.sha256.hex() }]);
     value["comment"] = json!(format!("the program {}", interpreter.path));
-    if let Some(package) = &interpreter.package {
-        let references: Vec<Value> = package
-            .artifacts
-            .iter()
-            .map(packaged_purl)
-            .map(external_reference)
-            .collect();
-        value["externalRefs"] = references.into();
-    }
     value
-}
-
-fn external_reference(purl: String) -> Value {
-    json!({
-        "referenceCategory": "PACKAGE-MANAGER",
-        "referenceType": "purl",
-        "referenceLocator": purl,
-    })
 }
 
 fn id(reference: &str) -> String {

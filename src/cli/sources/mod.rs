@@ -57,24 +57,33 @@ pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Resul
     }
 }
 
-/// What the places that a server's artifacts came from say of them now, in their order.
+/// What the places that a server's artifacts came from, and its interpreter's, say of them now.
 ///
 /// # Errors
 /// When one of them can't be asked.
-pub(super) async fn published(
+pub(super) async fn published<'a>(
     context: &Context,
-    locked: &LockedServer,
-) -> anyhow::Result<Vec<Published>> {
-    let mut all = match source_of(context, locked)? {
-        Source::Npm { .. } => npm::published(context, &locked.artifacts).await?,
-        Source::Pypi { .. } => pypi::published(context, &locked.artifacts).await?,
+    locked: &'a LockedServer,
+) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
+    let mut all = published_of(context, &locked.source, &locked.artifacts).await?;
+    if let Some(package) = locked.runtime_package() {
+        all.extend(published_of(context, &package.source, &package.artifacts).await?);
+    }
+    Ok(all)
+}
+
+async fn published_of<'a>(
+    context: &Context,
+    source: &str,
+    artifacts: &'a [Artifact],
+) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
+    let found = match source_of(context, source)? {
+        Source::Npm { .. } => npm::published(context, artifacts).await?,
+        Source::Pypi { .. } => pypi::published(context, artifacts).await?,
         // Files of this machine come from nowhere else.
         Source::Path { .. } => Vec::new(),
     };
-    if let Some(package) = locked.runtime_package() {
-        all.extend(npm::published(context, &package.artifacts).await?);
-    }
-    Ok(all)
+    Ok(artifacts.iter().zip(found).collect())
 }
 
 /// The same source, of exactly this version.
@@ -110,7 +119,7 @@ pub(super) async fn rebuild(
     {
         context.store.discard_tree(&locked.tree)?;
     }
-    let tree = match source_of(context, locked)? {
+    let tree = match source_of(context, &locked.source)? {
         Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
         Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, &name).await?,
         Source::Path { file, .. } => path::rebuild(staging, &file)?,
@@ -127,9 +136,9 @@ pub(super) async fn rebuild(
     }
 }
 
-fn source_of(context: &Context, locked: &LockedServer) -> anyhow::Result<Source> {
+fn source_of(context: &Context, text: &str) -> anyhow::Result<Source> {
     Ok(Source::parse(
-        &locked.source,
+        text,
         context.paths.manifest_folder(),
         context.paths.home.as_deref(),
     )?)

@@ -136,7 +136,7 @@ async fn look(
         &server.tools.allow,
         &context.store,
     );
-    if old.tree == locked.tree {
+    if old.trees().eq(locked.trees()) {
         alarms.extend(finding::drift(&definitions));
     }
     drop(definitions);

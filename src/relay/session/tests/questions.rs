@@ -255,10 +255,9 @@ fn answers_come_only_where_they_were_asked_for() {
         assert!(to_client.unwrap().contains("has not asked for this input"));
     };
     for more in [
-        // without the state, with another one, with an answer to something else
+        // without the state, with another one
         r#""name":"echo","inputResponses":{"f":{}},"#,
         r#""name":"echo","inputResponses":{"f":{}},"requestState":"s2","#,
-        r#""name":"echo","inputResponses":{"g":{}},"requestState":"s1","#,
     ] {
         refused(&mut session, &modern("2", "tools/call", more, CAPABILITIES));
     }
@@ -274,6 +273,50 @@ fn answers_come_only_where_they_were_asked_for() {
     let (to_server, to_client, _) = client(&mut session, &modern("3", "tools/call", &other, "{}"));
     assert_eq!(to_server, None);
     assert!(to_client.is_some());
+}
+
+#[test]
+fn the_last_initialize_says_what_the_client_can() {
+    let page = r#"{"elicitations":[{"mode":"url","url":"https://a.test"}]}"#;
+    for (last, passes) in [
+        (format!(r#"{{"capabilities":{CAPABILITIES}}}"#), true),
+        ("{}".to_owned(), false),
+    ] {
+        let mut session = granting(everything());
+        let first = format!(r#"{{"capabilities":{CAPABILITIES}}}"#);
+        client_passes(&mut session, &request("1", "initialize", &first));
+        client_passes(&mut session, &request("2", "initialize", &last));
+        let call = request("3", "tools/call", r#"{"name":"echo"}"#);
+        client_passes(&mut session, &call);
+        let (_, to_client, _) = server(&mut session, &failure("3", -32042, page));
+        assert_eq!(to_client.unwrap().contains("-32042"), passes, "{last}");
+    }
+}
+
+#[test]
+fn answers_that_were_not_asked_for_are_taken_out() {
+    let taken_out = "answers to questions that the server has not asked";
+    for (question, given, kept) in [
+        (FORM, r#""x":{"roots":[]},"f":{},"F":1"#, r#""f":{}"#),
+        (FORM, r#""g":{}"#, ""),
+    ] {
+        let mut session = granting(everything());
+        call(&mut session, "1", "").unwrap();
+        let question = asks(question, r#","requestState":"s""#);
+        server_passes(&mut session, &result("1", &question));
+        let retry = |answers: &str| {
+            let more =
+                format!(r#""name":"echo","inputResponses":{{{answers}}},"requestState":"s","#);
+            modern("2", "tools/call", &more, "{}")
+        };
+        let (to_server, to_client, events) = client(&mut session, &retry(given));
+        assert_eq!(to_client, None);
+        assert_eq!(to_server.unwrap(), retry(kept));
+        let Some(Event::DroppedFromClient { reason }) = events.last() else {
+            panic!("{events:?}");
+        };
+        assert_eq!(reason, taken_out);
+    }
 }
 
 #[test]
