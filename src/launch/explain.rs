@@ -157,6 +157,7 @@ impl Launcher<'_> {
             home: state.home(),
             temporary: state.temporary(),
             interpreter,
+            modules: self.store.compiled_modules(&locked.tree),
         };
         let ReadSet { rules, absent, .. } = read_set(policy, &expansion, &programs);
         let mut rights: Vec<Right> = rules
@@ -239,7 +240,7 @@ impl Right {
             RightSource::Server => "the server itself, or what it runs on",
             RightSource::Exec(_) => "a program that the manifest lets it run",
             RightSource::Linker => "what loads those programs",
-            RightSource::Library => "a library of those programs",
+            RightSource::Library => "a library of those programs, or of the server's own modules",
             RightSource::Scratch => "in memory, its own, gone when it ends",
             RightSource::Network => "its own, for a network of its own",
         }

@@ -62,6 +62,8 @@ pub(super) struct SpecInput<'a> {
     pub tree: PathBuf,
     pub state: &'a StateFolder,
     pub interpreter: Option<PathBuf>,
+    /// Compiled modules of the tree.
+    pub modules: Vec<PathBuf>,
     /// Everything that may be executed.
     pub programs: Vec<PathBuf>,
     pub program: PathBuf,
@@ -225,6 +227,7 @@ impl<'a> Launcher<'a> {
             tree,
             state,
             interpreter,
+            modules: self.store.compiled_modules(&locked.tree),
             programs,
             program,
             arguments,
@@ -284,6 +287,7 @@ impl<'a> Launcher<'a> {
             home: input.state.home(),
             temporary: input.state.temporary(),
             interpreter: input.interpreter,
+            modules: input.modules,
         };
         let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
         let network = policy.network();

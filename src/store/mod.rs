@@ -35,6 +35,7 @@ mod intake;
 mod integrity;
 mod layout;
 mod links;
+mod modules;
 mod names;
 mod pax;
 mod plan;
@@ -44,6 +45,7 @@ mod scan;
 mod staging;
 mod stamp;
 mod verify;
+mod wheel;
 mod zip;
 
 #[cfg(test)]
@@ -75,4 +77,5 @@ pub use integrity::{Integrity, IntegrityError};
 pub use layout::Store;
 pub use staging::Staging;
 pub use verify::{TreeReport, Verification};
+pub use wheel::{SITE_PACKAGES, Script, ScriptKind, UnpackedWheel, WheelRule};
 pub use zip::{Links, ZipRule, read_zip_file};

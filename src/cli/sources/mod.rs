@@ -9,6 +9,7 @@ mod https;
 mod npm;
 mod path;
 mod published;
+mod pypi;
 mod runtime;
 
 pub(super) use published::Published;
@@ -50,6 +51,7 @@ pub(super) async fn get(
 ) -> anyhow::Result<Bytes> {
     match source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
+        Source::Pypi { .. } => pypi::get(asked, source).await,
         Source::Https {
             address,
             sha256,
@@ -74,7 +76,9 @@ pub(super) fn entry_point(
             let remote = remote(address, sha256, file_name);
             https::entry_point_again(context, &remote, server, locked)
         }
-        Source::Npm { .. } | Source::Path { .. } => Ok(locked.entry_point.clone()),
+        Source::Npm { .. } | Source::Pypi { .. } | Source::Path { .. } => {
+            Ok(locked.entry_point.clone())
+        }
     }
 }
 
@@ -90,8 +94,9 @@ fn remote<'a>(address: &'a str, sha256: &Digest, file_name: &'a str) -> Remote<'
 pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Option<Waiting>> {
     match source {
         Source::Npm { name, range } => npm::waiting(asked, name, range.as_deref()).await,
-        // What is on this machine, or has a digest in its address, has no versions.
-        Source::Https { .. } | Source::Path { .. } => Ok(None),
+        // uv leaves them out without a word. What is on this machine, or has a digest in its
+        // address, has no versions.
+        Source::Pypi { .. } | Source::Https { .. } | Source::Path { .. } => Ok(None),
     }
 }
 
@@ -117,6 +122,7 @@ async fn published_of<'a>(
 ) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
     let found = match source_of(context, source)? {
         Source::Npm { .. } => npm::published(context, artifacts).await?,
+        Source::Pypi { .. } => pypi::published(context, artifacts).await?,
         Source::Https { .. } => {
             let mut found = Vec::new();
             for artifact in artifacts {
@@ -136,6 +142,12 @@ pub(super) fn exactly(source: &Source, version: &str) -> Source {
         Source::Npm { name, .. } => Source::Npm {
             name: name.clone(),
             range: Some(version.to_owned()),
+        },
+        Source::Pypi { name, extras, .. } => Source::Pypi {
+            written: format!("{name}[{}]=={version}", extras.join(",")).replace("[]", ""),
+            name: name.clone(),
+            extras: extras.clone(),
+            specifiers: Some(format!("=={version}")),
         },
         Source::Https { .. } | Source::Path { .. } => source.clone(),
     }
@@ -160,6 +172,7 @@ pub(super) async fn rebuild(
     let source = source_of(context, &locked.source)?;
     let tree = match &source {
         Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
+        Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, name).await?,
         Source::Https {
             address,
             sha256,
