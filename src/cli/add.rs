@@ -10,16 +10,21 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::proposal::Proposal;
-use super::{output, summary};
+use super::{output, server_json, summary};
 use crate::config::{ConfigValue, EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
 use crate::lockfile::{ServerName, ToolName, replace_atomically, write};
 use crate::relay::Introspection;
+use crate::resolve::server_json::Offer;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
     let name: ServerName = arguments.name.parse()?;
     let mut wanted = describe(&arguments)?;
+    let offer = server_json::offer(&context, &arguments, &wanted.env).await?;
+    if let Some(offer) = &offer {
+        take_up(&mut wanted, offer);
+    }
     // Everything that can be wrong with the words is found before anything is downloaded.
     let mut server = parsed(&context, &name, &wanted)?;
     let manifest = context.manifest_or_empty()?;
@@ -35,6 +40,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     )
     .await?;
     refuse_losses(&name, lock.servers.get(&name), &outcome.locked)?;
+    server_json::check(offer.as_ref(), &outcome.locked)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
     for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
@@ -133,6 +139,18 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         write: absolute(&arguments.write)?,
         allow: tool_names(&arguments.allow)?.into_iter().collect(),
     })
+}
+
+/// Puts in what a server.json says; the user's own words come after it, or stand.
+fn take_up(wanted: &mut NewServer, offer: &Offer) {
+    wanted.source.clone_from(&offer.source);
+    wanted.args.splice(0..0, offer.args.iter().cloned());
+    for (name, value) in &offer.env {
+        wanted
+            .env
+            .entry(name.clone())
+            .or_insert_with(|| value.clone());
+    }
 }
 
 /// The profile to write; none stands for the default. Who names hosts wants a network.

@@ -25,6 +25,7 @@ mod protocol;
 mod review;
 mod run;
 mod sbom;
+mod server_json;
 mod signals;
 mod sources;
 mod summary;

@@ -11,7 +11,8 @@ pub enum ServerJsonError {
     Field { field: String, reason: String },
     #[error("the server.json offers nothing that pinfold runs: {offered}")]
     NoPackage { offered: String },
-    #[error("the server asks for values that have no default; give them by {}", options.join(" "))]
+    /// Each option with what its value is for.
+    #[error("the server asks for values that have no default; give them by:\n  {}", options.join("\n  "))]
     Missing { options: Vec<String> },
     #[error("the server.json asks for no value called `{key}`; it asks for: {known}")]
     UnknownValue { key: String, known: String },

@@ -114,7 +114,9 @@ impl ServerJson {
     /// Reads a document.
     pub fn parse(bytes: &[u8]) -> Result<Self, ServerJsonError> {
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(ServerJsonError::Unreadable("it is larger than 1 MiB".to_owned()));
+            return Err(ServerJsonError::Unreadable(
+                "it is larger than 1 MiB".to_owned(),
+            ));
         }
         let Object(document) = serde_json::from_slice::<Object<raw::Document>>(bytes)
             .map_err(|error| ServerJsonError::Unreadable(error.to_string()))?;
@@ -216,7 +218,9 @@ impl Offer {
                 "the server.json says that {} has the digest {}, and it has {}; nothing was written",
                 printable(&promised.name, 200),
                 promised.sha256,
-                found.next().map_or_else(|| "none".to_owned(), |it| it.to_string()),
+                found
+                    .next()
+                    .map_or_else(|| "none".to_owned(), |it| it.to_string()),
             )),
         }
     }
@@ -286,7 +290,11 @@ fn judge_runtime(
 ) -> Result<(), ServerJsonError> {
     let public = kind.public();
     let own = public.map(|(_, starter)| starter);
-    if let Some(hint) = package.runtime_hint.as_deref().filter(|hint| Some(*hint) != own) {
+    if let Some(hint) = package
+        .runtime_hint
+        .as_deref()
+        .filter(|hint| Some(*hint) != own)
+    {
         notes.push(format!(
             "it hints at being run by `{}`; pinfold runs it by itself",
             printable(hint, 40)
@@ -310,7 +318,9 @@ fn judge_runtime(
     match (base.map(|base| base.trim_end_matches('/')), public) {
         (Some(base), Some((public, _))) if base != public => Err(ServerJsonError::field(
             format!("{field}.registryBaseUrl"),
-            format!("`{base}` is another registry than {public}; which one is asked is a setting of yours, not of a server.json"),
+            format!(
+                "`{base}` is another registry than {public}; which one is asked is a setting of yours, not of a server.json"
+            ),
         )),
         _ => Ok(()),
     }
@@ -322,7 +332,8 @@ fn source(
     field: &str,
 ) -> Result<(String, Option<Promised>), ServerJsonError> {
     let identifier = &package.identifier;
-    let refuse = |key: &str, reason: String| Err(ServerJsonError::field(format!("{field}.{key}"), reason));
+    let refuse =
+        |key: &str, reason: String| Err(ServerJsonError::field(format!("{field}.{key}"), reason));
     let promised = match &package.file_sha256 {
         None => None,
         Some(hex) => match Digest::from_hex(hex) {
@@ -386,14 +397,19 @@ fn argument(
     let (flag, key) = match input.kind.as_deref() {
         Some("positional") => {
             if input.name.is_some() {
-                return Err(ServerJsonError::field(field, "a positional argument has no name"));
+                return Err(ServerJsonError::field(
+                    field,
+                    "a positional argument has no name",
+                ));
             }
             (None, input.value_hint.as_deref())
         }
         Some("named") => {
             let name = input.name.as_deref().unwrap_or_default();
             let is_flag = name.starts_with('-')
-                && name.trim_start_matches('-').starts_with(|c: char| c.is_ascii_alphanumeric())
+                && name
+                    .trim_start_matches('-')
+                    .starts_with(|c: char| c.is_ascii_alphanumeric())
                 && !name.chars().any(|c| is_hidden(c) || c.is_whitespace());
             if !is_flag {
                 return Err(ServerJsonError::field(
@@ -403,10 +419,18 @@ fn argument(
             }
             (Some(name), Some(name.trim_start_matches('-')))
         }
-        _ => return Err(ServerJsonError::field(field, "its type is neither `positional` nor `named`")),
+        _ => {
+            return Err(ServerJsonError::field(
+                field,
+                "its type is neither `positional` nor `named`",
+            ));
+        }
     };
     let Some(key) = key.or(input.value.as_deref()) else {
-        return Err(ServerJsonError::field(field, "it has neither a value nor a valueHint"));
+        return Err(ServerJsonError::field(
+            field,
+            "it has neither a value nor a valueHint",
+        ));
     };
     let shown = printable(key, 80);
     match values.fill(input, Some(key), field)? {
@@ -431,12 +455,17 @@ fn argument(
             ));
         }
         Filled::Secret | Filled::Nothing => {
-            let what = flag.map_or_else(|| format!("`{shown}`"), |flag| format!("`{}`", printable(flag, 80)));
-            notes.push(format!("{what} is optional and left out; `--set {shown}=VALUE` gives it"));
+            let what = flag.map_or_else(
+                || format!("`{shown}`"),
+                |flag| format!("`{}`", printable(flag, 80)),
+            );
+            notes.push(format!(
+                "{what} is optional and left out; `--set {shown}=VALUE` gives it"
+            ));
         }
         // Variables within its value have said themselves what is missing.
         Filled::Missing if input.value.is_some() => {}
-        Filled::Missing => values.miss(format!("--set {shown}=VALUE")),
+        Filled::Missing => values.miss(input, format!("--set {shown}=VALUE")),
     }
     Ok(())
 }
@@ -444,13 +473,22 @@ fn argument(
 fn variable_name<'i>(input: &'i Input, field: &str) -> Result<&'i str, ServerJsonError> {
     let name = input.name.as_deref().unwrap_or_default();
     if !is_variable_name(name) {
-        return Err(ServerJsonError::field(field, format!("`{name}` is not the name of a variable")));
+        return Err(ServerJsonError::field(
+            field,
+            format!("`{name}` is not the name of a variable"),
+        ));
     }
     if let Some(reason) = refused_variable(name) {
-        return Err(ServerJsonError::field(field, format!("{name} can't be set: {reason}")));
+        return Err(ServerJsonError::field(
+            field,
+            format!("{name} can't be set: {reason}"),
+        ));
     }
     if input.kind.is_some() || input.is_repeated {
-        return Err(ServerJsonError::field(field, "a variable has no `type` and is not repeated"));
+        return Err(ServerJsonError::field(
+            field,
+            "a variable has no `type` and is not repeated",
+        ));
     }
     Ok(name)
 }
@@ -476,7 +514,11 @@ fn variable(
             Some(EnvValue::Literal(texts.concat()))
         }
         Filled::Secret => {
-            let needed = if input.is_required { "needed" } else { "optional" };
+            let needed = if input.is_required {
+                "needed"
+            } else {
+                "optional"
+            };
             notes.push(format!(
                 "{name} is a secret ({needed}): the client has to pass it; it is written nowhere"
             ));
@@ -485,13 +527,15 @@ fn variable(
             })
         }
         Filled::Nothing => {
-            notes.push(format!("{name} is optional and left out; `--env {name}=VALUE` gives it"));
+            notes.push(format!(
+                "{name} is optional and left out; `--env {name}=VALUE` gives it"
+            ));
             None
         }
         Filled::Missing => {
             // Variables within its value have said themselves what is missing.
             if input.value.is_none() {
-                values.miss(format!("--env {name}=VALUE"));
+                values.miss(input, format!("--env {name}=VALUE"));
             }
             None
         }

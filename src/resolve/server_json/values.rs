@@ -62,7 +62,12 @@ impl<'a> Values<'a> {
         self.given.contains_key(key)
     }
 
-    pub(super) fn miss(&mut self, option: String) {
+    /// Notes that `option` would give `input` its value.
+    pub(super) fn miss(&mut self, input: &Input, option: String) {
+        let option = match input.description.as_deref() {
+            Some(text) => format!("{option}  ({})", printable(text, 120)),
+            None => option,
+        };
         if !self.missing.contains(&option) {
             self.missing.push(option);
         }
@@ -145,7 +150,7 @@ impl<'a> Values<'a> {
                 Filled::Secret => is_secret = true,
                 Filled::Nothing => is_absent = true,
                 Filled::Missing => {
-                    self.miss(format!("--set {}=VALUE", printable(name, 80)));
+                    self.miss(variable, format!("--set {}=VALUE", printable(name, 80)));
                     is_missing = true;
                 }
             }
