@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::prepare::{Launcher, interpreter_path, programs};
+use super::prepare::{Launcher, interpreter_path, programs, runtime_tree};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
 use super::{LaunchError, StateFolder, network};
@@ -157,6 +157,7 @@ impl Launcher<'_> {
             home: state.home(),
             temporary: state.temporary(),
             interpreter,
+            runtime: runtime_tree(self.store, locked),
             modules: self.store.compiled_modules(&locked.tree),
         };
         let ReadSet { rules, absent, .. } = read_set(policy, &expansion, &programs);
