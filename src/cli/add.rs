@@ -129,7 +129,7 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         source: arguments.source.clone(),
         program: arguments.program.clone(),
         args: arguments.arguments.clone(),
-        config: config(arguments)?,
+        config: config(&arguments.config, &arguments.config_from)?,
         runtime: arguments.runtime.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
@@ -172,13 +172,16 @@ fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
 }
 
 /// The values for a bundle.
-fn config(arguments: &Add) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
+pub(super) fn config(
+    given: &[String],
+    from_client: &[String],
+) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
     let split = |word: &str| match word.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(UsageError(format!("`{word}` is not KEY=VALUE"))),
     };
     let mut config = BTreeMap::new();
-    for word in &arguments.config {
+    for word in given {
         let (key, value) = split(word)?;
         let value = match config.remove(&key) {
             None => ConfigValue::Text(value),
@@ -191,7 +194,7 @@ fn config(arguments: &Add) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
         };
         config.insert(key, value);
     }
-    for word in &arguments.config_from {
+    for word in from_client {
         let (key, name) = split(word)?;
         if config.contains_key(&key) {
             return Err(UsageError(format!("`{key}` is given twice")).into());

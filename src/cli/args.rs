@@ -61,8 +61,18 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Try {
-    /// Where the server comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
+    /// Where the server comes from: npm:NAME[@RANGE], pypi:NAME[SPECIFIERS],
+    /// https://HOST/PATH#sha256=HEX or path:FILE-OR-FOLDER
     pub(super) source: String,
+    /// The file of an archive or folder to run, when there are several
+    #[arg(long, value_name = "PATH")]
+    pub(super) program: Option<String>,
+    /// A value that a bundle (.mcpb) asks for; the same key again makes a list
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) config: Vec<String>,
+    /// The same, taken from this command's environment: for secrets
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) config_from: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

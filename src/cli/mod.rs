@@ -12,6 +12,7 @@ mod doctor;
 mod doctor_attack;
 mod exit;
 mod explain;
+mod explain_bundle;
 mod explain_text;
 mod fetch;
 mod gc;

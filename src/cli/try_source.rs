@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use super::add::config;
 use super::args::Try;
 use super::context::Context;
-use super::exit::Exit;
+use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server};
 use super::signals::{self, StopSignals};
 use super::{output, summary};
@@ -38,11 +39,29 @@ pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
     result
 }
 
+/// The server with what the options say, as `add` would write it.
+fn described(arguments: &Try, source: Source) -> anyhow::Result<Server> {
+    let mut server = Server::ungranted(source, arguments.source.clone());
+    server.args.clone_from(&arguments.arguments);
+    server.program.clone_from(&arguments.program);
+    server.config = config(&arguments.config, &arguments.config_from)?;
+    if server.program.is_some() && !server.source.leaves_program_open() {
+        return Err(UsageError(
+            "--program is for archives and folders; this kind of source says itself what is run"
+                .to_owned(),
+        )
+        .into());
+    }
+    if !server.config.is_empty() && !server.source.may_be_bundle() {
+        return Err(UsageError("--config is for bundles (.mcpb)".to_owned()).into());
+    }
+    Ok(server)
+}
+
 async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
     let folder = std::env::current_dir()?;
     let source = Source::parse(&arguments.source, &folder, context.paths.home.as_deref())?;
-    let mut server = Server::ungranted(source, arguments.source.clone());
-    server.args = arguments.arguments.clone();
+    let server = described(arguments, source)?;
     let name: ServerName = "try".parse()?;
     let outcome = lock_server(
         context,
