@@ -149,10 +149,16 @@ fn try_takes_the_values_and_the_program_that_add_takes() {
     let ran = home.run(["try", &source, "--program", "one.js"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     for (arguments, says) in [
-        (["try", &source, "--program", "../one.js"], "--program"),
+        (
+            ["try", &source, "--program", "../one.js"],
+            "`program` can't be",
+        ),
         (["try", &source, "--program", "absent.js"], "absent.js"),
-        (["try", &source, "--config", "a=b"], "--config"),
-        (["try", "npm:zod", "--program", "x"], "--program"),
+        (
+            ["try", &source, "--config", "a=b"],
+            "`config` is for bundles",
+        ),
+        (["try", "npm:zod", "--program", "x"], "`program` can't be"),
     ] {
         let ran = home.run(arguments);
         assert!(matches!(ran.code, Some(2 | 4)), "{ran:#?}");

@@ -26,7 +26,8 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         take_up(&mut wanted, offer);
     }
     // Everything that can be wrong with the words is found before anything is downloaded.
-    let mut server = parsed(&context, &name, &wanted)?;
+    let (place, home) = (&context.paths.manifest, context.paths.home.as_deref());
+    let mut server = parsed(&wanted, place, home)?;
     let manifest = context.manifest_or_empty()?;
     refuse_other(&manifest, &name, &server, arguments.allow.is_empty())?;
     let lock = context.lock_or_empty()?;
@@ -54,7 +55,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     wanted.allow = choose(&arguments, &outcome.introspection, &proposal)?
         .into_iter()
         .collect();
-    server = parsed(&context, &name, &wanted)?;
+    server = parsed(&wanted, place, home)?;
     let mut locked = outcome.locked;
     let _held = outcome.staging;
     repin_policy(&context, &server, &mut locked)?;
@@ -102,14 +103,17 @@ fn refuse_other(
 }
 
 /// The manifest entry as text and back: what will be written is what is judged.
-fn parsed(context: &Context, name: &ServerName, wanted: &NewServer) -> anyhow::Result<Server> {
+pub(super) fn parsed(
+    wanted: &NewServer,
+    manifest: &Path,
+    home: Option<&Path>,
+) -> anyhow::Result<Server> {
     let text = add_server("", wanted)?;
-    let home = context.paths.home.as_deref();
-    let manifest = Manifest::parse(&text, &context.paths.manifest, home)
+    let manifest = Manifest::parse(&text, manifest, home)
         .map_err(|diagnostics| UsageError(diagnostics.to_string()))?;
     manifest
         .servers
-        .get(name)
+        .get(&wanted.name)
         .cloned()
         .context("the new entry could not be read back")
 }

@@ -86,10 +86,8 @@ pub(super) struct Add {
     /// What to call it: a-z 0-9 . _ -
     pub(super) name: String,
     /// Where it comes from: npm:NAME[@RANGE], pypi:NAME[SPECIFIERS], https://HOST/PATH#sha256=HEX or
-    /// path:FILE-OR-FOLDER
-    ///
-    /// server.json:FILE and registry:NAMESPACE/NAME[@VERSION], of the MCP registry, are read and
-    /// shown as such a source, with arguments and variables
+    /// path:FILE-OR-FOLDER; or server.json:FILE or registry:NAMESPACE/NAME[@VERSION] (of the MCP
+    /// registry), which are made into one of these and shown
     pub(super) source: String,
     /// Allow this tool; may be given many times
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
