@@ -125,6 +125,8 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         args: arguments.arguments.clone(),
         config: config(arguments)?,
         runtime: arguments.runtime.clone(),
+        build: arguments.build.clone(),
+        build_egress: arguments.build_egress.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
         env: environment(&arguments.env)?,

@@ -10,7 +10,7 @@ use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, re
 use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder, network};
 use crate::config::{Environment, Paths, Server};
-use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
+use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
     syscall_rules,
@@ -401,6 +401,18 @@ fn agreed(
             name: name(),
             locked: shown(runtime),
             written: shown(written),
+        });
+    }
+    let build = server.build.recorded();
+    if locked.build != build {
+        let shown = |build: &Option<Build>| match build {
+            Some(build) => build.to_string(),
+            None => "none".to_owned(),
+        };
+        return Err(LaunchError::BuildChanged {
+            name: name(),
+            locked: shown(&locked.build),
+            written: shown(&build),
         });
     }
     if locked.platform != here() {

@@ -69,7 +69,7 @@ fn single_file(file: &Path) -> Result<LocalEntry, ResolveError> {
 }
 
 fn program_of_manifest(folder: &Path, path: &Path) -> Result<String, ResolveError> {
-    let manifest = read_manifest(path)?;
+    let manifest: Manifest = read_manifest(path)?;
     let name = manifest.name.unwrap_or_else(|| "this folder".to_owned());
     let file = match manifest.main {
         Some(main) if manifest.bin.is_empty() => main,

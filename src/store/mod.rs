@@ -44,6 +44,7 @@ mod scan;
 mod staging;
 mod stamp;
 mod verify;
+mod workshop;
 mod zip;
 
 #[cfg(test)]
@@ -75,4 +76,5 @@ pub use integrity::{Integrity, IntegrityError};
 pub use layout::Store;
 pub use staging::Staging;
 pub use verify::{TreeReport, Verification};
+pub use workshop::Workshop;
 pub use zip::{Links, ZipRule, read_zip_file};

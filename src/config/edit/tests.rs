@@ -13,6 +13,8 @@ fn new_server(name: &str) -> NewServer {
         config: BTreeMap::new(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
         runtime: Some("warn".into()),
+        build: vec!["native".into()],
+        build_egress: vec!["github.com:443".into()],
         profile: Some("web".into()),
         egress: vec!["api.github.com:443".into()],
         env: BTreeMap::from([
@@ -37,6 +39,8 @@ fn smallest(name: &str) -> NewServer {
         config: BTreeMap::new(),
         args: vec![],
         runtime: None,
+        build: vec![],
+        build_egress: vec![],
         profile: None,
         egress: vec![],
         env: BTreeMap::new(),

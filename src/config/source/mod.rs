@@ -6,6 +6,8 @@ mod https;
 mod npm;
 mod path;
 
+pub(super) use npm::check_npm_name;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
