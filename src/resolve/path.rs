@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ResolveError;
 use super::archive::named_program;
 use super::interpreter::is_executable;
-use super::npm::entry::{choose, clean, is_file_inside, read_manifest};
+use super::npm::entry::{Manifest, choose, clean, is_file_inside, read_manifest};
 
 /// A folder with more files at its top is not a program that someone wrote by hand.
 const MAX_ENTRIES: usize = 10_000;
