@@ -12,7 +12,9 @@ use super::output;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName};
+use crate::lockfile::{
+    BUNDLE_FOLDER, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName,
+};
 use crate::policy::EffectivePolicy;
 use crate::provenance::losses;
 use crate::relay::{Introspection, StderrLog};

@@ -50,11 +50,7 @@ impl BuildRule {
     }
 }
 
-pub(super) fn build(
-    walk: &mut Walk,
-    table: &DeTable<'_>,
-    source: Option<&Source>,
-) -> BuildRule {
+pub(super) fn build(walk: &mut Walk, table: &DeTable<'_>, source: Option<&Source>) -> BuildRule {
     let mut rule = BuildRule::default();
     let Some(node) = table.get("build") else {
         for key in ["build_egress", "build_timeout"] {
@@ -136,7 +132,10 @@ mod tests {
         assert_eq!(rule, BuildRule::default());
         assert_eq!(rule.recorded(), None);
         assert_eq!(
-            server("source = 'npm:a'\nbuild = []").unwrap().build.recorded(),
+            server("source = 'npm:a'\nbuild = []")
+                .unwrap()
+                .build
+                .recorded(),
             None
         );
     }
@@ -159,10 +158,19 @@ mod tests {
         for (lines, says) in [
             ("source = 'path:x'\nbuild = ['b']", "is for packages of npm"),
             ("source = 'npm:a'\nbuild = ['b', 'b']", "listed twice"),
-            ("source = 'npm:a'\nbuild = ['../b']", "not the name of an npm package"),
+            (
+                "source = 'npm:a'\nbuild = ['../b']",
+                "not the name of an npm package",
+            ),
             ("source = 'npm:a'\nbuild = 'b'", "a list of strings"),
-            ("source = 'npm:a'\nbuild_egress = ['a.test:1']", "there is no `build`"),
-            ("source = 'npm:a'\nbuild_timeout = '2min'", "there is no `build`"),
+            (
+                "source = 'npm:a'\nbuild_egress = ['a.test:1']",
+                "there is no `build`",
+            ),
+            (
+                "source = 'npm:a'\nbuild_timeout = '2min'",
+                "there is no `build`",
+            ),
             (
                 "source = 'npm:a'\nbuild = ['b']\nbuild_egress = ['a.test']",
                 "not an entry of `build_egress`",

@@ -183,7 +183,11 @@ impl<'a> SandboxedBuild<'a> {
 
     /// Scripts recognise npm by it.
     fn user_agent(&self) -> String {
-        format!("npm/11.0.0 {} {}", std::env::consts::OS, std::env::consts::ARCH)
+        format!(
+            "npm/11.0.0 {} {}",
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        )
     }
 
     /// A folder with what `node_modules/.bin` holds for a package, and npm's own programs. Each is a
@@ -211,7 +215,10 @@ impl<'a> SandboxedBuild<'a> {
         let mut programs = BTreeMap::from([
             ("node-gyp".to_owned(), self.places.node_gyp()),
             ("npm".to_owned(), self.places.program.clone()),
-            ("npx".to_owned(), self.places.program.with_file_name("npx-cli.js")),
+            (
+                "npx".to_owned(),
+                self.places.program.with_file_name("npx-cli.js"),
+            ),
         ]);
         programs.extend(programs_of(workshop.folder(), &script.path, artifacts)?);
         programs.remove("node");

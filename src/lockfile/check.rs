@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::error::FieldProblem;
 use super::printable::is_hidden;
 use super::types::{
-    Artifact, Behaviour, Build, Confinement, Interpreter, Lock, LockedServer, RuntimePackage, ServerName,
+    Artifact, Behaviour, Build, Confinement, Interpreter, Lock, LockedServer, RuntimePackage,
+    ServerName,
 };
 
 /// The word that records that something was not there. A real value can't be spelled like it.
@@ -98,10 +99,7 @@ fn check_artifact(
 }
 
 /// Only what the lock itself says to ask for a script can have had one run.
-fn check_build(
-    build: &Build,
-    artifacts: &[Artifact],
-) -> Result<(), (&'static str, FieldProblem)> {
+fn check_build(build: &Build, artifacts: &[Artifact]) -> Result<(), (&'static str, FieldProblem)> {
     let refuse = |value: &str, reason| FieldProblem::Text {
         value: value.to_owned(),
         reason,

@@ -147,7 +147,9 @@ impl ChangeKind {
             }
             Self::BuildChanged { old, new } => {
                 let all = |build: &Option<Build>| -> BTreeSet<String> {
-                    let parts = build.iter().flat_map(|build| [&build.packages, &build.egress]);
+                    let parts = build
+                        .iter()
+                        .flat_map(|build| [&build.packages, &build.egress]);
                     parts.flatten().cloned().collect()
                 };
                 !all(new).is_subset(&all(old))

@@ -4,8 +4,8 @@
 use super::check::ABSENT;
 use super::format::LOCKFILE_VERSION;
 use super::types::{
-    Artifact, Behaviour, Build, Confinement, Digest, Interpreter, Lock, LockedServer, RuntimePackage,
-    ServerName,
+    Artifact, Behaviour, Build, Confinement, Digest, Interpreter, Lock, LockedServer,
+    RuntimePackage, ServerName,
 };
 
 /// The lock in its canonical text form: equal locks give equal bytes.

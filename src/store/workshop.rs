@@ -95,7 +95,12 @@ mod tests {
         std::fs::remove_file(workshop.folder().join("b/file")).unwrap();
         std::os::unix::fs::symlink("/etc", workshop.folder().join("b/link")).unwrap();
         let all = changes("-");
-        for expected in ["`a/inner/file` changed", "`b/file` is gone", "`b/link` was added", "`new` was added"] {
+        for expected in [
+            "`a/inner/file` changed",
+            "`b/file` is gone",
+            "`b/link` was added",
+            "`new` was added",
+        ] {
             assert!(all.iter().any(|said| said == expected), "{all:?}");
         }
         assert_eq!(changes("b"), ["`a/inner/file` changed", "`new` was added"]);

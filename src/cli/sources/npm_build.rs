@@ -90,7 +90,11 @@ fn refuse_others(changes: &[Difference]) -> anyhow::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
-    let mut shown: Vec<String> = changes.iter().take(SHOWN).map(ToString::to_string).collect();
+    let mut shown: Vec<String> = changes
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
     if changes.len() > SHOWN {
         shown.push(format!("and {} more", changes.len() - SHOWN));
     }

@@ -56,13 +56,7 @@ pub(in crate::cli) async fn rebuild_runtime(
         return Ok(());
     }
     store.discard_tree(&package.tree)?;
-    let tree = npm::rebuild(
-        context,
-        staging,
-        &package.artifacts,
-        &BuildRule::default(),
-    )
-    .await?;
+    let tree = npm::rebuild(context, staging, &package.artifacts, &BuildRule::default()).await?;
     if tree == package.tree {
         Ok(())
     } else {

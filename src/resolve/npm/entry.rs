@@ -64,7 +64,9 @@ pub fn entry_point(
     })
 }
 
-pub(crate) fn read_manifest<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ResolveError> {
+pub(crate) fn read_manifest<T: serde::de::DeserializeOwned>(
+    path: &Path,
+) -> Result<T, ResolveError> {
     let failed = |source| ResolveError::Read {
         path: path.to_owned(),
         source,

@@ -189,9 +189,7 @@ pub fn programs_of(
             format!("{package}/").starts_with(own)
         })
         .collect();
-    seen.sort_by_key(|artifact| {
-        std::cmp::Reverse(artifact.path.matches("node_modules/").count())
-    });
+    seen.sort_by_key(|artifact| std::cmp::Reverse(artifact.path.matches("node_modules/").count()));
     let mut found = BTreeMap::new();
     for artifact in seen {
         let folder = tree.join(&artifact.path);
@@ -224,8 +222,10 @@ pub fn is_left_over(path: &str) -> bool {
     };
     match below.split_once('/') {
         None => {
-            matches!(below, "Makefile" | "config.gypi" | "gyp-mac-tool" | "node_gyp_bins")
-                || below.ends_with(".mk")
+            matches!(
+                below,
+                "Makefile" | "config.gypi" | "gyp-mac-tool" | "node_gyp_bins"
+            ) || below.ends_with(".mk")
                 || below.ends_with(".Makefile")
         }
         Some(("Release" | "Debug", part)) => matches!(part, ".deps" | "obj" | "obj.target"),
@@ -330,11 +330,17 @@ mod tests {
 
     #[test]
     fn a_name_that_names_nothing_is_an_error_that_says_what_could_be_named() {
-        let artifacts = [artifact("node_modules/a", true), artifact("node_modules/b", false)];
+        let artifacts = [
+            artifact("node_modules/a", true),
+            artifact("node_modules/b", false),
+        ];
         let chosen = |name: &str| chosen(&artifacts, &[name.to_owned()]).map(|found| found.len());
         assert_eq!(chosen("a").unwrap(), 1);
         let said = chosen("x").unwrap_err().to_string();
-        assert!(said.contains("not a package of this server; it can name a"), "{said}");
+        assert!(
+            said.contains("not a package of this server; it can name a"),
+            "{said}"
+        );
         let said = chosen("b").unwrap_err().to_string();
         assert!(said.contains("has no install script"), "{said}");
     }
@@ -346,10 +352,16 @@ mod tests {
             ("node_modules/top", bin, false),
             ("node_modules/a", r#"{"bin":"tool.js"}"#, false),
             ("node_modules/a/node_modules/inner", bin, false),
-            ("node_modules/b/node_modules/other", r#"{"bin":{"other":"tool.js"}}"#, false),
+            (
+                "node_modules/b/node_modules/other",
+                r#"{"bin":{"other":"tool.js"}}"#,
+                false,
+            ),
         ]);
         let found = programs_of(tree.path(), "node_modules/a", &artifacts).unwrap();
-        let inner = tree.path().join("node_modules/a/node_modules/inner/tool.js");
+        let inner = tree
+            .path()
+            .join("node_modules/a/node_modules/inner/tool.js");
         let own = tree.path().join("node_modules/a/tool.js");
         let expected = [("a".to_owned(), own), ("tool".to_owned(), inner)];
         assert_eq!(found, BTreeMap::from(expected));
@@ -374,10 +386,21 @@ mod tests {
 
     #[test]
     fn what_was_only_needed_to_compile_is_left_out() {
-        for path in ["build/Makefile", "build/x.target.mk", "build/Release/obj.target", "build/node_gyp_bins"] {
+        for path in [
+            "build/Makefile",
+            "build/x.target.mk",
+            "build/Release/obj.target",
+            "build/node_gyp_bins",
+        ] {
             assert!(is_left_over(path), "{path}");
         }
-        for path in ["build", "build/Release/x.node", "lib/Makefile", "build/Release", "build/x.js"] {
+        for path in [
+            "build",
+            "build/Release/x.node",
+            "lib/Makefile",
+            "build/Release",
+            "build/x.js",
+        ] {
             assert!(!is_left_over(path), "{path}");
         }
     }
