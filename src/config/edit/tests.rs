@@ -68,6 +68,8 @@ fn the_first_entry_is_the_whole_file() {
 source = "npm:@a/b@^1.2"
 args = ["--quiet", 'a "b" \ c']
 runtime = "warn"
+build = ["native"]
+build_egress = ["github.com:443"]
 profile = "web"
 egress = ["api.github.com:443"]
 env = { KEY = "a value", LANG = { from = "LANG" } }
