@@ -29,6 +29,7 @@ mod fails_closed;
 mod gc;
 mod granted_questions;
 mod hostile_tarballs;
+mod hostile_wheels;
 mod install_scripts;
 mod kept_files;
 mod killed_add;
@@ -48,6 +49,7 @@ mod pinned_definitions;
 mod profiles;
 mod published_digest;
 mod published_schemas;
+mod python_servers;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]

@@ -366,8 +366,8 @@ fn every_file_says_what_lives_in_it_and_is_not_long() {
 }
 
 #[test]
-fn the_public_registry_is_the_only_host() {
-    const KNOWN: [&str; 1] = ["registry.npmjs.org"];
+fn the_public_registries_are_the_only_hosts() {
+    const KNOWN: [&str; 2] = ["registry.npmjs.org", "pypi.org"];
     // In attestations these are names of kinds and issuers; nobody is asked there.
     const NAMES: [&str; 6] = [
         "slsa.dev",

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use nix::fcntl::{Flock, FlockArg};
 
-pub(super) fn once(
+pub(crate) fn once(
     cell: &Mutex<Option<Result<PathBuf, String>>>,
     make: impl FnOnce() -> Result<PathBuf, String>,
 ) -> Result<PathBuf, String> {
@@ -20,7 +20,7 @@ pub(super) fn once(
 
 /// The folder `name`, filled by `fill` if it is not there yet. Two programs at once are fine:
 /// one waits for the other. A fill that was killed is done anew.
-pub(super) fn installed(
+pub(crate) fn installed(
     name: &str,
     fill: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
@@ -99,7 +99,7 @@ fn lock(place: &Path, name: &str) -> Result<Flock<File>, String> {
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.to_string())
 }
 
-pub(super) fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(());
@@ -109,7 +109,7 @@ pub(super) fn run(command: &mut Command) -> Result<(), String> {
     Err(format!("{} {}", output.status, last.join(" | ")))
 }
 
-pub(super) fn short_digest(bytes: &[u8]) -> String {
+pub(crate) fn short_digest(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes)[..6]
         .iter()
@@ -118,7 +118,7 @@ pub(super) fn short_digest(bytes: &[u8]) -> String {
 }
 
 /// Installs what the package.json in `folder` asks for; no package's script runs.
-pub(super) fn npm_install(folder: &Path) -> Result<(), String> {
+pub(crate) fn npm_install(folder: &Path) -> Result<(), String> {
     run(Command::new("npm")
         .args(["install", "--ignore-scripts", "--no-package-lock"])
         .args(["--no-audit", "--no-fund"])

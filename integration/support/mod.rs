@@ -3,7 +3,8 @@
 mod client;
 mod home;
 mod https;
-mod installed;
+pub(crate) mod index;
+pub(crate) mod installed;
 mod machine;
 mod network;
 mod package;

@@ -3,24 +3,78 @@
 //! The argv is only ever compared: nothing of it is executed or passed on, so it
 //! can't widen what was locked.
 
-use crate::config::{Manifest, Source};
+use std::collections::BTreeSet;
+
+use crate::config::{Manifest, Source, normalized_pypi_name};
 use crate::lockfile::ServerName;
 
-/// Options of npx that don't choose what is run.
-const IGNORED: &[&str] = &[
-    "-y",
-    "--yes",
+/// What a command would start, and with which arguments.
+struct Started<'w> {
+    package: &'w str,
+    /// Named apart from the package: the program that is meant.
+    program: Option<&'w str>,
+    arguments: Vec<&'w str>,
+}
+
+/// A command that starts servers: how it begins, and its options.
+struct Command {
+    words: &'static [&'static str],
+    /// Options that don't choose what is run.
+    ignored: &'static [&'static str],
+    /// An option that names the package; then the word after the options is the program.
+    package_option: Option<&'static str>,
+    is_npm: bool,
+}
+
+const UV_IGNORED: &[&str] = &[
     "-q",
     "--quiet",
-    "--prefer-offline",
     "--offline",
+    "--no-progress",
+    "--isolated",
     "--",
 ];
 
-/// The server that `npx [-y] PACKAGE[@RANGE] [ARGUMENTS]` means.
+const COMMANDS: [Command; 4] = [
+    Command {
+        words: &["npx"],
+        ignored: &[
+            "-y",
+            "--yes",
+            "-q",
+            "--quiet",
+            "--prefer-offline",
+            "--offline",
+            "--",
+        ],
+        package_option: None,
+        is_npm: true,
+    },
+    Command {
+        words: &["uvx"],
+        ignored: UV_IGNORED,
+        package_option: Some("--from"),
+        is_npm: false,
+    },
+    Command {
+        words: &["uv", "tool", "run"],
+        ignored: UV_IGNORED,
+        package_option: Some("--from"),
+        is_npm: false,
+    },
+    Command {
+        words: &["pipx", "run"],
+        ignored: &["-q", "--quiet", "--no-cache", "--"],
+        package_option: Some("--spec"),
+        is_npm: false,
+    },
+];
+
+/// The server that a command of before means: `npx [-y] PACKAGE[@RANGE] [ARGUMENTS]`,
+/// `uvx PACKAGE[@VERSION] [ARGUMENTS]`, `uv tool run …`, `pipx run …`.
 ///
 /// # Errors
-/// A message for the person: not an npx command, nothing locked like it, or several.
+/// A message for the person: not such a command, nothing locked like it, or several.
 pub(super) fn server_for_argv<'a>(
     argv: &[String],
     manifest: &'a Manifest,
@@ -29,43 +83,34 @@ pub(super) fn server_for_argv<'a>(
         .split_first()
         .ok_or("no command was given after `--`")?;
     let program = program.rsplit('/').next().unwrap_or_default();
-    if program != "npx" {
-        return Err(format!(
-            "`{program}` is not a command that can be looked up; use `pinfold run NAME`, or `pinfold run -- npx -y PACKAGE`"
-        ));
-    }
-    let mut words = rest
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let command = COMMANDS
         .iter()
-        .skip_while(|word| IGNORED.contains(&word.as_str()));
-    let package = words.next().ok_or("npx was given no package")?;
-    if package.starts_with('-') {
-        return Err(format!(
-            "the npx option `{package}` is not understood; use `pinfold run NAME`"
-        ));
-    }
-    let arguments: Vec<&String> = words.collect();
-    let (name, range) = split_range(package);
+        .find(|command| command.words[0] == program && rest.starts_with(&command.words[1..]))
+        .ok_or_else(|| {
+            format!(
+                "`{program}` is not a command that can be looked up; use `pinfold run NAME`, or `pinfold run -- npx -y PACKAGE`, `pinfold run -- uvx PACKAGE`"
+            )
+        })?;
+    let started = started(command, &rest[command.words.len() - 1..])?;
+    let package = started.package;
     let found: Vec<&ServerName> = manifest
         .servers
         .iter()
-        .filter(|(_, server)| match &server.source {
-            Source::Npm {
-                name: locked_name,
-                range: locked_range,
-            } => {
-                locked_name == name
-                    && (range.is_none() || range == locked_range.as_deref())
-                    && server.args.iter().collect::<Vec<_>>() == arguments
-            }
-            Source::Https { .. } | Source::Path { .. } => false,
+        .filter(|(_, server)| {
+            is_meant(&server.source, command, &started)
+                && server.args.iter().eq(started.arguments.iter())
         })
         .map(|(name, _)| name)
         .collect();
     match found.as_slice() {
         [one] => Ok(one),
-        [] => Err(format!(
-            "no locked server runs `{package}` with these arguments; `pinfold add NAME npm:{package}` adds it"
-        )),
+        [] => {
+            let kind = if command.is_npm { "npm" } else { "pypi" };
+            Err(format!(
+                "no locked server runs `{package}` with these arguments; `pinfold add NAME {kind}:{package}` adds it"
+            ))
+        }
         several => {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
             Err(format!(
@@ -74,6 +119,96 @@ pub(super) fn server_for_argv<'a>(
             ))
         }
     }
+}
+
+fn started<'w>(command: &Command, words: &[&'w str]) -> Result<Started<'w>, String> {
+    let program = command.words.join(" ");
+    let mut words = words.iter().copied();
+    let mut package = None;
+    let first = loop {
+        let word = words
+            .next()
+            .ok_or_else(|| format!("{program} was given no package"))?;
+        if command.ignored.contains(&word) {
+            continue;
+        }
+        let named = command.package_option.and_then(|option| {
+            let rest = word.strip_prefix(option)?;
+            rest.strip_prefix('=')
+                .or_else(|| rest.is_empty().then(|| words.next())?)
+        });
+        match named {
+            Some(named) => package = Some(named),
+            None if word.starts_with('-') => {
+                return Err(format!(
+                    "the {program} option `{word}` is not understood; use `pinfold run NAME`"
+                ));
+            }
+            None => break word,
+        }
+    };
+    Ok(Started {
+        package: package.unwrap_or(first),
+        program: package.map(|_| first),
+        arguments: words.collect(),
+    })
+}
+
+fn is_meant(source: &Source, command: &Command, started: &Started<'_>) -> bool {
+    let (package, range) = split_range(started.package);
+    match source {
+        Source::Npm {
+            name,
+            range: locked_range,
+        } => {
+            command.is_npm
+                && name == package
+                && (range.is_none() || range == locked_range.as_deref())
+        }
+        Source::Pypi { name, extras, .. } => {
+            !command.is_npm && is_python_package(source, name, extras, started)
+        }
+        _ => false,
+    }
+}
+
+/// `NAME@VERSION` is uvx's way to write `NAME==VERSION`.
+fn is_python_package(
+    source: &Source,
+    name: &str,
+    extras: &[String],
+    started: &Started<'_>,
+) -> bool {
+    let text = match started.package.split_once('@') {
+        Some((package, "latest")) => package.to_owned(),
+        Some((package, version)) => format!("{package}=={version}"),
+        None => started.package.to_owned(),
+    };
+    let nowhere = std::path::Path::new("/");
+    let Ok(Source::Pypi {
+        name: asked,
+        extras: asked_extras,
+        specifiers,
+        ..
+    }) = Source::parse(&format!("pypi:{text}"), nowhere, None)
+    else {
+        return false;
+    };
+    let locked_specifiers = match source {
+        Source::Pypi { specifiers, .. } => specifiers,
+        _ => &None,
+    };
+    let normalized = |names: &[String]| -> BTreeSet<String> {
+        names
+            .iter()
+            .map(|name| normalized_pypi_name(name))
+            .collect()
+    };
+    normalized_pypi_name(&asked) == normalized_pypi_name(name)
+        && (asked_extras.is_empty() || normalized(&asked_extras) == normalized(extras))
+        && (specifiers.is_none() || specifiers == *locked_specifiers)
+        // The program that pinfold starts of a package is the one that is called like it.
+        && started.program.is_none_or(|program| normalized_pypi_name(program) == normalized_pypi_name(name))
 }
 
 /// `@scope/name@range` → (`@scope/name`, range); `latest` is what no range means.
@@ -111,6 +246,15 @@ mod tests {
             args = ["/srv"]
             [servers.twin.tools]
             allow = []
+            [servers.time]
+            source = "pypi:mcp-server-time"
+            args = ["--local-timezone", "UTC"]
+            [servers.time.tools]
+            allow = []
+            [servers.git]
+            source = "pypi:mcp_server_git[x]==1.2"
+            [servers.git.tools]
+            allow = []
         "#;
         Manifest::parse(text, std::path::Path::new("/m/pinfold.toml"), None).unwrap()
     }
@@ -128,6 +272,46 @@ mod tests {
             "npx @scope/everything@^2026.8",
         ] {
             assert_eq!(look_up(words).as_deref(), Ok("everything"), "{words}");
+        }
+    }
+
+    #[test]
+    fn commands_of_uv_and_pipx_are_found() {
+        for words in [
+            "uvx mcp-server-time --local-timezone UTC",
+            "uvx -q mcp-server-time@latest --local-timezone UTC",
+            "/usr/bin/uv tool run MCP_server.time --local-timezone UTC",
+            "uvx --from mcp-server-time mcp-server-time --local-timezone UTC",
+            "uvx --from=mcp-server-time mcp-server-time --local-timezone UTC",
+            "pipx run mcp-server-time --local-timezone UTC",
+            "pipx run --spec mcp-server-time mcp-server-time --local-timezone UTC",
+        ] {
+            assert_eq!(look_up(words).as_deref(), Ok("time"), "{words}");
+        }
+        for words in [
+            "uvx mcp-server-git",
+            "uvx mcp-server-git@1.2",
+            "uvx mcp-server-git==1.2",
+            "uvx --from mcp-server-git[x]==1.2 mcp-server-git",
+        ] {
+            assert_eq!(look_up(words).as_deref(), Ok("git"), "{words}");
+        }
+        for words in [
+            "uvx mcp-server-time",
+            "uvx mcp-server-time@1.0 --local-timezone UTC",
+            "uvx mcp-server-git[y]",
+            "uvx --from mcp-server-git other",
+            "uvx --from mcp-server-git",
+            "uvx --from",
+            "uvx --with evil mcp-server-git",
+            "uvx @scope/everything",
+            "uvx files",
+            "npx mcp-server-git",
+            "uv run mcp-server-git",
+            "uv",
+            "pipx install mcp-server-git",
+        ] {
+            assert!(look_up(words).is_err(), "{words}");
         }
     }
 

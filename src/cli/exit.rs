@@ -8,6 +8,7 @@ use crate::launch::LaunchError;
 use crate::lockfile::{LockError, NameError};
 use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
+use crate::resolve::pypi::PypiError;
 use crate::store::{IntegrityError, StoreError};
 
 /// How a command ended.
@@ -87,6 +88,7 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if error.is::<FetchError>()
         || error.is::<ResolveError>()
+        || error.is::<PypiError>()
         || error.is::<IntegrityError>()
         || error.is::<std::io::Error>()
     {

@@ -29,7 +29,7 @@ pub(super) fn agreement(
             output::size(size),
             match locked.source.starts_with("https:") {
                 true => "the sha256 of the source",
-                false => "its published sha512",
+                false => "its published digest",
             }
         ));
         lines.push(format!("vouched    {}", vouched(&locked.artifacts)));

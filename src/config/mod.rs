@@ -46,5 +46,5 @@ pub use manifest::{
 pub use paths::Paths;
 pub use program_keys::ConfigValue;
 pub use size::{SizeError, parse_size};
-pub use source::{Source, SourceError};
+pub use source::{Source, SourceError, normalized_pypi_name};
 pub use trust::Trust;

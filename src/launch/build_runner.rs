@@ -91,6 +91,8 @@ impl<'a> SandboxedBuild<'a> {
             tree: self.work(),
             state: &self.state,
             interpreter: Some(self.places.node.clone()),
+            runtime: None,
+            modules: Vec::new(),
             programs: vec![PathBuf::from(SHELL), self.places.node.clone()],
             program: PathBuf::from(SHELL),
             arguments: vec!["sh".to_owned(), "-c".to_owned(), script.command.clone()],

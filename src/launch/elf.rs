@@ -56,6 +56,21 @@ struct Needs {
 
 /// Finds everything that `programs` load. A file that is no ELF file needs nothing.
 pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
+    libraries_with(programs, &[])
+}
+
+/// As [`libraries_of`], for programs some of which came with a server or as its interpreter, in one
+/// of `trees`. What such a file says is not believed: it may ask for libraries by name, from the folders of the machine and its
+/// own, and for the machine's linker. Else it could name any file, `/home/me/.ssh` as RUNPATH for
+/// example, and would be let to read it.
+pub(super) fn libraries_with(
+    programs: impl IntoIterator<Item = PathBuf>,
+    trees: &[&Path],
+) -> Libraries {
+    let inside = |path: &Path| {
+        let is_plain = !path.components().any(|part| part.as_os_str() == "..");
+        is_plain && trees.iter().any(|tree| path.starts_with(tree))
+    };
     let configured = existing(&configured_folders());
     let mut found = Libraries::default();
     let mut seen = BTreeSet::new();
@@ -66,7 +81,14 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
         if !seen.insert(file.clone()) || seen.len() > MAX_LIBRARIES {
             continue;
         }
-        let Some(needs) = read(&file) else { continue };
+        let Some(mut needs) = read(&file) else {
+            continue;
+        };
+        if inside(&file) {
+            needs.linker = needs.linker.filter(|linker| is_linker(linker));
+            needs.names.retain(|name| !name.contains('/'));
+            needs.run_paths.retain(|folder| inside(folder));
+        }
         found.linkers.extend(needs.linker);
         let own = existing(&needs.run_paths);
         for name in needs.names {
@@ -80,6 +102,20 @@ pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
         }
     }
     found
+}
+
+/// Whether this is a program that loads programs, by its place and name (ld.so(8)).
+fn is_linker(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let in_place = path.parent().is_some_and(|folder| {
+        DEFAULT_FOLDERS
+            .iter()
+            .any(|known| folder == Path::new(known))
+    });
+    in_place
+        && ["ld-linux", "ld-musl-", "ld64.so", "ld.so."]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// The files that a program gets which loads the library `name` while it runs (dlopen(3)).
@@ -278,9 +314,13 @@ mod tests {
 
     /// A shared object (elf(5)) that needs `liblast.so`, beside it, after `filling` bytes of other strings.
     fn elf_with_table(filling: usize) -> Vec<u8> {
+        elf_with(filling, "liblast.so", "$ORIGIN/.")
+    }
+
+    fn elf_with(filling: usize, needed: &str, run_path: &str) -> Vec<u8> {
         const ADDRESS_OF_DYNAMIC: u64 = 64 + 2 * 56;
         const ADDRESS_OF_STRINGS: u64 = ADDRESS_OF_DYNAMIC + 5 * 16;
-        let names = b"liblast.so\0$ORIGIN/.\0";
+        let names = format!("{needed}\0{run_path}\0");
         let size = (filling + names.len()) as u64;
         let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
         // e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, then sizes and counts.
@@ -301,7 +341,7 @@ mod tests {
         }
         for (tag, value) in [
             (u64::from(DT_NEEDED), filling as u64),
-            (u64::from(DT_RUNPATH), filling as u64 + 11),
+            (u64::from(DT_RUNPATH), (filling + needed.len() + 1) as u64),
             (u64::from(DT_STRTAB), ADDRESS_OF_STRINGS),
             (u64::from(DT_STRSZ), size),
             (0, 0),
@@ -309,8 +349,46 @@ mod tests {
             elf.extend([tag, value].map(u64::to_le_bytes).concat());
         }
         elf.resize(elf.len() + filling, b'x');
-        elf.extend(names);
+        elf.extend(names.as_bytes());
         elf
+    }
+
+    #[test]
+    fn what_a_file_of_the_server_says_is_not_believed() {
+        let home = tempfile::tempdir().unwrap();
+        let tree = home.path().join("tree");
+        let secret = home.path().join("secret");
+        let own = tree.join("libs");
+        for folder in [&tree, &secret, &own] {
+            std::fs::create_dir_all(folder).unwrap();
+            std::fs::File::create(folder.join("key")).unwrap();
+        }
+        let module = tree.join("module.so");
+        let found = |run_path: &Path, needed: &str, trees: &[&Path]| {
+            let elf = elf_with(0, needed, run_path.to_str().unwrap());
+            let mut file = File::create(&module).unwrap();
+            std::io::Write::write_all(&mut file, &elf).unwrap();
+            libraries_with([module.clone()], trees).libraries
+        };
+        // Control: a program of the machine is believed.
+        let key = BTreeSet::from([secret.join("key")]);
+        assert_eq!(found(&secret, "key", &[]), key);
+        let path = secret.join("key");
+        assert_eq!(found(&own, path.to_str().unwrap(), &[]), key);
+
+        let nothing = BTreeSet::new();
+        let inside: &[&Path] = &[&tree];
+        assert_eq!(found(&secret, "key", inside), nothing);
+        assert_eq!(found(&own, path.to_str().unwrap(), inside), nothing);
+        assert_eq!(found(&tree.join("../secret"), "key", inside), nothing);
+        assert_eq!(
+            found(&own, "key", inside),
+            BTreeSet::from([own.join("key")])
+        );
+        for linker in ["/usr/bin/bash", "/tmp/ld-linux.so", "/lib64/other"] {
+            assert!(!is_linker(Path::new(linker)), "{linker}");
+        }
+        assert!(is_linker(Path::new("/lib64/ld-linux-x86-64.so.2")));
     }
 
     #[test]

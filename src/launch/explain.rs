@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::prepare::{Launcher, interpreter_path, programs};
+use super::prepare::{Launcher, interpreter_path, programs, runtime_tree};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
 use super::{LaunchError, StateFolder, network};
@@ -157,6 +157,8 @@ impl Launcher<'_> {
             home: state.home(),
             temporary: state.temporary(),
             interpreter,
+            runtime: runtime_tree(self.store, locked),
+            modules: self.store.compiled_modules(&locked.tree),
         };
         let ReadSet { rules, absent, .. } = read_set(policy, &expansion, &programs);
         let mut rights: Vec<Right> = rules
@@ -239,7 +241,7 @@ impl Right {
             RightSource::Server => "the server itself, or what it runs on",
             RightSource::Exec(_) => "a program that the manifest lets it run",
             RightSource::Linker => "what loads those programs",
-            RightSource::Library => "a library of those programs",
+            RightSource::Library => "a library of those programs, or of the server's own modules",
             RightSource::Scratch => "in memory, its own, gone when it ends",
             RightSource::Network => "its own, for a network of its own",
         }

@@ -12,7 +12,7 @@ use super::prepare::{Launcher, PROGRAMS, SpecInput};
 use super::tool::run_tool;
 use super::{LaunchError, StateFolder};
 use crate::config::{EgressRule, EgressTier};
-use crate::policy::EffectivePolicy;
+use crate::policy::{EffectivePolicy, Runtime};
 use crate::resolve::interpreter::find_program;
 use crate::resolve::npm::{NpmOutput, NpmRunner, NpmSettings};
 use crate::sandbox::Refusal;
@@ -129,13 +129,16 @@ impl<'a> SandboxedNpm<'a> {
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
         let run = async |tier| {
-            let policy = EffectivePolicy::for_resolver(self.rules.clone(), tier, &[])?;
+            let policy =
+                EffectivePolicy::for_resolver(Runtime::Node, self.rules.clone(), tier, &[])?;
             let launch = self.launcher.launch(SpecInput {
                 policy: &policy,
                 confinement: &policy.confinement(),
                 tree: self.places.npm.clone(),
                 state: &state,
                 interpreter: Some(self.places.node.clone()),
+                runtime: None,
+                modules: Vec::new(),
                 programs: vec![self.places.node.clone()],
                 program: self.places.node.clone(),
                 arguments: words.clone(),
@@ -182,7 +185,7 @@ fn missing(program: &str, reason: &dyn std::fmt::Display) -> LaunchError {
     }
 }
 
-fn lay_out(folder: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
+pub(super) fn lay_out(folder: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(folder)?;
     for (name, content) in files {
         OpenOptions::new()
@@ -196,7 +199,7 @@ fn lay_out(folder: &Path, files: &[(&str, Vec<u8>)]) -> io::Result<()> {
 }
 
 /// npm could have put anything there, a link too.
-fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags((nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK).bits())

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::LaunchError;
-use super::elf::{libraries_of, library_named};
+use super::elf::{libraries_with, library_named};
 use crate::policy::{EffectivePolicy, Grant, Origin, OwnFolders, check_grant};
 use crate::sandbox::{Access, Link, PathRule};
 
@@ -18,6 +18,10 @@ pub(super) struct Expansion {
     pub temporary: PathBuf,
     /// The interpreter, links resolved; `None` when the entry point is executed itself.
     pub interpreter: Option<PathBuf>,
+    /// The tree that the interpreter comes from, when that is no program of the machine.
+    pub runtime: Option<PathBuf>,
+    /// Compiled modules of the tree, which link to libraries of the machine.
+    pub modules: Vec<PathBuf>,
 }
 
 impl Expansion {
@@ -88,7 +92,7 @@ pub(super) enum Reason<'p> {
     Program(usize),
     /// The program that loads programs.
     Linker,
-    /// A shared library of the programs.
+    /// A shared library of the programs, or of the server's own modules.
     Library,
 }
 
@@ -136,15 +140,23 @@ pub(super) fn read_set<'p>(
         .iter()
         .flat_map(|name| library_named(name))
         .collect();
-    let needing = programs.iter().chain(&loaded).cloned().chain(plugins);
-    let found = libraries_of(needing);
+    let modules = expansion.modules.iter();
+    let needing = programs.iter().chain(&loaded).chain(modules);
+    let needing = needing.cloned().chain(plugins);
+    let trees: Vec<&Path> = std::iter::once(&expansion.tree)
+        .chain(&expansion.runtime)
+        .map(PathBuf::as_path)
+        .collect();
+    let found = libraries_with(needing, &trees);
     for (place, program) in programs.iter().enumerate() {
         rules.add_resolved(program, Access::Execute, Reason::Program(place));
     }
     for linker in &found.linkers {
         rules.add_resolved(linker, Access::Execute, Reason::Linker);
     }
-    for library in found.libraries.iter().chain(&loaded) {
+    // Those of the tree itself can be read with it.
+    let outside = |library: &&PathBuf| !library.starts_with(&expansion.tree);
+    for library in found.libraries.iter().chain(&loaded).filter(outside) {
         rules.add_resolved(library, Access::Read, Reason::Library);
     }
     ReadSet {

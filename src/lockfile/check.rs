@@ -44,7 +44,7 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
         }
     }
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
-    check_artifacts(&server.artifacts, least_digest(&server.source))
+    check_artifacts(&server.artifacts, published_algorithm(&server.source))
         .map_err(|(field, problem)| (at(&field), problem))?;
     if let Some(build) = &server.build {
         check_build(build, &server.artifacts)
@@ -67,12 +67,12 @@ fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, Fie
 fn check_package(package: &RuntimePackage) -> Result<(), Refusal> {
     text(&package.source).map_err(|problem| ("source".to_owned(), problem))?;
     text(&package.version).map_err(|problem| ("version".to_owned(), problem))?;
-    check_artifacts(&package.artifacts, least_digest(&package.source))
+    check_artifacts(&package.artifacts, published_algorithm(&package.source))
 }
 
-fn check_artifacts(artifacts: &[Artifact], digests: &[(&str, usize)]) -> Result<(), Refusal> {
+fn check_artifacts(artifacts: &[Artifact], algorithm: Algorithm) -> Result<(), Refusal> {
     for (index, artifact) in artifacts.iter().enumerate() {
-        check_artifact(artifact, digests)
+        check_artifact(artifact, algorithm)
             .map_err(|(field, problem)| (format!("artifacts[{index}].{field}"), problem))?;
     }
     sorted(artifacts.iter().map(|artifact| artifact.path.as_str()))
@@ -81,13 +81,13 @@ fn check_artifacts(artifacts: &[Artifact], digests: &[(&str, usize)]) -> Result<
 
 fn check_artifact(
     artifact: &Artifact,
-    digests: &[(&str, usize)],
+    algorithm: Algorithm,
 ) -> Result<(), (&'static str, FieldProblem)> {
     text(&artifact.name).map_err(|problem| ("name", problem))?;
     text(&artifact.version).map_err(|problem| ("version", problem))?;
     tree_path(&artifact.path).map_err(|problem| ("path", problem))?;
     text(&artifact.url).map_err(|problem| ("url", problem))?;
-    integrity(&artifact.integrity, digests).map_err(|problem| ("integrity", problem))?;
+    integrity(&artifact.integrity, algorithm).map_err(|problem| ("integrity", problem))?;
     artifact
         .published
         .as_deref()
@@ -222,25 +222,26 @@ fn components(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What a source of this kind publishes: npm sha512 and nothing weaker; for an address the manifest
-/// itself says the sha256.
-fn least_digest(source: &str) -> &'static [(&'static str, usize)] {
+/// What a registry publishes of its files: prefix of the integrity, bytes of the digest.
+type Algorithm = (&'static str, usize);
+
+/// One algorithm for each kind of source, the strongest that it publishes: weaker ones must not
+/// slip in.
+fn published_algorithm(source: &str) -> Algorithm {
     match source.split_once(':') {
-        Some(("https", _)) => &[("sha256-", 32)],
-        _ => &[("sha512-", 64)],
+        // The one publishes that, the other says it itself.
+        Some(("pypi" | "https", _)) => ("sha256-", 32),
+        _ => ("sha512-", 64),
     }
 }
 
-/// One algorithm only, for weaker ones must not slip in. Each with the length of its digests.
-fn integrity(value: &str, digests: &[(&str, usize)]) -> Result<(), FieldProblem> {
-    let fits = digests.iter().any(|(prefix, length)| {
-        let encoded = value.strip_prefix(prefix);
-        let decoded = encoded.and_then(|text| BASE64.decode(text).ok());
-        decoded.is_some_and(|bytes| bytes.len() == *length)
-    });
-    match fits {
-        true => Ok(()),
-        false => Err(FieldProblem::Integrity {
+fn integrity(value: &str, (prefix, length): Algorithm) -> Result<(), FieldProblem> {
+    let decoded = value
+        .strip_prefix(prefix)
+        .and_then(|text| BASE64.decode(text).ok());
+    match decoded {
+        Some(bytes) if bytes.len() == length => Ok(()),
+        _ => Err(FieldProblem::Integrity {
             value: shortened(value),
         }),
     }

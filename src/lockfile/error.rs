@@ -62,7 +62,9 @@ pub enum FieldProblem {
     TreePath { value: String, reason: &'static str },
     #[error("{value:?} is not the absolute path of a program: {reason}")]
     ProgramPath { value: String, reason: &'static str },
-    #[error("{value:?} is not an integrity: expected `sha512-` and the base64 of 64 bytes")]
+    #[error(
+        "{value:?} is not the integrity of such a source: expected `sha512-` and the base64 of 64 bytes, for `pypi:` `sha256-` and that of 32"
+    )]
     Integrity { value: String },
     #[error("{value:?} is not a time: expected RFC 3339 in UTC, such as `2026-11-20T12:00:00Z`")]
     Time { value: String },

@@ -296,8 +296,8 @@ pub struct Artifact {
     pub path: String,
     /// Relative to the registry, or absolute when the registry serves its files from elsewhere.
     pub url: String,
-    /// As published: `sha512-` and base64; of an address the manifest's own digest, `sha256-`
-    /// and base64.
+    /// As published: `sha512-` and base64; for `pypi:` sources, and of an address whose digest is the
+    /// manifest's own, `sha256-` and base64.
     pub integrity: String,
     pub sha256: Digest,
     /// Size of the downloaded file, in bytes.

@@ -159,24 +159,25 @@ impl EffectivePolicy {
         Self::resolve(&server, runtime, &OwnFolders::default())
     }
 
-    /// The policy for npm while it resolves: it reaches what `rules` say, held as `tier` says, and
+    /// The policy for npm or uv while it resolves: it runs on `runtime`, reaches what `rules` say, held as `tier` says, and
     /// may read `certificates`.
     ///
     /// # Errors
     /// Only when the embedded data is wrong.
     pub fn for_resolver(
+        runtime: Runtime,
         rules: BTreeSet<EgressRule>,
         tier: EgressTier,
         certificates: &[PathBuf],
     ) -> Result<Self, PolicyError> {
         let base = Profile::base()?;
         let profile = Profile::resolver()?;
-        let part = Profile::runtime(Runtime::Node)?;
+        let part = Profile::runtime(runtime)?;
         let origin = Origin::Profile("resolver".to_owned());
         let parts = [
             (&base, Origin::Base),
             (&profile, origin.clone()),
-            (&part, Origin::Runtime(Runtime::Node.name())),
+            (&part, Origin::Runtime(runtime.name())),
         ];
         let settings = settings(&config::Limits::default(), &parts)?;
         let egress = egress_of_resolver(rules, tier, &settings)?;
@@ -187,7 +188,7 @@ impl EffectivePolicy {
         grants.extend(certificates.iter().map(|path| Grant {
             path: path.to_string_lossy().into_owned(),
             access: Access::Read,
-            why: "certificate authorities of the user's npm settings".to_owned(),
+            why: "certificate authorities of the user's settings".to_owned(),
             origin: origin.clone(),
             resolved: None,
         }));
@@ -195,7 +196,7 @@ impl EffectivePolicy {
         let limitations = limitations.into_iter().chain(profile.limitations).collect();
         Ok(Self {
             profile: "resolver".to_owned(),
-            runtime: Runtime::Node,
+            runtime,
             tolerates_changed_interpreter: false,
             egress: Some(egress),
             grants,

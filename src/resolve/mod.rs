@@ -1,13 +1,15 @@
-//! From what a manifest names to exact artifacts: npm packages and local paths.
+//! From what a manifest names to exact artifacts: npm packages, Python packages and local paths.
 //!
-//! Nothing is executed here. npm is asked through [`npm::NpmRunner`], which another room
-//! implements inside the sandbox; what npm answers is checked against the registry by us.
+//! Nothing is executed here. npm and uv are asked through [`npm::NpmRunner`] and
+//! [`pypi::UvRunner`], which another room implements inside the sandbox; what they answer is
+//! checked against the registry by us.
 
 pub mod archive;
 pub mod bundle;
 pub mod interpreter;
 pub mod npm;
 pub mod path;
+pub mod pypi;
 
 use std::path::PathBuf;
 use std::time::Duration;

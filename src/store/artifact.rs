@@ -111,9 +111,9 @@ fn judge(expected: &Expected, sha256: Digest, sha512: [u8; 64]) -> Result<(), St
     }
     if let Some(expected) = expected
         .integrity
-        .filter(|integrity| !integrity.matches(&sha512))
+        .filter(|integrity| !integrity.matches(&sha256, &sha512))
     {
-        let found = Box::new(Integrity::from_bytes(sha512));
+        let found = Box::new(expected.alike(sha256, sha512));
         let expected = Box::new(expected);
         return Err(StoreError::IntegrityMismatch { expected, found });
     }

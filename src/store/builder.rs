@@ -229,7 +229,17 @@ impl TreeBuilder {
         Ok(tree)
     }
 
-    fn step(
+    /// The folder in which the tree is made, to be read while it is.
+    pub fn folder(&self) -> &Path {
+        &self.unpacked.folder
+    }
+
+    /// The paths of all files and links.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &str> {
+        self.unpacked.plan.leaves()
+    }
+
+    pub(super) fn step(
         &mut self,
         step: impl FnOnce(&mut Unpacked) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {

@@ -106,6 +106,17 @@ impl Beneath {
         Ok(openat2(&self.root, path, how).map(File::from)?)
     }
 
+    /// Opens a regular file to read it; `None` when it is not there, or is something else.
+    pub(super) fn open_file(&self, path: &str) -> io::Result<Option<File>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        match openat2(&self.root, path, how(flags)).map(File::from) {
+            Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+            // A link on the way (openat2(2)), or nothing there.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENXIO) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Creates a folder that didn't exist, in one that does.
     pub(super) fn create_folder(&self, path: &str) -> io::Result<()> {
         let (folder, name) = names::split(path);

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::integrity::Integrity;
+use super::wheel::WheelRule;
 use super::zip::ZipRule;
 use crate::lockfile::Digest;
 
@@ -225,6 +226,8 @@ pub enum Rule {
     TrailingData,
     #[error(transparent)]
     Zip(#[from] ZipRule),
+    #[error(transparent)]
+    Wheel(#[from] WheelRule),
 }
 
 /// One way in which a tree is not what was locked.

@@ -159,7 +159,7 @@ impl Index {
         Some(records)
     }
 
-    fn for_each(&self, mut act: impl FnMut(&[u8], &Entry<'_>)) -> Option<()> {
+    pub(super) fn for_each(&self, mut act: impl FnMut(&[u8], &Entry<'_>)) -> Option<()> {
         let mut paths = Paths::default();
         let mut entries = self.entries(HEADING.len()..self.bytes.len())?;
         while !entries.rest.is_empty() {

@@ -81,6 +81,14 @@ impl Plan {
             .map(|(path, _)| path.as_str())
     }
 
+    /// The paths of all that is no folder, sorted.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = &str> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| matches!(node, Node::Leaf { .. }))
+            .map(|(path, _)| path.as_str())
+    }
+
     /// What the tree's digest is over, sorted by path.
     pub(super) fn records(&self) -> Vec<Record> {
         self.nodes

@@ -10,6 +10,7 @@ mod npm;
 mod npm_build;
 mod path;
 mod published;
+mod pypi;
 mod runtime;
 
 pub(super) use npm_build::is_build_valid;
@@ -53,6 +54,7 @@ pub(super) async fn get(
 ) -> anyhow::Result<Bytes> {
     match source {
         Source::Npm { name, range } => npm::get(asked, name, range.as_deref(), build).await,
+        Source::Pypi { .. } => pypi::get(asked, source).await,
         Source::Https {
             address,
             sha256,
@@ -77,7 +79,9 @@ pub(super) fn entry_point(
             let remote = remote(address, sha256, file_name);
             https::entry_point_again(context, &remote, server, locked)
         }
-        Source::Npm { .. } | Source::Path { .. } => Ok(locked.entry_point.clone()),
+        Source::Npm { .. } | Source::Pypi { .. } | Source::Path { .. } => {
+            Ok(locked.entry_point.clone())
+        }
     }
 }
 
@@ -93,8 +97,9 @@ fn remote<'a>(address: &'a str, sha256: &Digest, file_name: &'a str) -> Remote<'
 pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Result<Option<Waiting>> {
     match source {
         Source::Npm { name, range } => npm::waiting(asked, name, range.as_deref()).await,
-        // What is on this machine, or has a digest in its address, has no versions.
-        Source::Https { .. } | Source::Path { .. } => Ok(None),
+        // uv leaves them out without a word. What is on this machine, or has a digest in its
+        // address, has no versions.
+        Source::Pypi { .. } | Source::Https { .. } | Source::Path { .. } => Ok(None),
     }
 }
 
@@ -120,6 +125,7 @@ async fn published_of<'a>(
 ) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
     let found = match source_of(context, source)? {
         Source::Npm { .. } => npm::published(context, artifacts).await?,
+        Source::Pypi { .. } => pypi::published(context, artifacts).await?,
         Source::Https { .. } => {
             let mut found = Vec::new();
             for artifact in artifacts {
@@ -139,6 +145,12 @@ pub(super) fn exactly(source: &Source, version: &str) -> Source {
         Source::Npm { name, .. } => Source::Npm {
             name: name.clone(),
             range: Some(version.to_owned()),
+        },
+        Source::Pypi { name, extras, .. } => Source::Pypi {
+            written: format!("{name}[{}]=={version}", extras.join(",")).replace("[]", ""),
+            name: name.clone(),
+            extras: extras.clone(),
+            specifiers: Some(format!("=={version}")),
         },
         Source::Https { .. } | Source::Path { .. } => source.clone(),
     }
@@ -194,6 +206,7 @@ pub(super) async fn tree_again(
     let source = source_of(context, &locked.source)?;
     Ok(match &source {
         Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts, build).await?,
+        Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, name).await?,
         Source::Https {
             address,
             sha256,

@@ -10,7 +10,6 @@ pub(in crate::cli) enum Published {
     /// The same, and its authors advise against it; why.
     Deprecated(String),
     /// Its authors or the registry withdrew it, and it is still there; why, where they say so.
-    #[expect(dead_code, reason = "npm has no yanked versions; other registries do")]
     Yanked(String),
     /// Other bytes under the same name and version; how they are published.
     Changed(String),

@@ -262,7 +262,7 @@ fn each_line_that_is_wrong_is_refused() {
 #[test]
 fn sources_release_ages_and_tools_are_checked() {
     for text in [
-        "[servers.s]\nsource = \"pypi:x\"\ntools.allow = []\n",
+        "[servers.s]\nsource = \"oci:x\"\ntools.allow = []\n",
         "[servers.s]\nsource = \"npm:x@file:y\"\ntools.allow = []\n",
         "[servers.s]\nsource = 5\ntools.allow = []\n",
         "[servers.s]\nsource = \"npm:x\"\n",

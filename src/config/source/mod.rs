@@ -1,10 +1,12 @@
-//! Where a server's code comes from: `npm:NAME[@RANGE]`, `https://HOST/PATH#sha256=HEX` or
+//! Where a server's code comes from: `npm:NAME[@RANGE]`, `pypi:NAME[EXTRA,…]SPECIFIERS`,
+//! `https://HOST/PATH#sha256=HEX` or
 //! `path:FILE-OR-FOLDER`.
 //! Syntax only; what a source resolves to is found out elsewhere.
 
 mod https;
 mod npm;
 mod path;
+mod pypi;
 
 pub(super) use npm::check_npm_name;
 
@@ -16,6 +18,8 @@ use crate::lockfile::{Digest, printable};
 /// What the name of a bundle ends in.
 const BUNDLE_EXTENSION: &str = "mcpb";
 
+pub use pypi::normalized_pypi_name;
+
 /// A parsed `source`. Its Display is the text as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -24,6 +28,15 @@ pub enum Source {
         name: String,
         /// A version, range or dist-tag; never an address, file or alias.
         range: Option<String>,
+    },
+    Pypi {
+        /// As written after `pypi:`.
+        written: String,
+        /// As written; [`normalized_pypi_name`] is what is compared.
+        name: String,
+        extras: Vec<String>,
+        /// Version specifiers (PEP 440), such as `>=1.2,<2`.
+        specifiers: Option<String>,
     },
     /// One file: a program, an archive or a bundle.
     Https {
@@ -44,9 +57,9 @@ pub enum Source {
 /// Why a source was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    #[error("`{}` is not a source: write `npm:NAME`, `npm:NAME@RANGE`, `https://HOST/PATH#sha256=HEX` or `path:FILE-OR-FOLDER`", printable(.0, 80))]
+    #[error("`{}` is not a source: write `npm:NAME`, `npm:NAME@RANGE`, `pypi:NAME`, `pypi:NAME==VERSION`, `https://HOST/PATH#sha256=HEX` or `path:FILE-OR-FOLDER`", printable(.0, 80))]
     NoScheme(String),
-    #[error("sources of the kind `{}:` are not supported by this version; it supports `npm:`, `https:` and `path:`", printable(.0, 40))]
+    #[error("sources of the kind `{}:` are not supported by this version; it supports `npm:`, `pypi:`, `https:` and `path:`", printable(.0, 40))]
     UnknownScheme(String),
     #[error("`{}` is not an npm package name: {reason}", printable(name, 80))]
     NpmName { name: String, reason: &'static str },
@@ -55,6 +68,19 @@ pub enum SourceError {
         printable(range, 80)
     )]
     NpmRange { range: String, reason: &'static str },
+    #[error(
+        "`{}` is not the name of a Python package: {reason}",
+        printable(name, 80)
+    )]
+    PypiName { name: String, reason: &'static str },
+    #[error(
+        "`{}` is not a version specifier that pinfold resolves: {reason}",
+        printable(specifiers, 80)
+    )]
+    PypiSpecifiers {
+        specifiers: String,
+        reason: &'static str,
+    },
     #[error("`{}` can't be used as an address: {reason}", printable(address, 160))]
     Https {
         address: String,
@@ -74,16 +100,21 @@ impl Source {
         match scheme {
             "npm" => npm::parse(rest),
             "https" => https::parse(rest),
+            "pypi" => pypi::parse(rest),
             "path" => path::parse(rest, folder, home),
             other => Err(SourceError::UnknownScheme(other.to_owned())),
         }
     }
 
-    /// Whether exactly one version is asked for, such as `npm:zod@4.1.5`. Then the
+    /// Whether exactly one version is asked for, such as `npm:zod@4.1.5` or
+    /// `pypi:mcp==1.2.0`. Then the
     /// release age doesn't count: the user has chosen. Never for `path:`, which has no versions.
     pub fn asks_for_exact_version(&self) -> bool {
         match self {
             Self::Npm { range, .. } => range.as_deref().is_some_and(npm::is_exact_version),
+            Self::Pypi { specifiers, .. } => specifiers
+                .as_deref()
+                .is_some_and(|specifiers| pypi::exact_version(specifiers).is_some()),
             Self::Https { .. } | Self::Path { .. } => false,
         }
     }
@@ -91,7 +122,7 @@ impl Source {
     /// Whether the manifest may have to say which file is run.
     pub fn leaves_program_open(&self) -> bool {
         match self {
-            Self::Npm { .. } => false,
+            Self::Npm { .. } | Self::Pypi { .. } => false,
             Self::Https { .. } => true,
             Self::Path { .. } => !self.is_local_bundle(),
         }
@@ -109,6 +140,14 @@ impl Source {
         };
         file.extension().is_some_and(|end| end == BUNDLE_EXTENSION)
     }
+
+    /// The one version that a `pypi:` source asks for with `==VERSION`.
+    pub fn exact_pypi_version(&self) -> Option<&str> {
+        match self {
+            Self::Pypi { specifiers, .. } => pypi::exact_version(specifiers.as_deref()?),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -122,6 +161,7 @@ impl fmt::Display for Source {
             Self::Https {
                 address, sha256, ..
             } => write!(f, "{address}#sha256={}", sha256.hex()),
+            Self::Pypi { written, .. } => write!(f, "pypi:{written}"),
             Self::Path { written, .. } => write!(f, "path:{written}"),
         }
     }
@@ -243,13 +283,13 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_with_what_is_supported() {
-        for text in ["pypi:x", "http://x/y", "oci:x", "NPM:zod", ":x"] {
+        for text in ["http://x/y", "oci:x", "NPM:zod", ":x"] {
             let error = parse(text).unwrap_err();
             assert!(matches!(error, SourceError::UnknownScheme(_)), "{text}");
             assert!(
                 error
                     .to_string()
-                    .contains("supports `npm:`, `https:` and `path:`"),
+                    .contains("supports `npm:`, `pypi:`, `https:` and `path:`"),
                 "{error}"
             );
         }

@@ -9,7 +9,7 @@ use super::super::error::FieldProblem;
 use super::super::layout::{digest, serialise};
 use super::*;
 
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     (
         "empty",
         include_str!("../../../lockfile/examples/empty.lock"),
@@ -28,8 +28,10 @@ const EXAMPLES: [(&str, &str); 6] = [
         "path-script",
         include_str!("../../../lockfile/examples/path-script.lock"),
     ),
+    ("pypi", PYPI),
 ];
 const HTTPS: &str = include_str!("../../../lockfile/examples/https.lock");
+const PYPI: &str = include_str!("../../../lockfile/examples/pypi.lock");
 const NPM: &str = include_str!("../../../lockfile/examples/npm.lock");
 const SCHEMA: &str = include_str!("../../../lockfile/pinfold-lock-v1.schema.json");
 const FORMAT: &str = include_str!("../../../lockfile/FORMAT.md");
@@ -83,6 +85,19 @@ fn goldens_say_what_they_say() {
     assert!(server.artifacts[2].install_script);
     assert_eq!(server.behaviour.tools.len(), 2);
     assert_eq!(server.confinement.layers, ["landlock", "seccomp"]);
+}
+
+/// Each kind of source has one algorithm, and nothing weaker passes for it.
+#[test]
+fn an_integrity_is_that_of_its_kind_of_source() {
+    assert!(PYPI.contains("sha256-") && read(PYPI).is_ok());
+    let as_npm = PYPI.replace("\"pypi:", "\"npm:");
+    let as_pypi = NPM.replace("\"npm:", "\"pypi:");
+    let short = PYPI.replace("\"sha256-", "\"sha256-A");
+    for text in [as_npm, as_pypi, short] {
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains("integrity"), "{error}");
+    }
 }
 
 #[test]

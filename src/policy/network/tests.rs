@@ -232,7 +232,8 @@ fn the_box_has_its_own_files_about_names_where_it_has_its_own_names() {
     let own = ["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
     let granted =
         |policy: &EffectivePolicy, path: &str| policy.grants.iter().any(|grant| grant.path == path);
-    let resolver = |tier| EffectivePolicy::for_resolver(BTreeSet::new(), tier, &[]).unwrap();
+    let resolver =
+        |tier| EffectivePolicy::for_resolver(Runtime::Node, BTreeSet::new(), tier, &[]).unwrap();
     let ports = |server: &mut Server| server.egress_tier = Some(EgressTier::Ports);
     let browser = |server: &mut Server| server.profile = "browser".into();
     for path in own {
@@ -261,7 +262,8 @@ fn npm_reaches_what_the_settings_name_and_nothing_else() {
         .into_iter()
         .flatten()
         .collect();
-    let policy = |tier| EffectivePolicy::for_resolver(rules.clone(), tier, &[]).unwrap();
+    let policy =
+        |tier| EffectivePolicy::for_resolver(Runtime::Node, rules.clone(), tier, &[]).unwrap();
     let names = policy(EgressTier::Names);
     assert_eq!(names.network(), Network::Relayed(vec![4873, 8443]));
     assert_eq!(names.namespaces(), Requirement::Required);

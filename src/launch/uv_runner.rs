@@ -1,0 +1,154 @@
+//! uv, run in the box to resolve a closure: an empty home, the hosts of the index, no settings but
+//! ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::npm_runner::{lay_out, read_bounded};
+use super::prepare::{Launcher, PROGRAMS, SpecInput};
+use super::tool::run_tool;
+use super::{LaunchError, StateFolder};
+use crate::config::{EgressRule, EgressTier};
+use crate::policy::{EffectivePolicy, Runtime};
+use crate::resolve::ResolveError;
+use crate::resolve::interpreter::find_program;
+use crate::resolve::pypi::{ANSWER_FILE, CERTIFICATES_FILE, UvOutput, UvQuestion, UvRunner};
+use crate::sandbox::Refusal;
+use crate::store::Staging;
+
+/// A resolution over a slow network, retries included.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// uv's messages; its answer is a file.
+const MAX_MESSAGES: usize = 1 << 20;
+
+/// Runs uv in the sandbox.
+pub struct SandboxedUv<'a> {
+    launcher: &'a Launcher<'a>,
+    staging: &'a Staging,
+    uv: PathBuf,
+    /// What the packages are for; uv asks it.
+    python: PathBuf,
+}
+
+impl<'a> SandboxedUv<'a> {
+    /// Finds uv on the user's search path.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn find(
+        launcher: &'a Launcher<'a>,
+        staging: &'a Staging,
+        python: PathBuf,
+        search_path: &OsStr,
+    ) -> Result<Self, LaunchError> {
+        let uv = find_program("uv", search_path).map_err(|error| {
+            let found = match error {
+                ResolveError::OnlyScripts { .. } => error.to_string(),
+                _ => "it is not on PATH".to_owned(),
+            };
+            LaunchError::Program {
+                program: "uv".to_owned(),
+                reason: format!(
+                    "{found}. It chooses the versions of Python packages, once, when a server is locked; \
+                     `pipx install uv` or `python3 -m pip install uv` gets it"
+                ),
+            }
+        })?;
+        Ok(Self {
+            launcher,
+            staging,
+            uv,
+            python,
+        })
+    }
+
+    async fn run_in_box(&self, question: &UvQuestion) -> Result<UvOutput, LaunchError> {
+        let rules: BTreeSet<EgressRule> = question
+            .endpoints
+            .iter()
+            .map(|(host, port)| EgressRule::of_endpoint(host, *port))
+            .collect::<Result<_, _>>()
+            .map_err(|error| LaunchError::Program {
+                program: "uv".to_owned(),
+                reason: format!("an index or proxy of its settings can't be reached: {error}"),
+            })?;
+        let state = StateFolder::create(self.staging.folder().join("uv"))?;
+        let work = state.home().join("work");
+        lay_out(&work, &question.files).map_err(|source| LaunchError::State {
+            path: work.clone(),
+            source,
+        })?;
+        let mut words = vec!["uv".to_owned()];
+        words.extend_from_slice(&question.arguments);
+        words.push(format!("--python={}", self.python.display()));
+        let home = state.home().to_string_lossy().into_owned();
+        let mut environment = BTreeMap::from([
+            ("HOME".to_owned(), home.clone()),
+            ("PATH".to_owned(), PROGRAMS.to_owned()),
+            (
+                "TMPDIR".to_owned(),
+                state.temporary().to_string_lossy().into_owned(),
+            ),
+            ("UV_CACHE_DIR".to_owned(), format!("{home}/cache")),
+            ("UV_HTTP_RETRIES".to_owned(), "2".to_owned()),
+            // A thread each; the box has a limit on them.
+            ("UV_CONCURRENT_DOWNLOADS".to_owned(), "16".to_owned()),
+        ]);
+        if question
+            .files
+            .iter()
+            .any(|(name, _)| *name == CERTIFICATES_FILE)
+        {
+            let path = work.join(CERTIFICATES_FILE);
+            environment.insert(
+                "SSL_CERT_FILE".to_owned(),
+                path.to_string_lossy().into_owned(),
+            );
+        }
+        environment.extend(question.environment.clone());
+        let run = async |tier| {
+            let policy = EffectivePolicy::for_resolver(Runtime::Python, rules.clone(), tier, &[])?;
+            let launch = self.launcher.launch(SpecInput {
+                policy: &policy,
+                confinement: &policy.confinement(),
+                tree: state.home(),
+                state: &state,
+                interpreter: Some(self.python.clone()),
+                runtime: None,
+                modules: Vec::new(),
+                programs: vec![self.uv.clone(), self.python.clone()],
+                program: self.uv.clone(),
+                arguments: words.clone(),
+                environment: environment.clone(),
+                working_directory: work.clone(),
+            })?;
+            run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await
+        };
+        let output = match run(EgressTier::Names).await {
+            // Nothing was executed. uv is no server: it runs once, with nothing of the user's.
+            Err(LaunchError::Machine(Refusal::NoEgressByName { reason })) => {
+                tracing::info!("{reason}, so uv is held to the ports of its index alone");
+                run(EgressTier::Ports).await?
+            }
+            result => result?,
+        };
+        let path = work.join(ANSWER_FILE);
+        let answer = read_bounded(&path).map_err(|source| LaunchError::State { path, source })?;
+        Ok(UvOutput {
+            success: output.code == Some(0),
+            stderr: output.stderr,
+            answer,
+        })
+    }
+}
+
+impl UvRunner for SandboxedUv<'_> {
+    async fn run(
+        &self,
+        question: &UvQuestion,
+    ) -> Result<UvOutput, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.run_in_box(question).await?)
+    }
+}
