@@ -221,6 +221,10 @@ fn what_it_makes_elsewhere_is_refused() {
         ),
         ("echo x >../../new", "`new` was added"),
         (
+            "cd .. && mv native gone && ln -s /etc native",
+            "`node_modules/gone/package.json` was added",
+        ),
+        (
             "chmod +x ../server/answer.js; mkfifo ../pipe",
             "`node_modules/pipe` was added",
         ),

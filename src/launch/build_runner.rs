@@ -15,8 +15,9 @@ use super::tool::{ToolOutput, run_tool};
 use super::{LaunchError, StateFolder};
 use crate::config::EgressRule;
 use crate::lockfile::{Artifact, printable};
-use crate::policy::EffectivePolicy;
+use crate::policy::{EffectivePolicy, Grant, Origin};
 use crate::resolve::npm::scripts::{Script, programs_of};
+use crate::sandbox::Access;
 use crate::store::{Staging, Workshop};
 
 /// Of each stream of a script; what comes later is dropped.
@@ -32,6 +33,9 @@ const SHELL: &str = "/bin/sh";
 pub struct SandboxedBuild<'a> {
     launcher: &'a Launcher<'a>,
     state: StateFolder,
+    tree: PathBuf,
+    /// One folder for each package, with what its scripts find on their search path.
+    programs: PathBuf,
     places: NpmPlaces,
     policy: EffectivePolicy,
     patience: Duration,
@@ -49,46 +53,72 @@ impl<'a> SandboxedBuild<'a> {
         rules: BTreeSet<EgressRule>,
         patience: Duration,
     ) -> Result<Self, LaunchError> {
-        let build = Self {
+        let state = StateFolder::create(staging.folder().join("build"))?;
+        let mut policy = EffectivePolicy::for_build(rules)?;
+        // Beside the folders that scripts may write: what is in those they could replace.
+        let programs = staging.folder().join("build/bin");
+        create(&programs)?;
+        policy.grants.push(Grant {
+            path: programs.to_string_lossy().into_owned(),
+            access: Access::Execute,
+            why: "what node_modules/.bin holds, and npm's own programs".to_owned(),
+            origin: Origin::Profile("build".to_owned()),
+            resolved: None,
+        });
+        Ok(Self {
             launcher,
-            state: StateFolder::create(staging.folder().join("build"))?,
+            tree: staging.folder().join("build/tree"),
+            programs,
+            state,
             places: NpmPlaces::find(search_path)?,
-            policy: EffectivePolicy::for_build(rules)?,
+            policy,
             patience,
-        };
-        let work = build.work();
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&work)
-            .map_err(|source| LaunchError::State { path: work, source })?;
-        Ok(build)
+        })
     }
 
     /// Where the tree is to be unpacked.
-    pub fn tree(&self) -> PathBuf {
-        self.work().join("tree")
+    pub fn tree(&self) -> &Path {
+        &self.tree
     }
 
-    /// What the scripts may write, and execute.
-    fn work(&self) -> PathBuf {
-        self.state.home().join("work")
-    }
-
-    /// Runs one script to its end.
+    /// Runs scripts one after the other to their ends; `before` hears of each.
     ///
     /// # Errors
-    /// When it fails, takes too long or too much; with its last words.
+    /// When one fails, takes too long or too much; with its last words.
     pub async fn run(
         &self,
         workshop: &Workshop,
         artifacts: &[Artifact],
-        script: &Script,
+        scripts: &[Script],
+        before: impl Fn(&Script),
     ) -> Result<(), LaunchError> {
-        let programs = self.programs(workshop, artifacts, script)?;
+        // All of it before anything runs: a script can leave anything in place of a file.
+        let mut programs: BTreeMap<&str, PathBuf> = BTreeMap::new();
+        for script in scripts {
+            if !programs.contains_key(script.path.as_str()) {
+                let place = self.programs.join(programs.len().to_string());
+                self.make_programs(&place, workshop, artifacts, &script.path)?;
+                programs.insert(&script.path, place);
+            }
+        }
+        for script in scripts {
+            before(script);
+            let programs = &programs[script.path.as_str()];
+            self.run_one(workshop, script, programs).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_one(
+        &self,
+        workshop: &Workshop,
+        script: &Script,
+        programs: &Path,
+    ) -> Result<(), LaunchError> {
         let launch = self.launcher.launch(SpecInput {
             policy: &self.policy,
             confinement: &self.policy.confinement(),
-            tree: self.work(),
+            tree: workshop.folder().to_owned(),
             state: &self.state,
             interpreter: Some(self.places.node.clone()),
             runtime: None,
@@ -96,7 +126,7 @@ impl<'a> SandboxedBuild<'a> {
             programs: vec![PathBuf::from(SHELL), self.places.node.clone()],
             program: PathBuf::from(SHELL),
             arguments: vec!["sh".to_owned(), "-c".to_owned(), script.command.clone()],
-            environment: self.environment(workshop, script, &programs),
+            environment: self.environment(workshop, script, programs),
             working_directory: workshop.folder().join(&script.path),
         })?;
         let output = run_tool(self.launcher, launch, self.patience, MAX_MESSAGES).await?;
@@ -194,25 +224,18 @@ impl<'a> SandboxedBuild<'a> {
 
     /// A folder with what `node_modules/.bin` holds for a package, and npm's own programs. Each is a
     /// small script: the files themselves need not be executable, and stay as they are.
-    fn programs(
+    fn make_programs(
         &self,
+        place: &Path,
         workshop: &Workshop,
         artifacts: &[Artifact],
-        script: &Script,
-    ) -> Result<PathBuf, LaunchError> {
-        let place = self.work().join("bin");
+        package: &str,
+    ) -> Result<(), LaunchError> {
+        create(place)?;
         let failed = |source| LaunchError::State {
-            path: place.clone(),
+            path: place.to_owned(),
             source,
         };
-        match fs::remove_dir_all(&place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&place)
-            .map_err(failed)?;
         symlink(&self.places.node, place.join("node")).map_err(failed)?;
         let mut programs = BTreeMap::from([
             ("node-gyp".to_owned(), self.places.node_gyp()),
@@ -222,13 +245,23 @@ impl<'a> SandboxedBuild<'a> {
                 self.places.program.with_file_name("npx-cli.js"),
             ),
         ]);
-        programs.extend(programs_of(workshop.folder(), &script.path, artifacts)?);
+        programs.extend(programs_of(workshop.folder(), package, artifacts)?);
         programs.remove("node");
         for (name, file) in programs {
             wrap(&place.join(name), &file).map_err(failed)?;
         }
-        Ok(place)
+        Ok(())
     }
+}
+
+fn create(folder: &Path) -> Result<(), LaunchError> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(folder)
+        .map_err(|source| LaunchError::State {
+            path: folder.to_owned(),
+            source,
+        })
 }
 
 /// Makes a script at `place` that runs `file` as its first line says.

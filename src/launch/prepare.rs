@@ -12,13 +12,13 @@ use super::{LaunchError, StateFolder, network};
 use crate::config::{Environment, Paths, Server};
 use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
-    EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
+    EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
     syscall_rules,
 };
 use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::{
-    NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits, SandboxSpec,
-    compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits,
+    SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -285,6 +285,11 @@ impl<'a> Launcher<'a> {
         let policy = input.policy;
         let requirements = policy.requirements(input.confinement)?;
         let plan = self.plan_for(&requirements)?;
+        let mut own_folders = vec![input.state.home(), input.state.temporary()];
+        let writes_tree = |grant: &Grant| grant.access == Access::WriteExecute;
+        if policy.grants.iter().any(writes_tree) {
+            own_folders.push(input.tree.clone());
+        }
         let expansion = Expansion {
             tree: input.tree,
             home: input.state.home(),
@@ -322,7 +327,7 @@ impl<'a> Launcher<'a> {
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
             },
-            own_folders: vec![input.state.home(), input.state.temporary()],
+            own_folders,
             filters,
         };
         Ok(Launch {

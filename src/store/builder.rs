@@ -158,21 +158,26 @@ impl TreeBuilder {
         })
     }
 
-    /// Copies the content of a folder of this machine below `at`, a path in the tree, but for what
-    /// `left_out` says of a path in the folder. Links must stay in it.
+    /// Copies what a workshop has in the folder `at` to the same place, but for what `left_out` says
+    /// of a path in the folder. Links must stay in it, and none is followed on the way.
     ///
     /// # Errors
     /// As [`Self::unpack_tar_gz`].
-    pub fn copy_folder(
+    pub fn take_from(
         &mut self,
-        source: &Path,
+        workshop: &Workshop,
         at: &str,
         bounds: &Bounds,
         left_out: &dyn Fn(&str) -> bool,
     ) -> Result<(), StoreError> {
         self.step(|unpacked| {
-            let mut intake = Intake::begin(unpacked, source, at, bounds, None)?;
-            copy::copy(&mut intake, source, bounds, &|path, _| left_out(path))?;
+            let source = workshop.folder().join(at);
+            let folder = Beneath::open(workshop.folder())
+                .and_then(|root| root.folder(at))
+                .map_err(|e| StoreError::io("open", &source, e))?;
+            let mut intake = Intake::begin(unpacked, &source, at, bounds, None)?;
+            let left_out = |path: &str, _| left_out(path);
+            copy::copy_folder(&mut intake, folder, &source, bounds, &left_out)?;
             intake.finish(Origin::Folder)
         })
     }

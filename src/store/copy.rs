@@ -5,7 +5,7 @@
 //! changes it meanwhile.
 
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,23 @@ pub(super) fn copy(
     let name = std::ffi::CString::new(name.as_bytes())
         .map_err(|_| StoreError::refused(source, b"", Rule::ControlCharacter))?;
     copier.entry(intake, &folder, &name, "")
+}
+
+/// Copies the content of an open folder, called `source` in messages, to the root.
+pub(super) fn copy_folder(
+    intake: &mut Intake<'_>,
+    folder: OwnedFd,
+    source: &Path,
+    bounds: &Bounds,
+    left_out: &LeftOut<'_>,
+) -> Result<(), StoreError> {
+    let copier = Copier {
+        source,
+        bounds,
+        left_out,
+    };
+    let folder = Dir::from_fd(folder).map_err(|e| StoreError::io("open", source, e))?;
+    copier.folder(intake, folder, "")
 }
 
 struct Copier<'a> {

@@ -65,8 +65,10 @@ impl Workshop {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::super::testing::write;
-    use super::super::{Bounds, Staging, Store};
+    use super::super::{Bounds, Staging, Store, Workshop};
 
     fn staging() -> (tempfile::TempDir, Staging) {
         let home = tempfile::tempdir().unwrap();
@@ -93,7 +95,7 @@ mod tests {
         write(workshop.folder().join("a/inner/file"), "y").unwrap();
         write(workshop.folder().join("new"), "").unwrap();
         std::fs::remove_file(workshop.folder().join("b/file")).unwrap();
-        std::os::unix::fs::symlink("/etc", workshop.folder().join("b/link")).unwrap();
+        symlink("/etc", workshop.folder().join("b/link")).unwrap();
         let all = changes("-");
         for expected in [
             "`a/inner/file` changed",
@@ -107,24 +109,34 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_taken_without_what_is_left_out_and_links_stay_in_it() {
+    fn a_folder_is_taken_without_what_is_left_out_and_no_link_leads_elsewhere() {
         let (home, staging) = staging();
-        let source = home.path().join("source");
+        let workshop = Workshop {
+            folder: home.path().join("workshop"),
+            before: Vec::new(),
+        };
+        let source = workshop.folder().join("node_modules/a");
         std::fs::create_dir_all(source.join("build/obj")).unwrap();
         write(source.join("build/obj/x.o"), "x").unwrap();
         write(source.join("build/x.node"), "x").unwrap();
-        std::os::unix::fs::symlink("x.node", source.join("build/link")).unwrap();
+        symlink("x.node", source.join("build/link")).unwrap();
         let take = |at: &str| {
             let mut tree = staging.tree().unwrap();
             let left_out = |path: &str| path == "build/obj";
-            tree.copy_folder(&source, at, &Bounds::default(), &left_out)?;
+            tree.take_from(&workshop, at, &Bounds::default(), &left_out)?;
             tree.finish()
         };
         let digest = take("node_modules/a").unwrap();
         let folder = staging.store().tree(&digest).join("node_modules/a/build");
         assert!(folder.join("x.node").exists() && folder.join("link").is_symlink());
         assert!(!folder.join("obj").exists());
-        std::os::unix::fs::symlink("../../b", source.join("out")).unwrap();
+        // The folder itself, and one on the way to it.
+        symlink("a", workshop.folder().join("node_modules/b")).unwrap();
+        symlink("node_modules", workshop.folder().join("modules")).unwrap();
+        for at in ["node_modules/b", "modules/a"] {
+            assert!(take(at).is_err(), "{at}");
+        }
+        symlink("../../b", source.join("out")).unwrap();
         let said = take("node_modules/a").unwrap_err().to_string();
         assert!(said.contains("leads out of its folder"), "{said}");
     }

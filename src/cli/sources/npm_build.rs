@@ -13,7 +13,7 @@ use super::npm::unpack;
 use crate::config::BuildRule;
 use crate::launch::{Launcher, SandboxedBuild, here};
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
-use crate::resolve::npm::scripts::{chosen, install_scripts, is_left_over};
+use crate::resolve::npm::scripts::{Script, chosen, install_scripts, is_left_over};
 use crate::store::{Bounds, Difference, Staging, Verification};
 
 /// Files outside of their folders that scripts changed: so many are named.
@@ -39,16 +39,17 @@ pub(super) async fn built_tree(
     for artifact in artifacts {
         unpack(&context.store, &mut tree, artifact)?;
     }
-    let workshop = tree.into_workshop(&runner.tree())?;
-    for script in install_scripts(workshop.folder(), &packages)? {
+    let workshop = tree.into_workshop(runner.tree())?;
+    let scripts = install_scripts(workshop.folder(), &packages)?;
+    let say = |script: &Script| {
         output::note(&format!(
             "building {} in a box, `{}`: {}",
             output::foreign(&script.package, 200),
             script.event,
             output::foreign(&script.command, 300)
         ));
-        runner.run(&workshop, artifacts, &script).await?;
-    }
+    };
+    runner.run(&workshop, artifacts, &scripts, say).await?;
     let own = |path: &Path| package_of(artifacts, path).is_some_and(|one| packages.contains(&one));
     refuse_others(&workshop.changes(&own)?)?;
     let mut tree = staging.tree()?;
@@ -64,7 +65,7 @@ pub(super) async fn built_tree(
             let inner = format!("{}/{path}", artifact.path);
             (compiled && is_left_over(path)) || artifacts.iter().any(|other| other.path == inner)
         };
-        tree.copy_folder(&folder, &artifact.path, &Bounds::default(), &left_out)
+        tree.take_from(&workshop, &artifact.path, &Bounds::default(), &left_out)
             .with_context(|| {
                 let name = &artifact.name;
                 format!("what the install script of {name} made was refused")
