@@ -12,6 +12,7 @@
 )]
 
 mod archives;
+mod build_scripts;
 mod calls;
 mod confinement;
 #[path = "confinement/mod.rs"]

@@ -155,7 +155,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__add)
-            opts="-h -V --allow --allow-all --runtime --profile --egress --env --read --write --exec --program --set --package --config --config-from --manifest --help --version"
+            opts="-h -V --allow --allow-all --runtime --build --build-egress --profile --egress --env --read --write --exec --program --set --package --config --config-from --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +166,14 @@ _pinfold() {
                     return 0
                     ;;
                 --runtime)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build-egress)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

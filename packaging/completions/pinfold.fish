@@ -51,6 +51,8 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s h -l help -d 'Pr
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s V -l version -d 'Print version'
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow -d 'Allow this tool; may be given many times' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l runtime -d 'What it runs on: npm:PACKAGE[@RANGE] holds the interpreter, which is pinned too; `warn` tolerates that the machine\'s changes [default: refuse]' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l build -d 'Run the install script of this package of its closure, once, in a box without network; may be given many times' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l build-egress -d 'Let those scripts reach this host at this port; may be given many times' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l profile -d 'The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else offline]' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l egress -d 'Let it reach this host at this port, and no other; may be given many times. `*.HOST` is every name below' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l env -d 'Set a variable: KEY=VALUE, or KEY to pass it on from the client' -r

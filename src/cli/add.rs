@@ -135,6 +135,8 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         args: arguments.arguments.clone(),
         config: config(&arguments.config, &arguments.config_from)?,
         runtime: arguments.runtime.clone(),
+        build: arguments.build.clone(),
+        build_egress: arguments.build_egress.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
         env: environment(&arguments.env)?,

@@ -99,6 +99,13 @@ pub(super) struct Add {
     /// tolerates that the machine's changes [default: refuse]
     #[arg(long)]
     pub(super) runtime: Option<String>,
+    /// Run the install script of this package of its closure, once, in a box without network; may be
+    /// given many times
+    #[arg(long, value_name = "PACKAGE")]
+    pub(super) build: Vec<String>,
+    /// Let those scripts reach this host at this port; may be given many times
+    #[arg(long, value_name = "HOST:PORT", requires = "build")]
+    pub(super) build_egress: Vec<String>,
     /// The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else
     /// offline]
     #[arg(long)]

@@ -117,6 +117,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Policy(_) => Exit::Usage,
         LaunchError::SourceChanged { .. }
         | LaunchError::RuntimeChanged { .. }
+        | LaunchError::BuildChanged { .. }
         | LaunchError::PolicyChanged { .. }
         | LaunchError::OtherPlatform { .. }
         | LaunchError::InterpreterChanged { .. }
@@ -128,6 +129,7 @@ fn launch(error: &LaunchError) -> Exit {
             Exit::Machine
         }
         LaunchError::State { .. }
+        | LaunchError::Build { .. }
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }
         | LaunchError::Relay(_)

@@ -15,7 +15,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
     let lock = context.lock()?;
     context.store.sweep()?;
     let staging = context.store.staging()?;
-    for (name, _) in select(&manifest, names)? {
+    for (name, server) in select(&manifest, names)? {
         let locked = lock
             .servers
             .get(name)
@@ -38,7 +38,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
                 if let Err(error) = found {
                     output::note(&format!("{name}: {error}"));
                 }
-                sources::rebuild(&context, &staging, locked).await?;
+                sources::rebuild(&context, &staging, locked, &server.build).await?;
                 sources::rebuild_runtime(&context, &staging, locked).await?;
                 output::note(&format!("{name}: fetched"));
             }

@@ -12,7 +12,9 @@ use super::output;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
-use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Interpreter, Lock, LockedServer, ServerName};
+use crate::lockfile::{
+    BUNDLE_FOLDER, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName,
+};
 use crate::policy::EffectivePolicy;
 use crate::provenance::server_losses;
 use crate::relay::{Introspection, StderrLog};
@@ -75,15 +77,18 @@ pub(super) async fn lock_server(
     let kept = previous.filter(|_| versions == Versions::Kept);
     let bytes = match kept {
         Some(locked) if !matches!(server.source, Source::Path { .. }) => {
-            restore(context, &staging, locked).await?;
+            let tree = restore(context, &staging, name, server, locked).await?;
             Bytes {
                 version: locked.version.clone(),
                 entry_point: sources::entry_point(context, server, locked)?,
-                tree: locked.tree,
+                tree,
                 artifacts: locked.artifacts.clone(),
             }
         }
-        _ => sources::get(&asked, &server.source, server.program.as_deref()).await?,
+        _ => {
+            let program = server.program.as_deref();
+            sources::get(&asked, &server.source, program, &server.build).await?
+        }
     };
     let mut locked = LockedServer {
         source: server.source_text.clone(),
@@ -94,6 +99,7 @@ pub(super) async fn lock_server(
         entry_point: bytes.entry_point,
         tree: bytes.tree,
         artifacts: bytes.artifacts,
+        build: server.build.recorded(),
         behaviour: Behaviour::default(),
         confinement: launcher.policy(server, None)?.confinement(),
     };
@@ -211,19 +217,37 @@ pub(super) fn keep_definitions(staging: &Staging, introspection: &Introspection)
     }
 }
 
-/// Makes sure that the tree of a locked server is in the store and whole.
+/// Makes sure that the tree of a locked server is in the store and whole; returns its digest. That
+/// is another one only where install scripts make it: here is the place to agree to what they make.
 async fn restore(
     context: &Context,
     staging: &Staging,
+    name: &ServerName,
+    server: &Server,
     locked: &LockedServer,
-) -> anyhow::Result<()> {
-    match context
-        .store
-        .verify_tree(&locked.tree, Verification::Recorded)
-    {
-        Ok(_) => Ok(()),
-        Err(_) => sources::rebuild(context, staging, locked).await,
+) -> anyhow::Result<Digest> {
+    let build = &server.build;
+    let is_built = locked.build.is_some() || build.recorded().is_some();
+    if !is_built {
+        let whole = context
+            .store
+            .verify_tree(&locked.tree, Verification::Recorded);
+        if whole.is_err() {
+            sources::rebuild(context, staging, locked, build).await?;
+        }
+        return Ok(locked.tree);
     }
+    let is_same = locked.build == build.recorded();
+    if is_same && sources::is_build_valid(context, locked) {
+        return Ok(locked.tree);
+    }
+    let tree = sources::tree_again(context, staging, locked, build).await?;
+    if is_same && tree != locked.tree {
+        output::warning(&format!(
+            "`{name}`: its install scripts made other files than were locked, from the same downloads; the lock will pin those that were made here"
+        ));
+    }
+    Ok(tree)
 }
 
 /// What runs the entry point; `None` when it runs itself.

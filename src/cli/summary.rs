@@ -48,13 +48,23 @@ pub(super) fn agreement(
     let scripts: Vec<&str> = locked
         .artifacts
         .iter()
-        .filter(|artifact| artifact.install_script)
+        .filter(|artifact| artifact.install_script && !is_built(locked, artifact))
         .map(|artifact| artifact.name.as_str())
         .collect();
     if !scripts.is_empty() {
         lines.push(format!(
             "scripts    {} asks to run code at install; it was not run",
             output::foreign(&scripts.join(", "), 200)
+        ));
+    }
+    if let Some(build) = &locked.build {
+        lines.push(format!(
+            "built      the install scripts of {} were run in a box{}; what they made is part of the tree",
+            output::foreign(&build.packages.join(", "), 200),
+            match build.egress.is_empty() {
+                true => " without network".to_owned(),
+                false => format!(" that reaches {}", output::foreign(&build.egress.join(", "), 200)),
+            }
         ));
     }
     lines.push(format!("profile    {}", policy.profile));
@@ -75,6 +85,11 @@ pub(super) fn agreement(
         .chain(plan.limitations.iter().map(String::as_str));
     lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
+}
+
+fn is_built(locked: &LockedServer, artifact: &Artifact) -> bool {
+    let build = locked.build.as_ref();
+    build.is_some_and(|build| build.packages.contains(&artifact.name))
 }
 
 /// How many artifacts are signed, and for how many it is known who built them.

@@ -51,6 +51,8 @@ fn described(
     home: Option<&Path>,
 ) -> anyhow::Result<Server> {
     let wanted = NewServer {
+        build: Vec::new(),
+        build_egress: Vec::new(),
         name: name.clone(),
         source: arguments.source.clone(),
         program: arguments.program.clone(),

@@ -102,6 +102,14 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             format!("the manifest and the lock name different runtimes; run `pinfold lock {name}`"),
         );
     }
+    if locked.build != server.build.recorded() {
+        problem(
+            "build",
+            format!(
+                "the manifest and the lock name different install scripts to run; run `pinfold lock {name}`"
+            ),
+        );
+    }
     if locked.platform != here() {
         problem(
             "platform",

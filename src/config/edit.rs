@@ -27,6 +27,10 @@ pub struct NewServer {
     /// Values of a bundle.
     pub config: BTreeMap<String, ConfigValue>,
     pub runtime: Option<String>,
+    /// Packages whose install scripts are run.
+    pub build: Vec<String>,
+    /// What those may reach.
+    pub build_egress: Vec<String>,
     pub profile: Option<String>,
     /// Entries of `egress`.
     pub egress: Vec<String>,
@@ -148,6 +152,12 @@ fn entry_text(new: &NewServer) -> String {
     }
     if let Some(runtime) = &new.runtime {
         lines.push(line("runtime", &Value::from(runtime)));
+    }
+    if !new.build.is_empty() {
+        lines.push(list_line("build", &new.build));
+    }
+    if !new.build_egress.is_empty() {
+        lines.push(list_line("build_egress", &new.build_egress));
     }
     if let Some(profile) = &new.profile {
         lines.push(line("profile", &Value::from(profile)));

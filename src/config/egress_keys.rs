@@ -19,9 +19,14 @@ const MAX_PORTS: usize = 64;
 
 /// The entries that are fine, in the order in which they are written.
 pub(super) fn egress(walk: &mut Walk, node: &Node<'_>) -> Vec<EgressRule> {
+    egress_rules(walk, node, "`egress`")
+}
+
+/// As [`egress`], for the key called `what`.
+pub(super) fn egress_rules(walk: &mut Walk, node: &Node<'_>, what: &str) -> Vec<EgressRule> {
     let mut seen = BTreeSet::new();
     let mut rules = Vec::new();
-    for (text, span) in walk.strings(Some(node), "`egress`") {
+    for (text, span) in walk.strings(Some(node), what) {
         let rule = text
             .parse::<EgressRule>()
             .map_err(|error| error.to_string())
@@ -30,7 +35,7 @@ pub(super) fn egress(walk: &mut Walk, node: &Node<'_>) -> Vec<EgressRule> {
             Err(reason) => walk.report(
                 Code::InvalidValue,
                 span,
-                format!("`{text}` is not an entry of `egress`: {reason}"),
+                format!("`{text}` is not an entry of {what}: {reason}"),
             ),
             Ok(rule) if !seen.insert(rule.clone()) => {
                 walk.report(Code::Duplicate, span, format!("`{rule}` is listed twice"));
@@ -43,7 +48,7 @@ pub(super) fn egress(walk: &mut Walk, node: &Node<'_>) -> Vec<EgressRule> {
         walk.report(
             Code::InvalidValue,
             node.span(),
-            format!("`egress` names more than {MAX_PORTS} different ports"),
+            format!("{what} names more than {MAX_PORTS} different ports"),
         );
     }
     rules

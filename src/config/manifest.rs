@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::answer_keys::Redact;
+use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::egress::{EgressRule, EgressTier};
 use super::error::ConfigError;
@@ -57,6 +58,8 @@ pub struct Server {
     /// Values for what a bundle asks of its user.
     pub config: BTreeMap<String, ConfigValue>,
     pub runtime: RuntimeRule,
+    /// Whose install scripts are run when it is locked.
+    pub build: BuildRule,
     /// Name of a profile; whether there is one of that name is for the policy to say.
     pub profile: String,
     pub env: BTreeMap<String, EnvValue>,
@@ -220,6 +223,7 @@ impl Server {
             args: Vec::new(),
             config: BTreeMap::new(),
             runtime: RuntimeRule::default(),
+            build: BuildRule::default(),
             profile: validate::DEFAULT_PROFILE.to_owned(),
             env: BTreeMap::new(),
             exec: Vec::new(),

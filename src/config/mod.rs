@@ -4,6 +4,7 @@
 //! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
 
 mod answer_keys;
+mod build_keys;
 mod call_rules;
 mod diagnostic;
 mod edit;
@@ -28,6 +29,7 @@ mod trust;
 mod validate;
 
 pub use answer_keys::Redact;
+pub use build_keys::BuildRule;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};

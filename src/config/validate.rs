@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::answer_keys::{neutralise, redact};
+use super::build_keys::build;
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
@@ -87,12 +88,15 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 18] = [
+const SERVER_KEYS: [&str; 21] = [
     "source",
     "program",
     "args",
     "config",
     "runtime",
+    "build",
+    "build_egress",
+    "build_timeout",
     "profile",
     "env",
     "exec",
@@ -141,6 +145,7 @@ fn server(
         .get("runtime")
         .map(|node| runtime(walk, node, places))
         .unwrap_or_default();
+    let build = build(walk, table, parsed);
     let profile = table.get("profile").map(|node| profile(walk, node));
     let env = table
         .get("env")
@@ -186,6 +191,7 @@ fn server(
         config,
         args: args.into_iter().map(|(text, _)| text).collect(),
         runtime,
+        build,
         profile: profile.unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
         env,
         exec,

@@ -41,6 +41,22 @@ pub enum LaunchError {
         written: String,
     },
     #[error(
+        "the install scripts that are run for `{name}` were changed in the manifest from {locked} to {written} without a new lock; run `pinfold lock {name}`"
+    )]
+    BuildChanged {
+        name: ServerName,
+        locked: String,
+        written: String,
+    },
+    #[error("the `{event}` script of {package}, which `build` names, {reason}; {last_words}")]
+    Build {
+        /// With its version.
+        package: String,
+        event: &'static str,
+        reason: String,
+        last_words: String,
+    },
+    #[error(
         "the policy of `{name}` (its settings in the manifest, or the profiles of this pinfold) is not what was locked; look at it and run `pinfold lock {name}`"
     )]
     PolicyChanged { name: ServerName },

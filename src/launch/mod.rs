@@ -1,6 +1,7 @@
 //! The parent's half: manifest, lock and policy become a spec; the spec becomes a running server
 //! with its relay; the session ends with every process of it.
 
+mod build_runner;
 mod bundle;
 mod elf;
 mod error;
@@ -20,6 +21,7 @@ mod stdio;
 mod tool;
 mod uv_runner;
 
+pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};
 pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};

@@ -25,14 +25,49 @@ const MAX_MESSAGES: usize = 1 << 20;
 /// As much of package-lock.json as is read; `resolve` refuses larger ones.
 const MAX_PACKAGE_LOCK: u64 = (64 << 20) + 1;
 
+/// Node and npm on this machine.
+pub(super) struct NpmPlaces {
+    pub(super) node: PathBuf,
+    /// npm's own folder, which holds its command-line program.
+    npm: PathBuf,
+    pub(super) program: PathBuf,
+}
+
+impl NpmPlaces {
+    /// # Errors
+    /// When one of them is not on the search path.
+    pub(super) fn find(search_path: &OsStr) -> Result<Self, LaunchError> {
+        let node = find_program("node", search_path).map_err(|error| missing("node", &error))?;
+        let program = std::env::split_paths(search_path)
+            .filter_map(|folder| fs::canonicalize(folder.join("npm")).ok())
+            .find(|path| path.extension().is_some_and(|extension| extension == "js"))
+            .ok_or_else(|| missing("npm", &"it is not on PATH; install Node.js with npm"))?;
+        // …/npm/bin/npm-cli.js
+        let npm = program
+            .parent()
+            .and_then(Path::parent)
+            .map(Path::to_owned)
+            .ok_or_else(|| missing("npm", &"its folder could not be found"))?;
+        Ok(Self { node, npm, program })
+    }
+
+    /// The one that npm brings along; Debian has it beside npm.
+    pub(super) fn node_gyp(&self) -> PathBuf {
+        const INSIDE: &str = "node-gyp/bin/node-gyp.js";
+        let own = self.npm.join("node_modules").join(INSIDE);
+        let beside = self.npm.parent().map(|folder| folder.join(INSIDE));
+        match beside.filter(|beside| !own.is_file() && beside.is_file()) {
+            Some(beside) => beside,
+            None => own,
+        }
+    }
+}
+
 /// Runs npm in the sandbox.
 pub struct SandboxedNpm<'a> {
     launcher: &'a Launcher<'a>,
     staging: &'a Staging,
-    node: PathBuf,
-    /// npm's own folder, which holds its command-line program.
-    npm: PathBuf,
-    program: PathBuf,
+    places: NpmPlaces,
     /// The user's registries and proxies.
     rules: BTreeSet<EgressRule>,
 }
@@ -48,17 +83,7 @@ impl<'a> SandboxedNpm<'a> {
         settings: &NpmSettings,
         search_path: &OsStr,
     ) -> Result<Self, LaunchError> {
-        let node = find_program("node", search_path).map_err(|error| missing("node", &error))?;
-        let program = std::env::split_paths(search_path)
-            .filter_map(|folder| fs::canonicalize(folder.join("npm")).ok())
-            .find(|path| path.extension().is_some_and(|extension| extension == "js"))
-            .ok_or_else(|| missing("npm", &"it is not on PATH; install Node.js with npm"))?;
-        // …/npm/bin/npm-cli.js
-        let npm = program
-            .parent()
-            .and_then(Path::parent)
-            .map(Path::to_owned)
-            .ok_or_else(|| missing("npm", &"its folder could not be found"))?;
+        let places = NpmPlaces::find(search_path)?;
         let rules: Result<BTreeSet<EgressRule>, _> = settings
             .endpoints()
             .iter()
@@ -73,9 +98,7 @@ impl<'a> SandboxedNpm<'a> {
         Ok(Self {
             launcher,
             staging,
-            node,
-            npm,
-            program,
+            places,
             rules,
         })
     }
@@ -94,7 +117,7 @@ impl<'a> SandboxedNpm<'a> {
         })?;
         let mut words = vec![
             "node".to_owned(),
-            self.program.to_string_lossy().into_owned(),
+            self.places.program.to_string_lossy().into_owned(),
         ];
         words.extend_from_slice(arguments);
         let home = state.home().to_string_lossy().into_owned();
@@ -111,13 +134,13 @@ impl<'a> SandboxedNpm<'a> {
             let launch = self.launcher.launch(SpecInput {
                 policy: &policy,
                 confinement: &policy.confinement(),
-                tree: self.npm.clone(),
+                tree: self.places.npm.clone(),
                 state: &state,
-                interpreter: Some(self.node.clone()),
+                interpreter: Some(self.places.node.clone()),
                 runtime: None,
                 modules: Vec::new(),
-                programs: vec![self.node.clone()],
-                program: self.node.clone(),
+                programs: vec![self.places.node.clone()],
+                program: self.places.node.clone(),
                 arguments: words.clone(),
                 environment: environment.clone(),
                 working_directory: work.clone(),

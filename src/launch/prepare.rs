@@ -10,15 +10,15 @@ use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, re
 use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder, network};
 use crate::config::{Environment, Paths, Server};
-use crate::lockfile::{Confinement, Interpreter, LockedServer, ServerName};
+use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
-    EffectivePolicy, EnvironmentDecision, OwnFolders, Places, Runtime, decide_environment,
+    EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
     syscall_rules,
 };
 use crate::resolve::interpreter::{Program, shebang};
 use crate::sandbox::{
-    NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits, SandboxSpec,
-    compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits,
+    SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -285,6 +285,11 @@ impl<'a> Launcher<'a> {
         let policy = input.policy;
         let requirements = policy.requirements(input.confinement)?;
         let plan = self.plan_for(&requirements)?;
+        let mut own_folders = vec![input.state.home(), input.state.temporary()];
+        let writes_tree = |grant: &Grant| grant.access == Access::WriteExecute;
+        if policy.grants.iter().any(writes_tree) {
+            own_folders.push(input.tree.clone());
+        }
         let expansion = Expansion {
             tree: input.tree,
             home: input.state.home(),
@@ -322,7 +327,7 @@ impl<'a> Launcher<'a> {
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
             },
-            own_folders: vec![input.state.home(), input.state.temporary()],
+            own_folders,
             filters,
         };
         Ok(Launch {
@@ -414,6 +419,18 @@ fn agreed(
             name: name(),
             locked: shown(runtime),
             written: shown(written),
+        });
+    }
+    let build = server.build.recorded();
+    if locked.build != build {
+        let shown = |build: &Option<Build>| match build {
+            Some(build) => build.to_string(),
+            None => "none".to_owned(),
+        };
+        return Err(LaunchError::BuildChanged {
+            name: name(),
+            locked: shown(&locked.build),
+            written: shown(&build),
         });
     }
     if locked.platform != here() {

@@ -8,7 +8,7 @@ use super::LaunchError;
 use super::prepare::Launcher;
 use super::spawn::Running;
 use super::start::Launch;
-use crate::sandbox::Plan;
+use crate::sandbox::{Exceeded, Plan};
 
 /// What a tool left behind.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct ToolOutput {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+    /// The limit for which it was ended.
+    pub exceeded: Option<Exceeded>,
     /// What was in force around it.
     pub plan: Plan,
 }
@@ -51,11 +53,12 @@ pub(super) async fn run_tool(
     if !finished {
         monitor.kill();
     }
-    let code = monitor.ended().await?.code;
+    let report = monitor.ended().await?;
     Ok(ToolOutput {
-        code: finished.then_some(code),
+        code: finished.then_some(report.code),
         stdout,
         stderr,
+        exceeded: report.exceeded,
         plan: started.plan,
     })
 }

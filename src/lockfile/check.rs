@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::error::FieldProblem;
 use super::printable::is_hidden;
 use super::types::{
-    Artifact, Behaviour, Confinement, Interpreter, Lock, LockedServer, RuntimePackage, ServerName,
+    Artifact, Behaviour, Build, Confinement, Interpreter, Lock, LockedServer, RuntimePackage,
+    ServerName,
 };
 
 /// The word that records that something was not there. A real value can't be spelled like it.
@@ -45,6 +46,10 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
     check_artifacts(&server.artifacts, published_algorithm(&server.source))
         .map_err(|(field, problem)| (at(&field), problem))?;
+    if let Some(build) = &server.build {
+        check_build(build, &server.artifacts)
+            .map_err(|(field, problem)| (at(&format!("build.{field}")), problem))?;
+    }
     check_behaviour(&server.behaviour).map_err(in_field("behaviour.protocol"))?;
     check_confinement(&server.confinement).map_err(in_field("box.layers"))
 }
@@ -91,6 +96,36 @@ fn check_artifact(
     recorded_text(artifact.publisher.as_deref()).map_err(|problem| ("publisher", problem))?;
     recorded_text(artifact.signature.as_deref()).map_err(|problem| ("signature", problem))?;
     recorded_text(artifact.provenance.as_deref()).map_err(|problem| ("provenance", problem))
+}
+
+/// Only what the lock itself says to ask for a script can have had one run.
+fn check_build(build: &Build, artifacts: &[Artifact]) -> Result<(), (&'static str, FieldProblem)> {
+    let refuse = |value: &str, reason| FieldProblem::Text {
+        value: value.to_owned(),
+        reason,
+    };
+    for (field, values) in [("packages", &build.packages), ("egress", &build.egress)] {
+        values
+            .iter()
+            .try_for_each(|value| text(value))
+            .and_then(|()| sorted(values.iter().map(String::as_str)))
+            .map_err(|problem| (field, problem))?;
+    }
+    if build.packages.is_empty() {
+        return Err(("packages", refuse("", "it is empty")));
+    }
+    let asks = |name: &&String| {
+        artifacts
+            .iter()
+            .any(|artifact| artifact.install_script && artifact.name == **name)
+    };
+    match build.packages.iter().find(|name| !asks(name)) {
+        Some(name) => Err((
+            "packages",
+            refuse(name, "no artifact of this name asks for an install script"),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_behaviour(behaviour: &Behaviour) -> Result<(), FieldProblem> {

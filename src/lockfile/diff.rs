@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::types::{
-    Artifact, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
+    Artifact, Build, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
 };
 
 /// One difference, and the server it belongs to.
@@ -44,6 +44,11 @@ pub enum ChangeKind {
     TreeChanged {
         old: Digest,
         new: Digest,
+    },
+    /// Other install scripts are run, or they may reach something else.
+    BuildChanged {
+        old: Option<Build>,
+        new: Option<Build>,
     },
     ArtifactAdded(Box<Artifact>),
     ArtifactRemoved(Box<Artifact>),
@@ -107,6 +112,7 @@ impl ChangeKind {
             Self::InterpreterChanged { .. } => "interpreter",
             Self::EntryPointChanged { .. } => "entry-point",
             Self::TreeChanged { .. } => "tree",
+            Self::BuildChanged { .. } => "build",
             Self::ArtifactAdded(_) => "artifact-added",
             Self::ArtifactRemoved(_) => "artifact-removed",
             Self::ArtifactChanged { .. } => "artifact-changed",
@@ -138,6 +144,15 @@ impl ChangeKind {
             Self::InstallScriptAdded(_) => true,
             Self::SignatureChanged { old, new, .. } | Self::ProvenanceChanged { old, new, .. } => {
                 old.is_some() && new.is_none()
+            }
+            Self::BuildChanged { old, new } => {
+                let all = |build: &Option<Build>| -> BTreeSet<String> {
+                    let parts = build
+                        .iter()
+                        .flat_map(|build| [&build.packages, &build.egress]);
+                    parts.flatten().cloned().collect()
+                };
+                !all(new).is_subset(&all(old))
             }
             Self::EnforcementChanged { old, new } => {
                 new.landlock_abi < old.landlock_abi
@@ -219,6 +234,12 @@ fn server_differences(old: &LockedServer, new: &LockedServer) -> Vec<ChangeKind>
         old: old.tree,
         new: new.tree,
     });
+    if old.build != new.build {
+        changes.push(ChangeKind::BuildChanged {
+            old: old.build.clone(),
+            new: new.build.clone(),
+        });
+    }
     changes.extend(artifact_differences(&old.artifacts, &new.artifacts));
     changes.extend(artifact_differences(
         runtime_artifacts(old),
@@ -391,11 +412,21 @@ impl fmt::Display for ChangeKind {
             Self::TreeChanged { old, new } => {
                 write!(f, "tree {} -> {}", short(old), short(new))
             }
+            Self::BuildChanged { old, new } => write!(
+                f,
+                "install scripts that are run: {} -> {}",
+                built(old.as_ref()),
+                built(new.as_ref())
+            ),
             Self::ArtifactAdded(new) => write!(f, "artifact added: {}", identity(new)),
             Self::ArtifactRemoved(old) => write!(f, "artifact removed: {}", identity(old)),
             Self::ArtifactChanged { old, new } => artifact_sentence(f, old, new),
             Self::InstallScriptAdded(new) => {
-                write!(f, "new install script (it is not run): {}", identity(new))
+                write!(
+                    f,
+                    "new install script (it is run only if `build` names the package): {}",
+                    identity(new)
+                )
             }
             Self::PublisherChanged { path, old, new } => write!(
                 f,
@@ -480,6 +511,10 @@ fn program(interpreter: Option<&Interpreter>) -> String {
             format!("`{}` {version} ({})", program.path, short(&program.sha256))
         },
     )
+}
+
+fn built(build: Option<&Build>) -> String {
+    build.map_or_else(|| "none".to_owned(), Build::to_string)
 }
 
 /// Enough of a digest to tell two apart in a review.

@@ -11,7 +11,7 @@ use super::error::LockError;
 use super::printable::printable;
 use super::strict::{Object, UniqueMap, VersionOnly, required};
 use super::types::{
-    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
+    Artifact, Behaviour, Build, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
     RuntimePackage, ServerName, ToolName,
 };
 
@@ -83,6 +83,8 @@ struct RawServer {
     entry_point: String,
     tree: String,
     artifacts: Vec<Object<RawArtifact>>,
+    #[serde(deserialize_with = "required")]
+    build: Option<Object<RawBuild>>,
     behaviour: Object<RawBehaviour>,
     #[serde(rename = "box")]
     confinement: Object<RawConfinement>,
@@ -129,6 +131,13 @@ struct RawArtifact {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawBuild {
+    packages: Vec<String>,
+    egress: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawBehaviour {
     protocol: String,
     instructions: String,
@@ -169,6 +178,10 @@ impl RawServer {
             tree: parse_digest(&self.tree, || "tree".to_owned())?,
             interpreter,
             artifacts: artifacts(self.artifacts, "artifacts")?,
+            build: self.build.map(|Object(raw)| Build {
+                packages: raw.packages,
+                egress: raw.egress,
+            }),
             behaviour: self.behaviour.0.into_behaviour()?,
             confinement: Confinement {
                 policy: parse_digest(&self.confinement.0.policy, || "box.policy".to_owned())?,

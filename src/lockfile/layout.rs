@@ -4,8 +4,8 @@
 use super::check::ABSENT;
 use super::format::LOCKFILE_VERSION;
 use super::types::{
-    Artifact, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer, RuntimePackage,
-    ServerName,
+    Artifact, Behaviour, Build, Confinement, Digest, Interpreter, Lock, LockedServer,
+    RuntimePackage, ServerName,
 };
 
 /// The lock in its canonical text form: equal locks give equal bytes.
@@ -38,6 +38,7 @@ fn write_server(out: &mut String, name: &ServerName, server: &LockedServer) {
         ("entry_point", quote(&server.entry_point)),
         ("tree", quote(&server.tree.to_string())),
         ("artifacts", artifacts_text(&server.artifacts, 6)),
+        ("build", build_text(server.build.as_ref())),
         ("behaviour", behaviour_text(&server.behaviour)),
         ("box", confinement_text(&server.confinement)),
     ];
@@ -99,6 +100,17 @@ fn artifact_line(artifact: &Artifact) -> String {
     )
 }
 
+fn build_text(build: Option<&Build>) -> String {
+    let Some(build) = build else {
+        return "null".to_owned();
+    };
+    format!(
+        "{{\n        \"packages\": {},\n        \"egress\": {}\n      }}",
+        list_text(&build.packages),
+        list_text(&build.egress),
+    )
+}
+
 fn behaviour_text(behaviour: &Behaviour) -> String {
     let instructions = behaviour.instructions.map(|digest| digest.to_string());
     let tools: Vec<String> = behaviour
@@ -115,17 +127,18 @@ fn behaviour_text(behaviour: &Behaviour) -> String {
 }
 
 fn confinement_text(confinement: &Confinement) -> String {
-    let layers: Vec<String> = confinement
-        .layers
-        .iter()
-        .map(|layer| quote(layer))
-        .collect();
     format!(
-        "{{\n        \"policy\": {},\n        \"landlock_abi\": {},\n        \"layers\": [{}]\n      }}",
+        "{{\n        \"policy\": {},\n        \"landlock_abi\": {},\n        \"layers\": {}\n      }}",
         quote(&confinement.policy.to_string()),
         confinement.landlock_abi,
-        layers.join(", "),
+        list_text(&confinement.layers),
     )
+}
+
+/// On one line.
+fn list_text(values: &[String]) -> String {
+    let quoted: Vec<String> = values.iter().map(|value| quote(value)).collect();
+    format!("[{}]", quoted.join(", "))
 }
 
 /// One line per entry between brackets; `indent` is that of the line that opens the block.

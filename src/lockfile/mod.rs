@@ -24,8 +24,8 @@ pub use layout::{digest, serialise};
 pub use printable::{is_hidden, printable, printable_bytes};
 pub(crate) use strict::{Object, UniqueMap};
 pub use types::{
-    Artifact, BUNDLE_FOLDER, Behaviour, Confinement, Digest, Interpreter, Lock, LockedServer,
-    NameError, RuntimePackage, ServerName, ToolName,
+    Artifact, BUNDLE_FOLDER, Behaviour, Build, Confinement, Digest, Interpreter, Lock,
+    LockedServer, NameError, RuntimePackage, ServerName, ToolName,
 };
 pub use write_lock::WriteLock;
 

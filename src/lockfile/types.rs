@@ -206,6 +206,8 @@ pub struct LockedServer {
     pub tree: Digest,
     /// Every downloaded file, in order of their path in the tree.
     pub artifacts: Vec<Artifact>,
+    /// Packages whose install scripts were run; `None` when nothing was.
+    pub build: Option<Build>,
     pub behaviour: Behaviour,
     pub confinement: Confinement,
 }
@@ -235,6 +237,26 @@ impl LockedServer {
     /// What its interpreter comes from, when that is no program of the machine.
     pub fn runtime_package(&self) -> Option<&RuntimePackage> {
         self.interpreter.as_ref()?.package.as_ref()
+    }
+}
+
+/// What was run to make the tree of the artifacts. Its result is pinned by the tree's digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// Names of packages whose install scripts were run, sorted, each once.
+    pub packages: Vec<String>,
+    /// What the scripts could reach, as in the manifest, sorted, each once.
+    pub egress: Vec<String>,
+}
+
+/// For a sentence; the names are of the manifest or of a lock that was checked.
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.packages.join(", "))?;
+        match self.egress.is_empty() {
+            true => Ok(()),
+            false => write!(f, " (reaching {})", self.egress.join(", ")),
+        }
     }
 }
 
@@ -282,7 +304,8 @@ pub struct Artifact {
     pub size: u64,
     /// When the version was published, RFC 3339; `None` when the registry doesn't say.
     pub published: Option<String>,
-    /// Whether the package asks for a script to be run at install. It never is.
+    /// Whether the package asks for a script to be run at install. It is only if the package is
+    /// named in [`LockedServer::build`].
     pub install_script: bool,
     /// Who published this version, as the registry names them; `None` means recorded as absent.
     pub publisher: Option<String>,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::calls::CallPolicy;
 use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_demands};
-use super::network::{egress_of, egress_of_resolver, limitations_of, network_of};
+use super::network::{egress_of, egress_of_build, egress_of_resolver, limitations_of, network_of};
 use super::settings::settings;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
 use crate::config::{
@@ -215,6 +215,43 @@ impl EffectivePolicy {
             origins: settings.origins,
             layers: Layers::default(),
             limitations,
+        })
+    }
+
+    /// The policy for install scripts: the machine's compilers, their own copy of the tree, and what
+    /// `rules` say of the network, by name; without rules there is none.
+    ///
+    /// # Errors
+    /// Only when the embedded data is wrong.
+    pub fn for_build(rules: BTreeSet<EgressRule>) -> Result<Self, PolicyError> {
+        let base = Profile::base()?;
+        let profile = Profile::build()?;
+        let part = Profile::runtime(Runtime::Node)?;
+        let parts = [
+            (&base, Origin::Base),
+            (&profile, Origin::Profile("build".to_owned())),
+            (&part, Origin::Runtime(Runtime::Node.name())),
+        ];
+        let settings = settings(&config::Limits::default(), &parts)?;
+        let egress = match rules.is_empty() {
+            true => None,
+            false => Some(egress_of_build(rules, &settings)?),
+        };
+        let tier = egress.as_ref().map(|egress| egress.tier);
+        let grants = parts
+            .iter()
+            .flat_map(|(part, origin)| grants_of(part, origin, tier))
+            .collect();
+        Ok(Self {
+            profile: "build".to_owned(),
+            egress,
+            grants,
+            libraries_of: part.libraries_of,
+            loads: part.loads,
+            limits: settings.limits,
+            own_root: settings.own_root,
+            origins: settings.origins,
+            ..Self::ungranted(Runtime::Node)?
         })
     }
 

@@ -74,6 +74,8 @@ pub(super) fn grants_of(
     [
         (&profile.read, Access::Read),
         (&profile.write, Access::Write),
+        (&profile.execute, Access::Execute),
+        (&profile.write_execute, Access::WriteExecute),
         (&profile.device, Access::Device),
         (&profile.list, Access::List),
     ]

@@ -66,6 +66,14 @@ pub(super) fn egress_of_resolver(
     })
 }
 
+/// The egress of install scripts: by name or not at all.
+pub(super) fn egress_of_build(
+    rules: BTreeSet<EgressRule>,
+    settings: &Settings,
+) -> Result<EgressPolicy, PolicyError> {
+    policy(rules, EgressTier::Names, true, settings)
+}
+
 fn policy(
     rules: BTreeSet<EgressRule>,
     tier: EgressTier,

@@ -58,6 +58,12 @@ pub struct Profile {
     pub read: Vec<PathText>,
     #[serde(default)]
     pub write: Vec<PathText>,
+    /// Folders whose programs may be executed; no profile of a server has any.
+    #[serde(default)]
+    pub execute: Vec<PathText>,
+    /// Folders in which what is written may be executed; no profile of a server has any.
+    #[serde(default)]
+    pub write_execute: Vec<PathText>,
     #[serde(default)]
     pub device: Vec<PathText>,
     /// Folders whose entries may be seen, but not read.
@@ -198,6 +204,14 @@ impl Profile {
         )
     }
 
+    /// Install scripts, while a server is locked; no manifest can name it.
+    pub fn build() -> Result<Self, PolicyError> {
+        parse(
+            "profiles/build.toml",
+            include_str!("../../profiles/build.toml"),
+        )
+    }
+
     /// The part for a runtime.
     pub fn runtime(runtime: Runtime) -> Result<Self, PolicyError> {
         match runtime {
@@ -251,6 +265,10 @@ mod tests {
         for runtime in [Runtime::Node, Runtime::Python, Runtime::Native] {
             profiles.push(Profile::runtime(runtime).unwrap());
         }
+        for profile in &profiles {
+            assert!(profile.execute.is_empty() && profile.write_execute.is_empty());
+        }
+        profiles.extend([Profile::resolver().unwrap(), Profile::build().unwrap()]);
         for profile in profiles {
             assert!(!profile.summary.is_empty());
             for path in profile
@@ -259,6 +277,8 @@ mod tests {
                 .chain(&profile.write)
                 .chain(&profile.device)
                 .chain(&profile.list)
+                .chain(&profile.execute)
+                .chain(&profile.write_execute)
             {
                 assert!(
                     path.path.starts_with('/') || path.path.starts_with('{'),

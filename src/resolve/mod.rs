@@ -29,6 +29,14 @@ pub enum ResolveError {
     )]
     InvalidRange { range: String },
 
+    #[error(
+        "`build` names {name}, which is not a package of this server; it can name {}",
+        in_words(possible)
+    )]
+    NotInClosure { name: String, possible: Vec<String> },
+    #[error("`build` names {name}, which has no install script; take it out of the list")]
+    NoInstallScript { name: String },
+
     // npm's settings.
     #[error("can't read the npm settings in {}", path.display())]
     Settings {
@@ -187,6 +195,14 @@ pub(crate) fn hours(age: &Duration) -> String {
     match age.as_secs() {
         seconds if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
         _ => humantime::format_duration(*age).to_string(),
+    }
+}
+
+/// Names for a sentence; what a registry calls its packages goes to a terminal.
+fn in_words(names: &[String]) -> String {
+    match names.is_empty() {
+        true => "nothing, for none of its packages has an install script".to_owned(),
+        false => crate::lockfile::printable(&names.join(", "), 400),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ResolveError;
 use super::archive::named_program;
 use super::interpreter::is_executable;
-use super::npm::entry::{choose, clean, is_file_inside, read_manifest};
+use super::npm::entry::{Manifest, choose, clean, is_file_inside, read_manifest};
 
 /// A folder with more files at its top is not a program that someone wrote by hand.
 const MAX_ENTRIES: usize = 10_000;
@@ -69,7 +69,7 @@ fn single_file(file: &Path) -> Result<LocalEntry, ResolveError> {
 }
 
 fn program_of_manifest(folder: &Path, path: &Path) -> Result<String, ResolveError> {
-    let manifest = read_manifest(path)?;
+    let manifest: Manifest = read_manifest(path)?;
     let name = manifest.name.unwrap_or_else(|| "this folder".to_owned());
     let file = match manifest.main {
         Some(main) if manifest.bin.is_empty() => main,

@@ -117,6 +117,7 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
                 | AccessFs::RemoveDir
                 | AccessFs::Refer
         }
+        Access::WriteExecute => rights(Access::Write) | AccessFs::Execute,
         Access::Device => AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev,
     }
 }

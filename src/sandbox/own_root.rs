@@ -85,6 +85,8 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rights {
     write: bool,
+    /// What is written, too.
+    execute: bool,
     device: bool,
 }
 
@@ -98,7 +100,7 @@ impl Rights {
         if !self.device {
             attributes |= MountAttrFlags::MOUNT_ATTR_NODEV;
         }
-        if self.write {
+        if self.write && !self.execute {
             attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
         }
         attributes
@@ -115,7 +117,8 @@ fn plan(rules: &[PathRule]) -> BTreeMap<PathBuf, Rights> {
             continue;
         }
         let rights = wanted.entry(rule.path.clone()).or_default();
-        rights.write |= rule.access == Access::Write;
+        rights.write |= matches!(rule.access, Access::Write | Access::WriteExecute);
+        rights.execute |= rule.access == Access::WriteExecute;
         rights.device |= rule.access == Access::Device;
     }
     let mut planned: BTreeMap<PathBuf, Rights> = BTreeMap::new();
@@ -125,7 +128,9 @@ fn plan(rules: &[PathRule]) -> BTreeMap<PathBuf, Rights> {
             .skip(1)
             .find_map(|ancestor| planned.get(ancestor));
         let given = nearest.is_some_and(|above| {
-            (above.write || !rights.write) && (above.device || !rights.device)
+            (above.write || !rights.write)
+                && (above.execute || !rights.execute)
+                && (above.device || !rights.device)
         });
         if !given {
             planned.insert(path, rights);
@@ -389,12 +394,13 @@ mod tests {
             rule("/a/b", Access::Execute),
             rule("/a/c", Access::Write),
             rule("/a/c/d", Access::Read),
+            rule("/a/c/e", Access::WriteExecute),
             rule("/a-b", Access::Read),
             rule("/dev/null", Access::Device),
             rule("/proc/self/status", Access::Read),
         ]);
         let paths: Vec<&str> = planned.keys().filter_map(|path| path.to_str()).collect();
-        assert_eq!(paths, ["/a", "/a/c", "/a-b", "/dev/null"]);
+        assert_eq!(paths, ["/a", "/a/c", "/a/c/e", "/a-b", "/dev/null"]);
     }
 
     #[test]
@@ -403,6 +409,9 @@ mod tests {
         let write = of(Access::Write);
         assert!(write.contains(MountAttrFlags::MOUNT_ATTR_NOEXEC));
         assert!(!write.contains(MountAttrFlags::MOUNT_ATTR_RDONLY));
+        let build = of(Access::WriteExecute);
+        assert!(!build.contains(MountAttrFlags::MOUNT_ATTR_NOEXEC));
+        assert!(!build.contains(MountAttrFlags::MOUNT_ATTR_RDONLY));
         for access in [Access::Read, Access::Execute, Access::Device] {
             assert!(of(access).contains(MountAttrFlags::MOUNT_ATTR_RDONLY));
         }

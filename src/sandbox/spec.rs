@@ -58,6 +58,9 @@ pub enum Access {
     Execute,
     /// Read, create, change and remove regular files, folders and symbolic links; no execution.
     Write,
+    /// As [`Self::Write`], and execute what is there: for install scripts only, whose box is not a
+    /// server's.
+    WriteExecute,
     /// Read and write a device node.
     Device,
 }

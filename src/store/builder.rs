@@ -21,6 +21,7 @@ use super::names::{self, CaseFold};
 use super::plan::Plan;
 use super::record;
 use super::staging::Staging;
+use super::workshop::Workshop;
 use super::zip::{self, Links, ZipEntry};
 use crate::lockfile::Digest;
 
@@ -152,9 +153,48 @@ impl TreeBuilder {
     pub fn copy_path(&mut self, source: &Path, bounds: &Bounds) -> Result<(), StoreError> {
         self.step(|unpacked| {
             let mut intake = Intake::begin(unpacked, source, "", bounds, None)?;
-            copy::copy(&mut intake, source, bounds)?;
+            copy::copy(&mut intake, source, bounds, &copy::is_version_control)?;
             intake.finish(Origin::Folder)
         })
+    }
+
+    /// Copies what a workshop has in the folder `at` to the same place, but for what `left_out` says
+    /// of a path in the folder. Links must stay in it, and none is followed on the way.
+    ///
+    /// # Errors
+    /// As [`Self::unpack_tar_gz`].
+    pub fn take_from(
+        &mut self,
+        workshop: &Workshop,
+        at: &str,
+        bounds: &Bounds,
+        left_out: &dyn Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
+        self.step(|unpacked| {
+            let source = workshop.folder().join(at);
+            let folder = Beneath::open(workshop.folder())
+                .and_then(|root| root.folder(at))
+                .map_err(|e| StoreError::io("open", &source, e))?;
+            let mut intake = Intake::begin(unpacked, &source, at, bounds, None)?;
+            let left_out = |path: &str, _| left_out(path);
+            copy::copy_folder(&mut intake, folder, &source, bounds, &left_out)?;
+            intake.finish(Origin::Folder)
+        })
+    }
+
+    /// Takes the tree out of the store's hands: its owner may write everything in it, at `place`,
+    /// and it never gets a name.
+    ///
+    /// # Errors
+    /// When an earlier step failed, or the disk does.
+    pub fn into_workshop(self, place: &Path) -> Result<Workshop, StoreError> {
+        if self.incomplete {
+            return Err(StoreError::UnfinishedTree);
+        }
+        let Unpacked { folder, plan, .. } = &self.unpacked;
+        let before = plan.records();
+        std::fs::rename(folder, place).map_err(|e| StoreError::io("move the tree to", place, e))?;
+        Workshop::open(place, before)
     }
 
     /// Makes the tree read-only and durable and gives it its name. Returns its digest.

@@ -5,7 +5,7 @@
 //! changes it meanwhile.
 
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -23,13 +23,34 @@ use super::names;
 /// Version control data: large, different on each machine, and never run.
 const SKIPPED_FOLDER: &[u8] = b".git";
 
-/// Copies what is at `source`: a file under its own name, a folder's content to the root.
+/// Whether something at a path below the source is not copied.
+pub(super) type LeftOut<'a> = dyn Fn(&str, Kind) -> bool + 'a;
+
+/// What may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    Other,
+}
+
+/// Version control data is left out wherever it is.
+pub(super) fn is_version_control(path: &str, kind: Kind) -> bool {
+    kind == Kind::Folder && names::split(path).1.as_bytes() == SKIPPED_FOLDER
+}
+
+/// Copies what is at `source`: a file under its own name, a folder's content to the root, but for
+/// folders and files that are left out.
 pub(super) fn copy(
     intake: &mut Intake<'_>,
     source: &Path,
     bounds: &Bounds,
+    left_out: &LeftOut<'_>,
 ) -> Result<(), StoreError> {
-    let copier = Copier { source, bounds };
+    let copier = Copier {
+        source,
+        bounds,
+        left_out,
+    };
     let stat = lstat(source).map_err(|e| StoreError::io("read", source, e))?;
     if is_link(stat.st_mode) {
         return Err(StoreError::refused(source, b"", Rule::SourceIsLink));
@@ -55,9 +76,27 @@ pub(super) fn copy(
     copier.entry(intake, &folder, &name, "")
 }
 
+/// Copies the content of an open folder, called `source` in messages, to the root.
+pub(super) fn copy_folder(
+    intake: &mut Intake<'_>,
+    folder: OwnedFd,
+    source: &Path,
+    bounds: &Bounds,
+    left_out: &LeftOut<'_>,
+) -> Result<(), StoreError> {
+    let copier = Copier {
+        source,
+        bounds,
+        left_out,
+    };
+    let folder = Dir::from_fd(folder).map_err(|e| StoreError::io("open", source, e))?;
+    copier.folder(intake, folder, "")
+}
+
 struct Copier<'a> {
     source: &'a Path,
     bounds: &'a Bounds,
+    left_out: &'a LeftOut<'a>,
 }
 
 impl Copier<'_> {
@@ -97,10 +136,14 @@ impl Copier<'_> {
 
         let stat = fstatat(folder.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW)
             .map_err(|e| StoreError::io("read", &self.at(path), e))?;
-        if is_folder(stat.st_mode) && name.to_bytes() == SKIPPED_FOLDER {
+        let path = names::parse(&written, self.bounds).map_err(refuse)?.path;
+        let kind = match is_folder(stat.st_mode) {
+            true => Kind::Folder,
+            false => Kind::Other,
+        };
+        if (self.left_out)(&path, kind) {
             return Ok(());
         }
-        let path = names::parse(&written, self.bounds).map_err(refuse)?.path;
         let failed = |e| StoreError::io("read", &self.at(&path), e);
         if is_folder(stat.st_mode) {
             let inner = directory::open_folder_at(folder.as_fd(), name)

@@ -46,6 +46,7 @@ mod staging;
 mod stamp;
 mod verify;
 mod wheel;
+mod workshop;
 mod zip;
 
 #[cfg(test)]
@@ -78,4 +79,5 @@ pub use layout::Store;
 pub use staging::Staging;
 pub use verify::{TreeReport, Verification};
 pub use wheel::{SITE_PACKAGES, Script, ScriptKind, UnpackedWheel, WheelRule};
+pub use workshop::Workshop;
 pub use zip::{Links, ZipRule, read_zip_file};

@@ -7,19 +7,21 @@ mod archive;
 mod download;
 mod https;
 mod npm;
+mod npm_build;
 mod path;
 mod published;
 mod pypi;
 mod runtime;
 
 pub(super) use npm::npm_settings;
+pub(super) use npm_build::is_build_valid;
 pub(super) use published::Published;
 pub(super) use runtime::{packaged_runtime, rebuild_runtime};
 
 use https::Remote;
 
 use super::context::Context;
-use crate::config::{Server, Settings, Source};
+use crate::config::{BuildRule, Server, Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
 use crate::resolve::npm::Waiting;
@@ -44,14 +46,15 @@ pub(super) struct Bytes {
     pub artifacts: Vec<Artifact>,
 }
 
-/// Resolves a source and has its tree made in the store. `program` is the manifest's.
+/// Resolves a source and has its tree made in the store. `program` and `build` are the manifest's.
 pub(super) async fn get(
     asked: &Asked<'_>,
     source: &Source,
     program: Option<&str>,
+    build: &BuildRule,
 ) -> anyhow::Result<Bytes> {
     match source {
-        Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
+        Source::Npm { name, range } => npm::get(asked, name, range.as_deref(), build).await,
         Source::Pypi { .. } => pypi::get(asked, source).await,
         Source::Https {
             address,
@@ -155,6 +158,7 @@ pub(super) fn exactly(source: &Source, version: &str) -> Source {
 }
 
 /// Builds the tree of a locked server anew, from the store's artifacts or where they came from.
+/// `build` is the manifest's: no script is run that only a lock names.
 ///
 /// # Errors
 /// Also when what is had now is not what was locked.
@@ -162,7 +166,37 @@ pub(super) async fn rebuild(
     context: &Context,
     staging: &Staging,
     locked: &LockedServer,
+    build: &BuildRule,
 ) -> anyhow::Result<()> {
+    if locked.build != build.recorded() {
+        return Err(super::exit::DriftError(
+            "the manifest and the lock name different install scripts to run; run `pinfold lock`"
+                .to_owned(),
+        )
+        .into());
+    }
+    let tree = tree_again(context, staging, locked, build).await?;
+    if tree == locked.tree {
+        return Ok(());
+    }
+    if locked.build.is_some() {
+        return Err(npm_build::not_reproduced(locked, tree));
+    }
+    // It may be another server's tree; it stays.
+    Err(super::exit::DriftError(format!(
+        "what `{}` gives now is not what was locked ({} instead of {}); if that is intended, run `pinfold lock`",
+        locked.source, tree, locked.tree
+    ))
+    .into())
+}
+
+/// The tree of a locked server's artifacts, made once more with the manifest's scripts.
+pub(super) async fn tree_again(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+    build: &BuildRule,
+) -> anyhow::Result<Digest> {
     if context
         .store
         .verify_tree(&locked.tree, Verification::Rehash)
@@ -171,8 +205,8 @@ pub(super) async fn rebuild(
         context.store.discard_tree(&locked.tree)?;
     }
     let source = source_of(context, &locked.source)?;
-    let tree = match &source {
-        Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts).await?,
+    Ok(match &source {
+        Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts, build).await?,
         Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, name).await?,
         Source::Https {
             address,
@@ -186,17 +220,7 @@ pub(super) async fn rebuild(
             let is_bundle = source.is_local_bundle();
             path::rebuild(context, staging, file, is_bundle, &locked.entry_point)?
         }
-    };
-    if tree == locked.tree {
-        Ok(())
-    } else {
-        // It may be another server's tree; it stays.
-        Err(super::exit::DriftError(format!(
-            "what `{}` gives now is not what was locked ({} instead of {}); if that is intended, run `pinfold lock`",
-            locked.source, tree, locked.tree
-        ))
-        .into())
-    }
+    })
 }
 
 fn source_of(context: &Context, text: &str) -> anyhow::Result<Source> {

@@ -9,20 +9,23 @@ use anyhow::Context as _;
 use super::super::context::Context;
 use super::super::output;
 use super::download::{Wanted, download, known_digest};
+use super::npm_build::{built_before, built_tree};
 use super::published::Published;
 use super::{Asked, Bytes};
+use crate::config::BuildRule;
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::vouching::{Vouched, vouched};
 use crate::resolve::npm::{self, NpmRequest, NpmSettings, ResolvedPackage, Waiting};
-use crate::store::{Bounds, Staging, Store};
+use crate::store::{Bounds, Staging, Store, TreeBuilder};
 
 pub(super) async fn get(
     asked: &Asked<'_>,
     name: &str,
     range: Option<&str>,
+    build: &BuildRule,
 ) -> anyhow::Result<Bytes> {
     let Asked {
         context, staging, ..
@@ -79,7 +82,10 @@ pub(super) async fn get(
         })
         .collect();
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-    let tree = npm_tree(&context.store, staging, &artifacts)?;
+    let tree = match built_before(context, asked.lock, &artifacts, build) {
+        Some(tree) => tree,
+        None => npm_tree(context, staging, &artifacts, build).await?,
+    };
     let entry_point = entry_point(
         &context.store.tree(&tree),
         &resolution.root_path,
@@ -137,6 +143,7 @@ pub(super) async fn rebuild(
     context: &Context,
     staging: &Staging,
     artifacts: &[Artifact],
+    build: &BuildRule,
 ) -> anyhow::Result<Digest> {
     let settings = npm_settings(context)?;
     let wanted = artifacts
@@ -154,7 +161,7 @@ pub(super) async fn rebuild(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
-    npm_tree(&context.store, staging, artifacts)
+    npm_tree(context, staging, artifacts, build).await
 }
 
 /// What the registry says of them now.
@@ -217,16 +224,34 @@ pub(in crate::cli) fn npm_settings(context: &Context) -> anyhow::Result<NpmSetti
     Ok(settings)
 }
 
-/// Unpacks artifacts that are in the store into one tree; returns its digest.
-fn npm_tree(store: &Store, staging: &Staging, artifacts: &[Artifact]) -> anyhow::Result<Digest> {
+/// Unpacks artifacts that are in the store into one tree, and runs the scripts that the manifest
+/// names; returns its digest.
+async fn npm_tree(
+    context: &Context,
+    staging: &Staging,
+    artifacts: &[Artifact],
+    build: &BuildRule,
+) -> anyhow::Result<Digest> {
+    if !build.packages.is_empty() {
+        return built_tree(context, staging, artifacts, build).await;
+    }
     let bar = output::bar(artifacts.len() as u64, "unpacking");
     let mut tree = staging.tree()?;
     for artifact in artifacts {
-        let file = store.verify_artifact(&artifact.sha256, artifact.size)?;
-        tree.unpack_tar_gz(&file, &artifact.path, &Bounds::default())
-            .with_context(|| format!("{}@{} was refused", artifact.name, artifact.version))?;
+        unpack(&context.store, &mut tree, artifact)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
     Ok(tree.finish()?)
+}
+
+/// Unpacks one artifact to its place in the tree.
+pub(super) fn unpack(
+    store: &Store,
+    tree: &mut TreeBuilder,
+    artifact: &Artifact,
+) -> anyhow::Result<()> {
+    let file = store.verify_artifact(&artifact.sha256, artifact.size)?;
+    tree.unpack_tar_gz(&file, &artifact.path, &Bounds::default())
+        .with_context(|| format!("{}@{} was refused", artifact.name, artifact.version))
 }

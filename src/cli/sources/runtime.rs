@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::exit::DriftError;
 use super::{Asked, get, npm};
-use crate::config::Source;
+use crate::config::{BuildRule, Source};
 use crate::launch::packaged_interpreter;
 use crate::lockfile::{Interpreter, LockedServer, RuntimePackage};
 use crate::store::{Staging, Verification};
@@ -26,7 +26,7 @@ pub(in crate::cli) async fn packaged_runtime(
         rebuild_runtime(asked.context, asked.staging, locked).await?;
         return Ok(interpreter.clone());
     }
-    let bytes = get(asked, source, None).await?;
+    let bytes = get(asked, source, None, &BuildRule::default()).await?;
     let package = RuntimePackage {
         source: text.to_owned(),
         version: bytes.version.unwrap_or_default(),
@@ -56,7 +56,7 @@ pub(in crate::cli) async fn rebuild_runtime(
         return Ok(());
     }
     store.discard_tree(&package.tree)?;
-    let tree = npm::rebuild(context, staging, &package.artifacts).await?;
+    let tree = npm::rebuild(context, staging, &package.artifacts, &BuildRule::default()).await?;
     if tree == package.tree {
         Ok(())
     } else {

@@ -114,6 +114,7 @@ impl Finding {
                 "message": sentence(waiting),
             })),
             "definitions": null,
+            "build": null,
         });
         if self.waiting.is_some() {
             value["state"] = json!("waiting");
@@ -125,6 +126,10 @@ impl Finding {
         value["state"] = json!("update");
         value["status"] = json!(proposal.status(accepted, risks));
         value["new_version"] = json!(proposal.locked.version);
+        value["build"] = json!(proposal.locked.build.as_ref().map(|build| json!({
+            "packages": build.packages,
+            "egress": build.egress,
+        })));
         value["changes"] = proposal.changes.iter().map(change).collect();
         value["alarms"] = proposal
             .alarms
@@ -182,6 +187,12 @@ impl Proposal {
                 .unwrap_or_default();
             let line = output::foreign(&change.to_string(), MAX_LINE);
             output::data(&format!("  {line}{age}"));
+        }
+        if let Some(build) = &self.locked.build {
+            output::data(&format!(
+                "  built: the install scripts of {} were run in a box",
+                output::foreign(&build.to_string(), MAX_LINE)
+            ));
         }
         self.definitions(context, server, old).show_changes();
         for tool in &server.tools.allow {

@@ -269,6 +269,7 @@ mod tests {
             entry_point: "x".to_owned(),
             tree: Digest::of(b"tree"),
             artifacts,
+            build: None,
             behaviour: Behaviour::default(),
             confinement: Confinement {
                 policy: Digest::of(b"policy"),

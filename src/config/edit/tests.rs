@@ -13,6 +13,8 @@ fn new_server(name: &str) -> NewServer {
         config: BTreeMap::new(),
         args: vec!["--quiet".into(), "a \"b\" \\ c".into()],
         runtime: Some("warn".into()),
+        build: vec!["native".into()],
+        build_egress: vec!["github.com:443".into()],
         profile: Some("web".into()),
         egress: vec!["api.github.com:443".into()],
         env: BTreeMap::from([
@@ -37,6 +39,8 @@ fn smallest(name: &str) -> NewServer {
         config: BTreeMap::new(),
         args: vec![],
         runtime: None,
+        build: vec![],
+        build_egress: vec![],
         profile: None,
         egress: vec![],
         env: BTreeMap::new(),
@@ -64,6 +68,8 @@ fn the_first_entry_is_the_whole_file() {
 source = "npm:@a/b@^1.2"
 args = ["--quiet", 'a "b" \ c']
 runtime = "warn"
+build = ["native"]
+build_egress = ["github.com:443"]
 profile = "web"
 egress = ["api.github.com:443"]
 env = { KEY = "a value", LANG = { from = "LANG" } }

@@ -8,6 +8,8 @@ mod npm;
 mod path;
 mod pypi;
 
+pub(super) use npm::check_npm_name;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Source, SourceError> {
 
 /// The registry's rules for new names (the `validate-npm-package-name` package), without
 /// the characters that only names of before 2015 have.
-fn check_npm_name(name: &str) -> Result<(), &'static str> {
+pub(in crate::config) fn check_npm_name(name: &str) -> Result<(), &'static str> {
     if name.len() > MAX_NAME_BYTES {
         return Err("it is longer than 214 characters");
     }

@@ -48,7 +48,7 @@ fn servers_come_and_go() {
         [
             "clock: server removed",
             "everything: server added",
-            "everything: new install script (it is not run): zod@4.1.5 at `node_modules/zod`",
+            "everything: new install script (it is run only if `build` names the package): zod@4.1.5 at `node_modules/zod`",
             "weather-2.1: server removed",
         ]
     );

@@ -460,14 +460,24 @@ prop_compose! {
         interpreter in prop::option::of(any_interpreter()),
         (entry_point, tree) in (any_path(), any_digest()),
         artifacts in any_artifacts(),
+        egress in prop::option::of(prop::collection::btree_set("[a-z]{1,8}:443", 0..3)),
         behaviour in any_behaviour(),
         policy in any_digest(),
         landlock_abi: u32,
         layers in prop::collection::btree_set("[a-z]{1,8}", 0..4),
     ) -> LockedServer {
         let layers = layers.into_iter().collect();
+        let packages: BTreeSet<String> = artifacts
+            .iter()
+            .filter(|artifact: &&Artifact| artifact.install_script)
+            .map(|artifact| artifact.name.clone())
+            .collect();
+        let build = egress.filter(|_| !packages.is_empty()).map(|egress| Build {
+            packages: packages.into_iter().collect(),
+            egress: egress.into_iter().collect(),
+        });
         LockedServer {
-            source, version, locked_at, platform, interpreter, entry_point, tree, artifacts,
+            source, version, locked_at, platform, interpreter, entry_point, tree, artifacts, build,
             behaviour, confinement: Confinement { policy, landlock_abi, layers },
         }
     }

@@ -46,7 +46,7 @@ pub fn entry_point(
     package_name: &str,
 ) -> Result<EntryPoint, ResolveError> {
     let folder = tree.join(package_path);
-    let manifest = read_manifest(&folder.join("package.json"))?;
+    let manifest: Manifest = read_manifest(&folder.join("package.json"))?;
     let (name, file) = choose(package_name, manifest.bin)?;
     let inside = clean(&file).ok_or_else(|| ResolveError::ProgramOutside {
         package: package_name.to_owned(),
@@ -64,7 +64,9 @@ pub fn entry_point(
     })
 }
 
-pub(crate) fn read_manifest(path: &Path) -> Result<Manifest, ResolveError> {
+pub(crate) fn read_manifest<T: serde::de::DeserializeOwned>(
+    path: &Path,
+) -> Result<T, ResolveError> {
     let failed = |source| ResolveError::Read {
         path: path.to_owned(),
         source,
@@ -88,7 +90,7 @@ pub(crate) fn read_manifest(path: &Path) -> Result<Manifest, ResolveError> {
     serde_json::from_slice(text).map_err(|error| unusable(error.to_string()))
 }
 
-fn programs<'de, D: Deserializer<'de>>(
+pub(super) fn programs<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
     Ok(match Option::<Programs>::deserialize(deserializer)? {

@@ -16,6 +16,7 @@ pub mod packument;
 pub mod platform;
 mod question;
 pub mod registry;
+pub mod scripts;
 pub mod settings;
 mod verify;
 pub mod vouching;
