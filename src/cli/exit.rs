@@ -112,6 +112,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::RuntimeChanged { .. }
         | LaunchError::PolicyChanged { .. }
         | LaunchError::OtherPlatform { .. }
+        | LaunchError::InterpreterUnknown { .. }
         | LaunchError::InterpreterChanged { .. }
         | LaunchError::Tree { .. }
         | LaunchError::NotFetched { .. }

@@ -1,5 +1,6 @@
 //! Locking one server: resolve, get, unpack, learn. Writes nothing but the store.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -9,9 +10,10 @@ use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
 use super::exit::DriftError;
 use super::output;
+use super::platforms;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{RuntimeRule, Server, Settings, Source};
-use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
+use crate::launch::{self, Launcher, StateFolder, find_interpreter, learn};
 use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
 use crate::provenance::losses;
@@ -19,6 +21,7 @@ use crate::relay::{Introspection, StderrLog};
 use crate::resolve::ResolveError;
 use crate::resolve::bundle::{Bundle, BundleKind};
 use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
+use crate::resolve::npm::Platform;
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
@@ -54,6 +57,7 @@ pub(super) async fn lock_server(
     settings: &Settings,
     lock: &Lock,
     versions: Versions,
+    platforms: &BTreeSet<String>,
 ) -> anyhow::Result<Outcome> {
     context.store.sweep()?;
     let staging = context.store.staging()?;
@@ -61,10 +65,10 @@ pub(super) async fn lock_server(
     // What is wrong with the profile or the grants is found before anything is downloaded; whatever
     // it runs on, these are the same.
     launcher.policy(server, None)?;
-    let previous = lock
-        .servers
-        .get(name)
-        .filter(|locked| locked.source == server.source_text && locked.platform == here());
+    let before = lock.servers.get(name);
+    let same_source = before.filter(|locked| locked.source == server.source_text);
+    let here = same_source.and_then(|locked| locked.bytes_on(&launch::here()));
+    let previous = here.as_ref();
     let asked = Asked {
         context,
         launcher: &launcher,
@@ -83,17 +87,21 @@ pub(super) async fn lock_server(
                 artifacts: locked.artifacts.clone(),
             }
         }
-        _ => sources::get(&asked, &server.source, server.program.as_deref()).await?,
+        _ => {
+            let source = version_agreed_elsewhere(server, same_source, previous, versions);
+            sources::get(&asked, &source, server.program.as_deref()).await?
+        }
     };
     let mut locked = LockedServer {
         source: server.source_text.clone(),
         version: bytes.version,
         locked_at: now(),
-        platform: here(),
+        platform: launch::here(),
         interpreter: None,
         entry_point: bytes.entry_point,
         tree: bytes.tree,
         artifacts: bytes.artifacts,
+        platforms: BTreeMap::new(),
         behaviour: Behaviour::default(),
         confinement: launcher.policy(server, None)?.confinement(),
     };
@@ -108,7 +116,21 @@ pub(super) async fn lock_server(
     locked.confinement = policy.confinement();
     let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
     keep_definitions(&staging, &introspection);
-    let same_code = previous.filter(|previous| previous.tree == locked.tree);
+    let wanted = platforms::Wanted {
+        before,
+        versions,
+        asked_for: platforms,
+    };
+    locked.platforms = platforms::parts(&asked, name, server, &locked, &wanted).await?;
+    let same_code = match previous {
+        Some(previous) => Some(previous).filter(|previous| previous.tree == locked.tree),
+        // Agreed on another platform, for all of them.
+        None => same_source.filter(|elsewhere| {
+            versions == Versions::Kept
+                && elsewhere.version == locked.version
+                && (elsewhere.version.is_some() || elsewhere.tree == locked.tree)
+        }),
+    };
     let (agreed, drift) = match same_code {
         Some(previous) => keep_agreed(&previous.behaviour, &introspection),
         None => (behaviour(&introspection), Vec::new()),
@@ -134,6 +156,22 @@ pub(super) async fn lock_server(
     })
 }
 
+/// The source; in exactly the version that is locked, when that was for other platforms only.
+fn version_agreed_elsewhere(
+    server: &Server,
+    elsewhere: Option<&LockedServer>,
+    here: Option<&LockedServer>,
+    versions: Versions,
+) -> Source {
+    let version = elsewhere
+        .filter(|_| here.is_none() && versions == Versions::Kept)
+        .and_then(|locked| locked.version.as_deref());
+    match version {
+        Some(version) => sources::exactly(&server.source, version),
+        None => server.source.clone(),
+    }
+}
+
 /// Refuses what nobody vouches for any more as for what was locked under the same name.
 pub(super) fn refuse_losses(
     name: &ServerName,
@@ -147,6 +185,13 @@ pub(super) fn refuse_losses(
     if let (Some(before), Some(now)) = (before.runtime_package(), now.runtime_package()) {
         found.extend(losses(&before.artifacts, &now.artifacts));
     }
+    for (platform, now) in &now.platforms {
+        if let Some(before) = before.part_of(platform) {
+            found.extend(losses(&before.artifacts, &now.artifacts));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|loss| seen.insert(loss.to_string()));
     let losses: Vec<String> = found.iter().map(ToString::to_string).collect();
     if losses.is_empty() {
         return Ok(());
@@ -260,7 +305,7 @@ async fn interpreter_of(
     } = *asked;
     let Some(wanted) = wanted else {
         return match &server.runtime {
-            RuntimeRule::Package { text, .. } => anyhow::bail!(
+            RuntimeRule::Package { text } => anyhow::bail!(
                 "`{entry_point}` is a program itself and runs on nothing; take `runtime = \"{text}\"` out of the manifest"
             ),
             RuntimeRule::Refuse | RuntimeRule::Warn => Ok(None),
@@ -272,8 +317,9 @@ async fn interpreter_of(
                 .await
                 .with_context(|| format!("`{entry_point}` needs `{wanted}`"))?
         }
-        RuntimeRule::Package { source, text } => {
-            let found = sources::packaged_runtime(asked, source, text, previous).await?;
+        RuntimeRule::Package { text } => {
+            let source = RuntimeRule::source(text, &Platform::current().in_package_names())?;
+            let found = sources::packaged_runtime(asked, &source, text, previous).await?;
             let kind = program_kind(Path::new(&wanted));
             anyhow::ensure!(
                 found.kind == kind,

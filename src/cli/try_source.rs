@@ -1,5 +1,7 @@
 //! `pinfold try`: a quick look that keeps nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::args::Try;
@@ -51,6 +53,7 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
         &Settings::default(),
         &Lock::default(),
         Versions::Kept,
+        &BTreeSet::new(),
     )
     .await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);

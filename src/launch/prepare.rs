@@ -16,6 +16,7 @@ use crate::policy::{
     syscall_rules,
 };
 use crate::resolve::interpreter::{Program, shebang};
+use crate::resolve::npm::Platform;
 use crate::sandbox::{
     NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits, SandboxSpec,
     compile, plan,
@@ -27,7 +28,7 @@ pub(super) const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The platform that locks are made for and checked against, for example `linux-x86_64`.
 pub fn here() -> String {
-    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+    Platform::current().name()
 }
 
 /// What every launch on this machine shares.
@@ -178,7 +179,7 @@ impl<'a> Launcher<'a> {
                 path: entry,
             });
         }
-        let interpreter = interpreter_path(self.store, locked);
+        let interpreter = self.interpreter_path(locked);
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         let home = state.home();
@@ -338,7 +339,7 @@ impl<'a> Launcher<'a> {
         name: &ServerName,
         interpreter: &Interpreter,
     ) -> Result<Option<LaunchError>, LaunchError> {
-        let path = PathBuf::from(&interpreter.path);
+        let path = self.machine_interpreter(interpreter);
         let changed = |reason: String| LaunchError::InterpreterChanged {
             name: name.clone(),
             path: path.clone(),
@@ -357,14 +358,6 @@ impl<'a> Launcher<'a> {
             interpreter.sha256
         ))))
     }
-}
-
-pub(super) fn interpreter_path(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
-    let interpreter = locked.interpreter.as_ref()?;
-    Some(match &interpreter.package {
-        Some(package) => store.tree(&package.tree).join(&interpreter.path),
-        None => PathBuf::from(&interpreter.path),
-    })
 }
 
 /// Everything that may be executed, `program` first.
@@ -408,10 +401,17 @@ fn agreed(
         });
     }
     if locked.platform != here() {
-        return Err(LaunchError::OtherPlatform {
-            name: name(),
-            locked: locked.platform.clone(),
-            here: here(),
+        // Were it known what runs it here, this platform would be in front.
+        return Err(match locked.covers(&here()) {
+            true => LaunchError::InterpreterUnknown {
+                name: name(),
+                here: here(),
+            },
+            false => LaunchError::OtherPlatform {
+                name: name(),
+                locked: locked.platform.clone(),
+                here: here(),
+            },
         });
     }
     if policy.digest() != locked.confinement.policy {

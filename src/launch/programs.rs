@@ -61,6 +61,25 @@ pub async fn packaged_interpreter(
     path: String,
     package: RuntimePackage,
 ) -> Result<Interpreter, LaunchError> {
+    let mut interpreter = foreign_interpreter(launcher, path, package)?;
+    let file = interpreter
+        .package
+        .as_ref()
+        .map(|package| launcher.store.tree(&package.tree).join(&interpreter.path))
+        .unwrap_or_default();
+    interpreter.version = interpreter_version(launcher, staging, &file, &interpreter.kind).await?;
+    Ok(interpreter)
+}
+
+/// The same for another platform, where it can't be asked: its version is that of the package.
+///
+/// # Errors
+/// As above.
+pub fn foreign_interpreter(
+    launcher: &Launcher<'_>,
+    path: String,
+    package: RuntimePackage,
+) -> Result<Interpreter, LaunchError> {
     let file = launcher.store.tree(&package.tree).join(&path);
     let unusable = |reason: String| LaunchError::Program {
         program: package.source.clone(),
@@ -75,13 +94,11 @@ pub async fn packaged_interpreter(
         }
         Err(error) => return Err(unusable(error.to_string())),
     }
-    let kind = program_kind(&file);
-    let version = interpreter_version(launcher, staging, &file, &kind).await?;
     Ok(Interpreter {
-        kind,
+        kind: program_kind(&file),
         sha256: FileDigests::hashed_now(&file)?,
         path,
-        version,
+        version: Some(package.version.clone()),
         package: Some(package),
     })
 }

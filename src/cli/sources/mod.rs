@@ -13,15 +13,15 @@ mod pypi;
 mod runtime;
 
 pub(super) use published::Published;
-pub(super) use runtime::{packaged_runtime, rebuild_runtime};
+pub(super) use runtime::{foreign_runtime, packaged_runtime, rebuild_runtime};
 
 use https::Remote;
 
 use super::context::Context;
-use crate::config::{Server, Settings, Source};
+use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
-use crate::resolve::npm::Waiting;
+use crate::resolve::npm::{Platform, Waiting};
 use crate::store::{Staging, Verification};
 
 /// What every kind of source may want to know.
@@ -50,7 +50,9 @@ pub(super) async fn get(
     program: Option<&str>,
 ) -> anyhow::Result<Bytes> {
     match source {
-        Source::Npm { name, range } => npm::get(asked, name, range.as_deref()).await,
+        Source::Npm { name, range } => {
+            npm::get(asked, name, range.as_deref(), Platform::current()).await
+        }
         Source::Pypi { .. } => pypi::get(asked, source).await,
         Source::Https {
             address,
@@ -58,6 +60,23 @@ pub(super) async fn get(
             file_name,
         } => https::get(asked, &remote(address, sha256, file_name), program).await,
         Source::Path { file, .. } => path::get(asked, file, source.is_local_bundle(), program),
+    }
+}
+
+/// The same for another platform. Nothing of it can be tried here.
+///
+/// # Errors
+/// Also for sources of which that is not known.
+pub(super) async fn get_for(
+    asked: &Asked<'_>,
+    source: &Source,
+    platform: Platform,
+) -> anyhow::Result<Bytes> {
+    match source {
+        Source::Npm { name, range } => npm::get(asked, name, range.as_deref(), platform).await,
+        Source::Pypi { .. } | Source::Https { .. } | Source::Path { .. } => {
+            anyhow::bail!("`{source}` can be resolved for this machine only")
+        }
     }
 }
 
@@ -112,6 +131,10 @@ pub(super) async fn published<'a>(
     if let Some(package) = locked.runtime_package() {
         all.extend(published_of(context, &package.source, &package.artifacts).await?);
     }
+    // What only other platforms need is asked for, too: the lock is theirs as well.
+    for (source, artifact) in locked.other_artifacts() {
+        all.extend(published_of(context, source, std::slice::from_ref(artifact)).await?);
+    }
     Ok(all)
 }
 
@@ -120,19 +143,21 @@ async fn published_of<'a>(
     source: &str,
     artifacts: &'a [Artifact],
 ) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
-    let found = match source_of(context, source)? {
-        Source::Npm { .. } => npm::published(context, artifacts).await?,
-        Source::Pypi { .. } => pypi::published(context, artifacts).await?,
-        Source::Https { .. } => {
-            let mut found = Vec::new();
-            for artifact in artifacts {
-                found.push(https::published(context, artifact).await?);
+    // A runtime's may hold a word for the platform; which one doesn't matter here.
+    let found =
+        match RuntimeRule::source(source, "linux-x64").or_else(|_| source_of(context, source))? {
+            Source::Npm { .. } => npm::published(context, artifacts).await?,
+            Source::Pypi { .. } => pypi::published(context, artifacts).await?,
+            Source::Https { .. } => {
+                let mut found = Vec::new();
+                for artifact in artifacts {
+                    found.push(https::published(context, artifact).await?);
+                }
+                found
             }
-            found
-        }
-        // Files of this machine come from nowhere else.
-        Source::Path { .. } => Vec::new(),
-    };
+            // Files of this machine come from nowhere else.
+            Source::Path { .. } => Vec::new(),
+        };
     Ok(artifacts.iter().zip(found).collect())
 }
 
@@ -196,6 +221,20 @@ pub(super) async fn rebuild(
         ))
         .into())
     }
+}
+
+/// Gets the wheels of a Python server for another platform, whose tree only its own interpreter can
+/// make; `false` for other kinds of sources, whose trees can be made anywhere.
+pub(super) async fn only_wheels(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<bool> {
+    let is_python = matches!(source_of(context, &locked.source)?, Source::Pypi { .. });
+    if is_python {
+        pypi::download_locked(context, staging, locked).await?;
+    }
+    Ok(is_python)
 }
 
 fn source_of(context: &Context, text: &str) -> anyhow::Result<Source> {

@@ -277,6 +277,7 @@ mod tests {
             entry_point: "x".to_owned(),
             tree: Digest::of(b"tree"),
             artifacts,
+            platforms: [].into(),
             behaviour: Behaviour::default(),
             confinement: Confinement {
                 policy: Digest::of(b"policy"),

@@ -9,7 +9,7 @@ use super::super::error::FieldProblem;
 use super::super::layout::{digest, serialise};
 use super::*;
 
-const EXAMPLES: [(&str, &str); 7] = [
+const EXAMPLES: [(&str, &str); 8] = [
     (
         "empty",
         include_str!("../../../lockfile/examples/empty.lock"),
@@ -20,6 +20,7 @@ const EXAMPLES: [(&str, &str); 7] = [
         include_str!("../../../lockfile/examples/native.lock"),
     ),
     ("npm", NPM),
+    ("npm-platforms", PLATFORMS),
     (
         "npm-runtime",
         include_str!("../../../lockfile/examples/npm-runtime.lock"),
@@ -30,6 +31,7 @@ const EXAMPLES: [(&str, &str); 7] = [
     ),
     ("pypi", PYPI),
 ];
+const PLATFORMS: &str = include_str!("../../../lockfile/examples/npm-platforms.lock");
 const HTTPS: &str = include_str!("../../../lockfile/examples/https.lock");
 const PYPI: &str = include_str!("../../../lockfile/examples/pypi.lock");
 const NPM: &str = include_str!("../../../lockfile/examples/npm.lock");
@@ -47,6 +49,67 @@ fn goldens_survive_byte_for_byte() {
         assert_eq!(serialise(&lock), text, "{name}");
         assert_eq!(digest(&lock), Digest::of(text.as_bytes()), "{name}");
     }
+}
+
+/// What is in front changes which fields say something, not what is said.
+#[test]
+fn any_platform_can_be_in_front() {
+    let here = "linux-x86_64-musl";
+    let lock = read(PLATFORMS).unwrap();
+    let name: ServerName = "everything".parse().unwrap();
+    let musl = lock.clone().on(here);
+    let server = &musl.servers[&name];
+    assert_eq!(server.platform, here);
+    let interpreter = server.interpreter.as_ref().unwrap();
+    assert_eq!(interpreter.path, "/usr/bin/node");
+    assert_eq!(server.artifacts, lock.servers[&name].artifacts);
+    assert!(server.platforms.contains_key("linux-x86_64"));
+    assert_eq!(read(&serialise(&musl)).unwrap(), musl);
+    assert_eq!(musl.clone().on("linux-x86_64"), lock);
+    assert_eq!(musl.in_order_of(&lock), lock);
+
+    // Nobody has said what runs it there; its bytes are known.
+    let arm = "linux-aarch64";
+    let server = &lock.servers[&name];
+    assert_eq!(lock.clone().on(arm), lock);
+    assert_eq!(server.on(arm), None);
+    let bytes = server.bytes_on(arm).unwrap();
+    let paths: Vec<&str> = bytes.artifacts.iter().map(|it| it.path.as_str()).collect();
+    assert!(!paths.contains(&"node_modules/zod"), "{paths:?}");
+    assert!(
+        paths.contains(&"node_modules/@zod/linux-arm64"),
+        "{paths:?}"
+    );
+    assert_eq!(server.bytes_on("linux-riscv64"), None);
+    // Each tree and artifact that any platform needs, once.
+    assert!(server.all_trees().any(|tree| *tree == bytes.tree));
+    assert_eq!(server.all_artifacts().count(), server.artifacts.len() + 1);
+}
+
+#[test]
+fn parts_that_say_two_things_are_refused() {
+    let refused = |from: &str, to: &str, says: &str| {
+        assert!(PLATFORMS.contains(from), "{from}");
+        let error = read(&PLATFORMS.replacen(from, to, 1)).unwrap_err();
+        let mut words = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            words += &cause.to_string();
+            source = cause.source();
+        }
+        assert!(words.contains(says), "{from} -> {to}: {words}");
+    };
+    refused("\"linux-aarch64\"", "\"linux-x86_64\"", "own fields");
+    refused("\"unknown\"", "\"absent\"", "unknown");
+    refused("\"unknown\"", "true", "a word or an object");
+    let without = "            \"node_modules/zod\"\n";
+    let other = "            \"node_modules/zot\"\n";
+    refused(without, other, "platforms.linux-aarch64.without");
+    let twice = "            \"node_modules/zod\", \"node_modules/zod\"\n";
+    refused(without, twice, "sorted");
+    let both = "            \"node_modules/@zod/linux-arm64\"\n";
+    refused(without, both, "platforms.linux-aarch64.without");
+    refused("\"without\": [],\n", "", "without");
 }
 
 /// What pins an address pins no package of a registry.
@@ -442,6 +505,42 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// Parts that share some artifacts with the platform in front, lack some and have their own.
+    fn any_artifacts_and_parts()(
+        artifacts in any_artifacts(),
+        parts in prop::collection::btree_map(any_text(), any_part(), 0..3),
+        shared: u8,
+    ) -> (Vec<Artifact>, BTreeMap<String, PlatformPart>) {
+        let parts = parts.into_iter().map(|(platform, mut part)| {
+            for (index, artifact) in artifacts.iter().enumerate() {
+                if shared >> index & 1 == 1 {
+                    part.artifacts.retain(|own| own.path != artifact.path);
+                    part.artifacts.push(artifact.clone());
+                }
+            }
+            part.artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+            (platform, part)
+        });
+        let parts = parts.collect();
+        (artifacts, parts)
+    }
+}
+
+prop_compose! {
+    fn any_part()(
+        interpreter in prop::option::of(prop::option::of(any_interpreter())),
+        (entry_point, tree) in (any_path(), any_digest()),
+        artifacts in any_artifacts(),
+    ) -> PlatformPart {
+        let interpreter = match interpreter {
+            Some(interpreter) => PartInterpreter::Recorded(interpreter),
+            None => PartInterpreter::Unknown,
+        };
+        PlatformPart { interpreter, entry_point, tree, artifacts }
+    }
+}
+
+prop_compose! {
     fn any_behaviour()(
         protocol in any_text(),
         instructions in prop::option::of(any_digest()),
@@ -459,16 +558,17 @@ prop_compose! {
         (locked_at, platform) in (any_time(), any_text()),
         interpreter in prop::option::of(any_interpreter()),
         (entry_point, tree) in (any_path(), any_digest()),
-        artifacts in any_artifacts(),
+        (artifacts, mut platforms) in any_artifacts_and_parts(),
         behaviour in any_behaviour(),
         policy in any_digest(),
         landlock_abi: u32,
         layers in prop::collection::btree_set("[a-z]{1,8}", 0..4),
     ) -> LockedServer {
         let layers = layers.into_iter().collect();
+        platforms.remove(&platform);
         LockedServer {
             source, version, locked_at, platform, interpreter, entry_point, tree, artifacts,
-            behaviour, confinement: Confinement { policy, landlock_abi, layers },
+            platforms, behaviour, confinement: Confinement { policy, landlock_abi, layers },
         }
     }
 }
