@@ -406,7 +406,7 @@ fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
             for (key, member) in members {
                 keys.insert(key.clone());
                 match key.as_str() {
-                    "servers" => {
+                    "servers" | "platforms" => {
                         member
                             .as_object()
                             .unwrap()
