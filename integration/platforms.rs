@@ -437,7 +437,10 @@ fn a_lock_made_elsewhere_runs_here_by_its_part() {
     assert!(ran.stdout.contains("server: platform: "), "{ran:#?}");
     fine(registry.run(&home, ["fetch"]));
     fine(registry.run(&home, ["lock"]));
-    assert_eq!(lock(&home), elsewhere);
+    let mut completed = lock(&home);
+    completed["servers"]["server"]["locked_at"] =
+        elsewhere["servers"]["server"]["locked_at"].clone();
+    assert_eq!(completed, elsewhere);
 
     // No part at all: refused, and added to the lock, whose front stays. The version stays, too.
     native("1.1.0")
@@ -496,12 +499,17 @@ fn a_packaged_interpreter_is_known_on_every_platform() {
             .with("cpu", json!([cpu]))
             .file("bin/sh", &shell)
     };
-    let registry = Registry::new([runtime(own), runtime(foreign)]);
+    let text = fs::read(fixture("server.sh")).unwrap();
+    let published = Package::new("script", "1.0.0")
+        .with("bin", json!("server.sh"))
+        .file("server.sh", &text);
+    let registry = Registry::new([runtime(own), runtime(foreign), published]);
     let script = fixture("server.sh");
     put(
         &home,
         &format!(
-            "[servers.server]\nsource = \"path:{}\"\nruntime = \"npm:sh-{{platform}}@1\"\ntools.allow = [\"say\"]\n",
+            "[servers.npm]\nsource = \"npm:script\"\nruntime = \"npm:sh-{{platform}}@1\"\ntools.allow = [\"say\"]\n\
+             [servers.server]\nsource = \"path:{}\"\nruntime = \"npm:sh-{{platform}}@1\"\ntools.allow = [\"say\"]\n",
             script.display()
         ),
     );
@@ -523,6 +531,8 @@ fn a_packaged_interpreter_is_known_on_every_platform() {
     assert_eq!(entry["platforms"][other]["tree"], entry["tree"]);
     assert_eq!(say(&mut home.client("server")), "from the shell");
     edit(&home, "server", |entry| swap(entry, other));
+    edit(&home, "npm", |entry| swap(entry, other));
+    assert_eq!(say(&mut home.client("npm")), "from the shell");
     assert_eq!(
         lock(&home)["servers"]["server"]["platforms"][here]["interpreter"]["path"],
         path(own)

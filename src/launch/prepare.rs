@@ -142,9 +142,11 @@ impl<'a> Launcher<'a> {
     ) -> Result<Prepared, LaunchError> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
-        let changed = match &locked.interpreter {
-            Some(interpreter) if interpreter.package.is_none() => {
-                self.changed_interpreter(name, interpreter)?
+        // Found once, so that what was judged is what runs.
+        let path = self.interpreter_path(locked);
+        let changed = match (&locked.interpreter, &path) {
+            (Some(interpreter), Some(path)) if interpreter.package.is_none() => {
+                self.changed_interpreter(name, interpreter, path)?
             }
             // It is part of what is looked at with the code.
             _ => None,
@@ -156,7 +158,7 @@ impl<'a> Launcher<'a> {
         };
         Ok(Prepared {
             notice,
-            ..self.prepare_agreed(name, locked, state, policy)?
+            ..self.prepare_with(name, locked, state, policy, path)?
         })
     }
 
@@ -167,6 +169,18 @@ impl<'a> Launcher<'a> {
         locked: &LockedServer,
         state: &StateFolder,
         policy: EffectivePolicy,
+    ) -> Result<Prepared, LaunchError> {
+        let interpreter = self.interpreter_path(locked);
+        self.prepare_with(name, locked, state, policy, interpreter)
+    }
+
+    fn prepare_with(
+        &self,
+        name: &ServerName,
+        locked: &LockedServer,
+        state: &StateFolder,
+        policy: EffectivePolicy,
+        interpreter: Option<PathBuf>,
     ) -> Result<Prepared, LaunchError> {
         let tree = self.store.tree(&locked.tree);
         let code = TreeCheck::new(self.store, name, locked);
@@ -179,7 +193,6 @@ impl<'a> Launcher<'a> {
                 path: entry,
             });
         }
-        let interpreter = self.interpreter_path(locked);
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         let home = state.home();
@@ -338,16 +351,16 @@ impl<'a> Launcher<'a> {
         &self,
         name: &ServerName,
         interpreter: &Interpreter,
+        path: &Path,
     ) -> Result<Option<LaunchError>, LaunchError> {
-        let path = self.machine_interpreter(interpreter);
         let changed = |reason: String| LaunchError::InterpreterChanged {
             name: name.clone(),
-            path: path.clone(),
+            path: path.to_owned(),
             reason,
         };
         let found = self
             .file_digests()
-            .digest_of(&path)
+            .digest_of(path)
             .map_err(|error| changed(error.to_string()))?;
         if found == interpreter.sha256 {
             return Ok(None);
