@@ -215,8 +215,20 @@ async fn ask<R: NpmRunner>(
     settings: &NpmSettings,
     runner: &R,
 ) -> Result<Vec<u8>, ResolveError> {
-    let output = runner.run(&question.arguments, &question.files).await;
-    let output = output.map_err(|source| ResolveError::RunNpm { source })?;
+    let failed = |source| ResolveError::RunNpm { source };
+    let mut output = runner
+        .run(&question.arguments, &question.files)
+        .await
+        .map_err(failed)?;
+    if !output.success
+        && request.platform != Platform::current()
+        && failure::is_about_platform(&output.stderr)
+    {
+        // npm judges packages that are needed by the machine that it runs on, whatever it is told.
+        // Whether they are for the platform that is asked about, `for_platform` says.
+        let forced = [question.arguments.as_slice(), &["--force".to_owned()]].concat();
+        output = runner.run(&forced, &question.files).await.map_err(failed)?;
+    }
     if !output.success {
         return Err(failure::explain(
             &output.stderr,

@@ -84,8 +84,8 @@ fn arguments(rule: &AgeRule, settings: &NpmSettings, platform: &Platform) -> Vec
     // A file that is not there: the machine's npmrc is already in ours.
     arguments.push("--globalconfig=./none.npmrc".to_owned());
     if *platform != Platform::current() {
-        // Its lock has the optional packages of every platform; but it refuses packages that are
-        // needed and not for this one. npm before 10.2 doesn't know these and goes on refusing.
+        // Its lock has the optional packages of every platform, and these say for which they are
+        // judged. npm before 10.2 doesn't know them and doesn't need them.
         for (key, value) in [
             ("os", platform.os),
             ("cpu", platform.cpu),
