@@ -63,6 +63,7 @@ mod release_age;
 mod resource_limits;
 mod runtimes;
 mod sbom;
+mod server_json;
 mod server_rights;
 mod session_ends;
 #[path = "session_ends.rs"]

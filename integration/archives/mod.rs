@@ -2,6 +2,8 @@
 
 pub(crate) mod bundles;
 mod hostile;
+mod looked_at;
+mod online;
 mod real_bundle;
 
 use std::process::Command;

@@ -63,6 +63,8 @@ pub(super) struct SpecInput<'a> {
     pub tree: PathBuf,
     pub state: &'a StateFolder,
     pub interpreter: Option<PathBuf>,
+    /// The tree that the interpreter comes from, when that is no program of the machine.
+    pub runtime: Option<PathBuf>,
     /// Compiled modules of the tree.
     pub modules: Vec<PathBuf>,
     /// Everything that may be executed.
@@ -241,6 +243,7 @@ impl<'a> Launcher<'a> {
             tree,
             state,
             interpreter,
+            runtime: runtime_tree(self.store, locked),
             modules: self.store.compiled_modules(&locked.tree),
             programs,
             program,
@@ -301,6 +304,7 @@ impl<'a> Launcher<'a> {
             home: input.state.home(),
             temporary: input.state.temporary(),
             interpreter: input.interpreter,
+            runtime: input.runtime,
             modules: input.modules,
         };
         let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
@@ -371,6 +375,11 @@ impl<'a> Launcher<'a> {
             interpreter.sha256
         ))))
     }
+}
+
+pub(super) fn runtime_tree(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
+    let package = locked.runtime_package()?;
+    Some(store.tree(&package.tree))
 }
 
 /// Everything that may be executed, `program` first.

@@ -41,7 +41,7 @@ pub async fn find_interpreter(
     })?;
     let kind = program_kind(&path);
     let sha256 = launcher.file_digests().digest_of(&path)?;
-    let version = interpreter_version(launcher, staging, &path, &kind).await?;
+    let version = interpreter_version(launcher, staging, &path, &kind, None).await?;
     Ok(Interpreter {
         kind,
         path: path.to_string_lossy().into_owned(),
@@ -61,13 +61,11 @@ pub async fn packaged_interpreter(
     path: String,
     package: RuntimePackage,
 ) -> Result<Interpreter, LaunchError> {
+    let tree = launcher.store.tree(&package.tree);
     let mut interpreter = foreign_interpreter(launcher, path, package)?;
-    let file = interpreter
-        .package
-        .as_ref()
-        .map(|package| launcher.store.tree(&package.tree).join(&interpreter.path))
-        .unwrap_or_default();
-    interpreter.version = interpreter_version(launcher, staging, &file, &interpreter.kind).await?;
+    let file = tree.join(&interpreter.path);
+    interpreter.version =
+        interpreter_version(launcher, staging, &file, &interpreter.kind, Some(tree)).await?;
     Ok(interpreter)
 }
 
@@ -112,6 +110,7 @@ async fn interpreter_version(
     staging: &Staging,
     path: &Path,
     kind: &str,
+    tree: Option<PathBuf>,
 ) -> Result<Option<String>, LaunchError> {
     let runtime = Runtime::of_interpreter(Some(kind));
     if runtime == Runtime::Native {
@@ -125,6 +124,7 @@ async fn interpreter_version(
         tree: state.home(),
         state: &state,
         interpreter: Some(path.to_owned()),
+        runtime: tree,
         modules: Vec::new(),
         programs: vec![path.to_owned()],
         program: path.to_owned(),
@@ -231,6 +231,7 @@ fn self_in_box(
         tree: state.home(),
         state,
         interpreter: None,
+        runtime: None,
         modules: Vec::new(),
         programs: vec![program.clone()],
         program,

@@ -24,6 +24,10 @@ pub struct PlatformPart {
 
 /// What runs the entry point on a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few of them, and the large one is the usual one"
+)]
 pub enum PartInterpreter {
     /// As that of the server: `None` when the entry point is itself a binary.
     Recorded(Option<Interpreter>),
