@@ -46,6 +46,7 @@ mod one_reading_answers;
 mod one_reading_parsers;
 mod one_reading_requests;
 mod pinned_definitions;
+mod platforms;
 mod profiles;
 mod published_digest;
 mod published_schemas;

@@ -153,7 +153,10 @@ fn packages_without_a_fitting_interpreter_are_refused() {
 fn a_changed_interpreter_of_the_machine_is_refused_or_said() {
     let home = Home::new();
     let shell = home.user().join("sh");
-    fs::copy(fs::canonicalize("/bin/sh").unwrap(), &shell).unwrap();
+    // Nowhere else on this machine, for there it would be found.
+    let bytes = fs::read(fs::canonicalize("/bin/sh").unwrap()).unwrap();
+    fs::write(&shell, [&bytes[..], b"of this test"].concat()).unwrap();
+    fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
     let script = home.user().join("server.sh");
     let text = fs::read_to_string(fixture("server.sh")).unwrap();
     let text = text.replacen("#!/bin/sh", &format!("#!{}", shell.display()), 1);

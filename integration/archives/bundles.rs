@@ -27,7 +27,7 @@ pub(super) fn manifest(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 }
 
 /// A bundle whose tool answers with a JavaScript expression.
-pub(super) fn bundle(home: &Home, expression: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+pub(crate) fn bundle(home: &Home, expression: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let files: [(&str, u32, &[u8]); 3] = [
         ("manifest.json", 0o100_644, &manifest(change)),
         ("server/index.js", 0o100_644, SERVER),

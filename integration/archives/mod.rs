@@ -1,6 +1,6 @@
 //! Programs, archives and bundles from an address or a file: had, pinned, run; and what is refused.
 
-mod bundles;
+pub(crate) mod bundles;
 mod hostile;
 mod looked_at;
 mod online;

@@ -80,12 +80,17 @@ impl HttpsFolder {
 
     /// pinfold that believes this folder's authority.
     pub(crate) fn run(&self, home: &Home, arguments: &[&str]) -> Ran {
-        Ran::of(
-            home.pinfold(arguments.iter().copied())
-                .env("NODE_EXTRA_CA_CERTS", self.folder.join("authority.pem"))
-                .env("NO_PROXY", "127.0.0.1")
-                .env("no_proxy", "127.0.0.1"),
-        )
+        let mut command = home.pinfold(arguments.iter().copied());
+        self.believe(&mut command);
+        Ran::of(&mut command)
+    }
+
+    /// Makes a command believe this folder's authority.
+    pub(crate) fn believe(&self, command: &mut Command) {
+        command
+            .env("NODE_EXTRA_CA_CERTS", self.folder.join("authority.pem"))
+            .env("NO_PROXY", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1");
     }
 }
 

@@ -258,6 +258,12 @@ impl Index {
     ) -> Result<Ran, String> {
         let mut command = home.pinfold(arguments);
         with_uv(&mut command)?;
+        self.choose(&mut command);
+        Ok(Ran::of(&mut command))
+    }
+
+    /// Makes a command ask this index and no other.
+    pub(crate) fn choose(&self, command: &mut Command) {
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
             command.env_remove(name);
         }
@@ -265,7 +271,6 @@ impl Index {
             "PIP_INDEX_URL",
             format!("http://ada:secret%40@{}/simple/", self.address),
         );
-        Ok(Ran::of(&mut command))
     }
 }
 

@@ -269,12 +269,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__fetch)
-            opts="-h -V --manifest --help --version"
+            opts="-h -V --platform --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -W "linux-aarch64 linux-aarch64-musl linux-x86_64 linux-x86_64-musl" -- "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -667,12 +671,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__lock)
-            opts="-h -V --sbom --manifest --help --version"
+            opts="-h -V --platform --sbom --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --platform)
+                    COMPREPLY=($(compgen -W "linux-aarch64 linux-aarch64-musl linux-x86_64 linux-x86_64-musl" -- "${cur}"))
+                    return 0
+                    ;;
                 --sbom)
                     COMPREPLY=($(compgen -W "cyclonedx spdx" -- "${cur}"))
                     return 0

@@ -70,6 +70,10 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l manifest -d 'Use
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow-all -d 'Allow every tool that it offers now'
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand lock" -l platform -d 'Cover this platform, too, for example linux-aarch64; may be given many times. What is covered once is kept [always: this machine\'s]' -r -f -a "linux-aarch64\t''
+linux-aarch64-musl\t''
+linux-x86_64\t''
+linux-x86_64-musl\t''"
 complete -c pinfold -n "__fish_pinfold_using_subcommand lock" -l sbom -d 'Change nothing; print what is locked as a bill of materials' -r -f -a "cyclonedx\t'CycloneDX 1.6, JSON'
 spdx\t'SPDX 2.3, JSON'"
 complete -c pinfold -n "__fish_pinfold_using_subcommand lock" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
@@ -90,6 +94,10 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand update" -l accept -d 'Ac
 complete -c pinfold -n "__fish_pinfold_using_subcommand update" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand update" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pinfold -n "__fish_pinfold_using_subcommand update" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -l platform -d 'Get what this platform needs, without running anything; may be given many times [default: this machine\'s]' -r -f -a "linux-aarch64\t''
+linux-aarch64-musl\t''
+linux-x86_64\t''
+linux-x86_64-musl\t''"
 complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand fetch" -s V -l version -d 'Print version'

@@ -13,7 +13,7 @@ use super::proposal::Proposal;
 use super::{output, server_json, summary};
 use crate::config::{ConfigValue, EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
-use crate::lockfile::{ServerName, ToolName, replace_atomically, write};
+use crate::lockfile::{ServerName, ToolName, replace_atomically};
 use crate::relay::Introspection;
 use crate::resolve::server_json::Offer;
 
@@ -38,6 +38,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         &manifest.settings,
         &lock,
         Versions::Kept,
+        &BTreeSet::new(),
     )
     .await?;
     refuse_losses(&name, lock.servers.get(&name), &outcome.locked)?;
@@ -67,7 +68,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     let mut lock = context.lock_or_empty()?;
     lock.servers.insert(name.clone(), locked);
     // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
-    write(&context.paths.lock, &lock)?;
+    context.save(lock)?;
     if !manifest.servers.contains_key(&name) {
         let text = manifest_text(&context)?;
         let text = add_server(&text, &wanted)?;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::sbom;
 use super::update::Risk;
+use crate::resolve::npm::Platform;
 
 /// Runs MCP servers pinned to the byte and penned by the kernel.
 ///
@@ -57,6 +58,11 @@ pub(super) enum Command {
     /// Print a completion script or write the man pages, for packaging
     #[command(hide = true)]
     Generate(Generate),
+}
+
+/// One of those that locks can be made for.
+fn platform() -> clap::builder::PossibleValuesParser {
+    Platform::names().into()
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +156,10 @@ pub(super) struct Add {
 pub(super) struct Lock {
     /// Only these servers
     pub(super) names: Vec<String>,
+    /// Cover this platform, too, for example linux-aarch64; may be given many times. What is
+    /// covered once is kept [always: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform(), conflicts_with = "sbom")]
+    pub(super) platform: Vec<String>,
     /// Change nothing; print what is locked as a bill of materials
     #[arg(long, value_name = "FORMAT")]
     pub(super) sbom: Option<sbom::Format>,
@@ -174,6 +184,10 @@ pub(super) struct Update {
 pub(super) struct Fetch {
     /// Only these servers
     pub(super) names: Vec<String>,
+    /// Get what this platform needs, without running anything; may be given many times [default:
+    /// this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform())]
+    pub(super) platform: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 
 use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
-use crate::launch::LaunchError;
+use crate::launch::{LaunchError, here};
 use crate::lockfile::{
     Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest, read,
+    write,
 };
 use crate::store::Store;
 
@@ -55,8 +56,23 @@ impl Context {
         }
     }
 
+    /// The lock, with this machine's platform in front wherever it has it.
     pub(super) fn lock(&self) -> Result<Lock, LockError> {
+        Ok(self.recorded_lock()?.on(&here()))
+    }
+
+    /// The lock as it is in the file.
+    pub(super) fn recorded_lock(&self) -> Result<Lock, LockError> {
         read(&self.paths.lock)
+    }
+
+    /// Writes the lock. Who holds the write lock may.
+    pub(super) fn save(&self, lock: Lock) -> Result<(), LockError> {
+        let before = match self.recorded_lock() {
+            Err(LockError::Missing { .. }) => Lock::default(),
+            other => other?,
+        };
+        write(&self.paths.lock, &lock.in_order_of(&before)).map(drop)
     }
 
     pub(super) fn lock_or_empty(&self) -> Result<Lock, LockError> {
@@ -78,7 +94,7 @@ impl Context {
     /// in exactly this content.
     pub(super) fn trusted(&self) -> Result<(Manifest, Lock), LaunchError> {
         let (manifest, manifest_digest) = Manifest::load_with_digest(&self.paths)?;
-        let lock = self.lock()?;
+        let lock = self.recorded_lock()?;
         if !self.paths.own_manifest {
             let trust = Trust::load(&self.paths.trusted())?;
             if !trust.is_trusted(&self.paths.manifest, &manifest_digest, &digest(&lock)) {
@@ -87,7 +103,7 @@ impl Context {
                 });
             }
         }
-        Ok((manifest, lock))
+        Ok((manifest, lock.on(&here())))
     }
 
     /// A server of the manifest with its lock.

@@ -120,6 +120,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::BuildChanged { .. }
         | LaunchError::PolicyChanged { .. }
         | LaunchError::OtherPlatform { .. }
+        | LaunchError::InterpreterUnknown { .. }
         | LaunchError::InterpreterChanged { .. }
         | LaunchError::Tree { .. }
         | LaunchError::NotFetched { .. }

@@ -1,14 +1,18 @@
 //! `pinfold lock`: bring the lock in line with the manifest.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::args::Lock;
 use super::context::{Context, select};
 use super::exit::Exit;
 use super::locking::{Versions, lock_server, refuse_losses, warn_of_drift};
 use super::{output, summary};
-use crate::lockfile::{differences, write};
+use crate::lockfile::differences;
 
-pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Result<Exit> {
+pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Result<Exit> {
+    let names = &arguments.names;
+    let platforms = BTreeSet::from_iter(arguments.platform.iter().cloned());
     let context = Context::open(manifest)?;
     let manifest = context.manifest()?;
     let before = context.lock_or_empty()?;
@@ -24,6 +28,7 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
             &manifest.settings,
             &before,
             Versions::Kept,
+            &platforms,
         )
         .await?;
         refuse_losses(name, before.servers.get(name), &outcome.locked)?;
@@ -52,8 +57,8 @@ pub(super) async fn run(manifest: Option<&Path>, names: &[String]) -> anyhow::Re
         new.servers
             .retain(|name, _| manifest.servers.contains_key(name));
     }
-    write(&context.paths.lock, &new)?;
     let changes = differences(&old, &new);
+    context.save(new)?;
     if changes.is_empty() {
         output::note("The lock is in line with the manifest; nothing changed.");
     }

@@ -1,5 +1,6 @@
 //! Locking one server: resolve, get, unpack, learn. Writes nothing but the store.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -9,9 +10,10 @@ use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
 use super::exit::DriftError;
 use super::output;
+use super::platforms;
 use super::sources::{self, Asked, Bytes};
 use crate::config::{RuntimeRule, Server, Settings, Source};
-use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
+use crate::launch::{self, Launcher, StateFolder, find_interpreter, learn};
 use crate::lockfile::{
     BUNDLE_FOLDER, Behaviour, Digest, Interpreter, Lock, LockedServer, ServerName,
 };
@@ -21,6 +23,7 @@ use crate::relay::{Introspection, StderrLog};
 use crate::resolve::ResolveError;
 use crate::resolve::bundle::{Bundle, BundleKind};
 use crate::resolve::interpreter::{Program, kind as program_kind, shebang};
+use crate::resolve::npm::Platform;
 use crate::sandbox::Plan;
 use crate::store::{Staging, Verification};
 
@@ -56,6 +59,7 @@ pub(super) async fn lock_server(
     settings: &Settings,
     lock: &Lock,
     versions: Versions,
+    platforms: &BTreeSet<String>,
 ) -> anyhow::Result<Outcome> {
     context.store.sweep()?;
     let staging = context.store.staging()?;
@@ -63,10 +67,10 @@ pub(super) async fn lock_server(
     // What is wrong with the profile or the grants is found before anything is downloaded; whatever
     // it runs on, these are the same.
     launcher.policy(server, None)?;
-    let previous = lock
-        .servers
-        .get(name)
-        .filter(|locked| locked.source == server.source_text && locked.platform == here());
+    let before = lock.servers.get(name);
+    let same_source = before.filter(|locked| locked.source == server.source_text);
+    let here = same_source.and_then(|locked| locked.bytes_on(&launch::here()));
+    let previous = here.as_ref();
     let asked = Asked {
         context,
         launcher: &launcher,
@@ -86,20 +90,22 @@ pub(super) async fn lock_server(
             }
         }
         _ => {
+            let source = version_agreed_elsewhere(server, same_source, previous, versions);
             let program = server.program.as_deref();
-            sources::get(&asked, &server.source, program, &server.build).await?
+            sources::get(&asked, &source, program, &server.build).await?
         }
     };
     let mut locked = LockedServer {
         source: server.source_text.clone(),
         version: bytes.version,
         locked_at: now(),
-        platform: here(),
+        platform: launch::here(),
         interpreter: None,
         entry_point: bytes.entry_point,
         tree: bytes.tree,
         artifacts: bytes.artifacts,
         build: server.build.recorded(),
+        platforms: BTreeMap::new(),
         behaviour: Behaviour::default(),
         confinement: launcher.policy(server, None)?.confinement(),
     };
@@ -114,7 +120,21 @@ pub(super) async fn lock_server(
     locked.confinement = policy.confinement();
     let (introspection, plan) = introspect(&launcher, &staging, name, &locked, policy).await?;
     keep_definitions(&staging, &introspection);
-    let same_code = previous.filter(|previous| previous.tree == locked.tree);
+    let wanted = platforms::Wanted {
+        before,
+        versions,
+        asked_for: platforms,
+    };
+    locked.platforms = platforms::parts(&asked, name, server, &locked, &wanted).await?;
+    let same_code = match previous {
+        Some(previous) => Some(previous).filter(|previous| previous.tree == locked.tree),
+        // Agreed on another platform, for all of them.
+        None => same_source.filter(|elsewhere| {
+            versions == Versions::Kept
+                && elsewhere.version == locked.version
+                && (elsewhere.version.is_some() || elsewhere.tree == locked.tree)
+        }),
+    };
     let (agreed, drift) = match same_code {
         Some(previous) => keep_agreed(&previous.behaviour, &introspection),
         None => (behaviour(&introspection), Vec::new()),
@@ -138,6 +158,22 @@ pub(super) async fn lock_server(
         staging,
         bundle,
     })
+}
+
+/// The source; in exactly the version that is locked, when that was for other platforms only.
+fn version_agreed_elsewhere(
+    server: &Server,
+    elsewhere: Option<&LockedServer>,
+    here: Option<&LockedServer>,
+    versions: Versions,
+) -> Source {
+    let version = elsewhere
+        .filter(|_| here.is_none() && versions == Versions::Kept)
+        .and_then(|locked| locked.version.as_deref());
+    match version {
+        Some(version) => sources::exactly(&server.source, version),
+        None => server.source.clone(),
+    }
 }
 
 /// Refuses what nobody vouches for any more as for what was locked under the same name.
@@ -283,7 +319,7 @@ async fn interpreter_of(
     } = *asked;
     let Some(wanted) = wanted else {
         return match &server.runtime {
-            RuntimeRule::Package { text, .. } => anyhow::bail!(
+            RuntimeRule::Package { text } => anyhow::bail!(
                 "`{entry_point}` is a program itself and runs on nothing; take `runtime = \"{text}\"` out of the manifest"
             ),
             RuntimeRule::Refuse | RuntimeRule::Warn => Ok(None),
@@ -295,8 +331,9 @@ async fn interpreter_of(
                 .await
                 .with_context(|| format!("`{entry_point}` needs `{wanted}`"))?
         }
-        RuntimeRule::Package { source, text } => {
-            let found = sources::packaged_runtime(asked, source, text, previous).await?;
+        RuntimeRule::Package { text } => {
+            let source = RuntimeRule::source(text, &Platform::current().in_package_names())?;
+            let found = sources::packaged_runtime(asked, &source, text, previous).await?;
             let kind = program_kind(Path::new(&wanted));
             anyhow::ensure!(
                 found.kind == kind,

@@ -21,6 +21,7 @@ mod lock;
 mod locking;
 mod log;
 mod output;
+mod platforms;
 mod proposal;
 mod protocol;
 mod review;
@@ -95,10 +96,10 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Add(arguments) => add::run(manifest, *arguments).await,
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
-            None => lock::run(manifest, &arguments.names).await,
+            None => lock::run(manifest, &arguments).await,
         },
         Command::Update(arguments) => update::run(manifest, &arguments).await,
-        Command::Fetch(arguments) => fetch::run(manifest, &arguments.names).await,
+        Command::Fetch(arguments) => fetch::run(manifest, &arguments).await,
         Command::Run(arguments) => run::run(manifest, arguments).await,
         Command::Verify(arguments) => verify::run(manifest, &arguments).await,
         Command::Tools(arguments) => tools::run(manifest, &arguments),

@@ -13,7 +13,7 @@ use super::exit::{DriftError, Exit, UsageError};
 use super::locking::keep_definitions;
 use super::output;
 use crate::launch::{Launcher, StateFolder, learn};
-use crate::lockfile::{LockedServer, ServerName, ToolName, write};
+use crate::lockfile::{LockedServer, ServerName, ToolName};
 use crate::relay::{Introspection, StderrLog};
 
 /// What of the differences is accepted.
@@ -178,7 +178,7 @@ impl Findings<'_> {
         if accepted.instructions {
             locked.behaviour.instructions = self.definitions.instructions.new_digest();
         }
-        write(&context.paths.lock, &lock)?;
+        context.save(lock)?;
         for tool in &accepted.tools {
             output::note(&format!("accepted: `{tool}`"));
         }

@@ -15,7 +15,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     let (manifest, manifest_digest) = Manifest::load_with_digest(&context.paths)?;
-    let lock_digest = digest(&context.lock()?);
+    let lock_digest = digest(&context.recorded_lock()?);
     for (name, server) in &manifest.servers {
         output::note(&format!(
             "{name}: {}, profile {}, tools {}",

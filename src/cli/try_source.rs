@@ -1,6 +1,6 @@
 //! `pinfold try`: a quick look that keeps nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::json;
@@ -81,6 +81,7 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
         &Settings::default(),
         &Lock::default(),
         Versions::Kept,
+        &BTreeSet::new(),
     )
     .await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);

@@ -110,12 +110,28 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             ),
         );
     }
+    // Without its part nothing more can be said of this machine.
+    let Some(on_here) = locked.bytes_on(&here()) else {
+        problem(
+            "platform",
+            format!(
+                "it was locked for {}, this is {}; run `pinfold lock {name}` here, which adds it",
+                locked.platform,
+                here()
+            ),
+        );
+        return finding;
+    };
     if locked.platform != here() {
         problem(
             "platform",
-            format!("it was locked for {}, this is {}", locked.platform, here()),
+            format!(
+                "it is not known yet what runs it on {}; run `pinfold lock {name}` here, which adds it",
+                here()
+            ),
         );
     }
+    let locked = &on_here;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     match launcher.policy(server, locked.interpreter.as_ref()) {
         Ok(policy) => {
@@ -133,7 +149,7 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         }
         Err(error) => problem("policy", error.to_string()),
     }
-    if let Some(message) = interpreter_changed(locked) {
+    if let Some(message) = interpreter_changed(&launcher, locked) {
         if server.runtime == RuntimeRule::Warn {
             output::warning(&format!(
                 "`{name}`: {message}, which its `runtime` tolerates"
@@ -142,7 +158,7 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             problem("interpreter", message);
         }
     }
-    for artifact in locked.all_artifacts() {
+    for artifact in locked.own_artifacts() {
         if let Err(error) = context
             .store
             .verify_artifact(&artifact.sha256, artifact.size)
@@ -168,16 +184,18 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
 }
 
 /// Hashes the whole program, whatever a cache says.
-fn interpreter_changed(locked: &LockedServer) -> Option<String> {
+fn interpreter_changed(launcher: &Launcher<'_>, locked: &LockedServer) -> Option<String> {
     let interpreter = locked
         .interpreter
         .as_ref()
         .filter(|interpreter| interpreter.package.is_none())?;
-    match FileDigests::hashed_now(Path::new(&interpreter.path)) {
+    let path = launcher.interpreter_path(locked)?;
+    match FileDigests::hashed_now(&path) {
         Ok(found) if found == interpreter.sha256 => None,
         Ok(found) => Some(format!(
             "{} is {found}, not {} as locked",
-            interpreter.path, interpreter.sha256
+            path.display(),
+            interpreter.sha256
         )),
         Err(error) => Some(error.to_string()),
     }

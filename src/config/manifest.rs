@@ -15,7 +15,7 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::paths::Paths;
 use super::program_keys::ConfigValue;
-use super::source::Source;
+use super::source::{Source, SourceError};
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
 use crate::relay::Grants;
@@ -81,6 +81,9 @@ pub struct Server {
     pub layers: Layers,
 }
 
+/// What stands for the platform in the name of a runtime's package.
+const PLATFORM: &str = "{platform}";
+
 /// What a server's interpreter is, and what happens when it isn't the one that was locked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RuntimeRule {
@@ -91,9 +94,7 @@ pub enum RuntimeRule {
     Warn,
     /// Had from a registry and pinned like the server's own code.
     Package {
-        /// A package of npm.
-        source: Source,
-        /// As written; this goes into the lock.
+        /// A package of npm, as written; this goes into the lock.
         text: String,
     },
 }
@@ -102,9 +103,19 @@ impl RuntimeRule {
     /// The package of an interpreter, as written.
     pub fn package(&self) -> Option<&str> {
         match self {
-            Self::Package { text, .. } => Some(text),
+            Self::Package { text } => Some(text),
             Self::Refuse | Self::Warn => None,
         }
+    }
+
+    /// The package of npm that `text` means on a platform, given as packages that exist once for
+    /// each are named there, for example `linux-x64`: it takes the place of `{platform}`.
+    ///
+    /// # Errors
+    /// When it is no source.
+    pub fn source(text: &str, platform: &str) -> Result<Source, SourceError> {
+        let text = text.replace(PLATFORM, platform);
+        Source::parse(&text, Path::new("/"), None)
     }
 }
 

@@ -143,7 +143,7 @@ fn server(
     let args = walk.strings(table.get("args"), "`args`");
     let runtime = table
         .get("runtime")
-        .map(|node| runtime(walk, node, places))
+        .map(|node| runtime(walk, node))
         .unwrap_or_default();
     let build = build(walk, table, parsed);
     let profile = table.get("profile").map(|node| profile(walk, node));
@@ -219,7 +219,7 @@ fn source(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> Option<(Stri
     }
 }
 
-fn runtime(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> RuntimeRule {
+fn runtime(walk: &mut Walk, node: &Node<'_>) -> RuntimeRule {
     let Some(text) = walk.string(node, "`runtime`") else {
         return RuntimeRule::default();
     };
@@ -228,8 +228,9 @@ fn runtime(walk: &mut Walk, node: &Node<'_>, places: &Places<'_>) -> RuntimeRule
         "warn" => return RuntimeRule::Warn,
         _ => {}
     }
-    match Source::parse(&text, places.folder, places.home) {
-        Ok(source @ Source::Npm { .. }) => return RuntimeRule::Package { source, text },
+    // Whichever platform; all of them are spelled alike.
+    match RuntimeRule::source(&text, "linux-x64") {
+        Ok(Source::Npm { .. }) => return RuntimeRule::Package { text },
         Err(error) if text.starts_with("npm:") => {
             walk.report(Code::InvalidValue, node.span(), error.to_string());
         }

@@ -61,13 +61,17 @@ pub enum LaunchError {
     )]
     PolicyChanged { name: ServerName },
     #[error(
-        "`{name}` was locked for {locked} and this machine is {here}; run `pinfold lock {name}` here"
+        "`{name}` was locked for {locked} and this machine is {here}; run `pinfold lock {name}` here, which adds this platform"
     )]
     OtherPlatform {
         name: ServerName,
         locked: String,
         here: String,
     },
+    #[error(
+        "the lock has the files of `{name}` for this platform ({here}) and not yet what runs them here; run `pinfold lock {name}`, which adds it"
+    )]
+    InterpreterUnknown { name: ServerName, here: String },
     #[error(
         "the interpreter of `{name}`, {}, is not the one that was locked ({reason}); if you updated it, run `pinfold lock {name}`",
         path.display()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::bundle::asks_client_for;
-use super::prepare::{Launcher, interpreter_path, programs, runtime_tree};
+use super::prepare::{Launcher, programs, runtime_tree};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
 use super::{LaunchError, StateFolder, network};
@@ -159,7 +159,7 @@ impl Launcher<'_> {
         state: &StateFolder,
     ) -> Result<(Vec<Right>, Vec<Grant>), LaunchError> {
         let tree = self.store.tree(&locked.tree);
-        let interpreter = interpreter_path(self.store, locked);
+        let interpreter = self.interpreter_path(locked);
         let program = interpreter
             .clone()
             .unwrap_or_else(|| tree.join(&locked.entry_point));

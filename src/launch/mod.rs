@@ -6,6 +6,7 @@ mod bundle;
 mod elf;
 mod error;
 mod explain;
+mod locked_interpreter;
 mod network;
 mod npm_runner;
 mod prepare;
@@ -27,7 +28,9 @@ pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};
 pub use npm_runner::SandboxedNpm;
 pub use prepare::{Launcher, Prepared, here};
-pub use programs::{attack_box, find_interpreter, packaged_interpreter, try_box};
+pub use programs::{
+    attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
+};
 pub use python_runner::SandboxedPython;
 pub use session::{SessionEnd, learn, serve};
 pub use shown_tools::ShownTools;

@@ -108,7 +108,11 @@ impl<'a> SandboxedNpm<'a> {
         arguments: &[String],
         files: &[(&str, Vec<u8>)],
     ) -> Result<NpmOutput, LaunchError> {
-        let state = StateFolder::create(self.staging.folder().join("npm"))?;
+        // A new one each time: a runtime and other platforms are asked for in the same staging.
+        let state = (1..)
+            .map(|number| self.staging.folder().join(format!("npm-{number}")))
+            .find(|folder| !folder.exists());
+        let state = StateFolder::create(state.unwrap_or_default())?;
         let work = state.home().join("work");
         let lock_path = work.join("package-lock.json");
         lay_out(&work, files).map_err(|source| LaunchError::State {

@@ -16,6 +16,7 @@ use crate::policy::{
     syscall_rules,
 };
 use crate::resolve::interpreter::{Program, shebang};
+use crate::resolve::npm::Platform;
 use crate::sandbox::{
     Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits,
     SandboxSpec, compile, plan,
@@ -27,7 +28,7 @@ pub(super) const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The platform that locks are made for and checked against, for example `linux-x86_64`.
 pub fn here() -> String {
-    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+    Platform::current().name()
 }
 
 /// What every launch on this machine shares.
@@ -143,9 +144,11 @@ impl<'a> Launcher<'a> {
     ) -> Result<Prepared, LaunchError> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
-        let changed = match &locked.interpreter {
-            Some(interpreter) if interpreter.package.is_none() => {
-                self.changed_interpreter(name, interpreter)?
+        // Found once, so that what was judged is what runs.
+        let path = self.interpreter_path(locked);
+        let changed = match (&locked.interpreter, &path) {
+            (Some(interpreter), Some(path)) if interpreter.package.is_none() => {
+                self.changed_interpreter(name, interpreter, path)?
             }
             // It is part of what is looked at with the code.
             _ => None,
@@ -157,7 +160,7 @@ impl<'a> Launcher<'a> {
         };
         Ok(Prepared {
             notice,
-            ..self.prepare_agreed(name, locked, state, policy)?
+            ..self.prepare_with(name, locked, state, policy, path)?
         })
     }
 
@@ -168,6 +171,18 @@ impl<'a> Launcher<'a> {
         locked: &LockedServer,
         state: &StateFolder,
         policy: EffectivePolicy,
+    ) -> Result<Prepared, LaunchError> {
+        let interpreter = self.interpreter_path(locked);
+        self.prepare_with(name, locked, state, policy, interpreter)
+    }
+
+    fn prepare_with(
+        &self,
+        name: &ServerName,
+        locked: &LockedServer,
+        state: &StateFolder,
+        policy: EffectivePolicy,
+        interpreter: Option<PathBuf>,
     ) -> Result<Prepared, LaunchError> {
         let tree = self.store.tree(&locked.tree);
         let code = TreeCheck::new(self.store, name, locked);
@@ -180,7 +195,6 @@ impl<'a> Launcher<'a> {
                 path: entry,
             });
         }
-        let interpreter = interpreter_path(self.store, locked);
         let program = interpreter.clone().unwrap_or_else(|| entry.clone());
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         let home = state.home();
@@ -346,16 +360,16 @@ impl<'a> Launcher<'a> {
         &self,
         name: &ServerName,
         interpreter: &Interpreter,
+        path: &Path,
     ) -> Result<Option<LaunchError>, LaunchError> {
-        let path = PathBuf::from(&interpreter.path);
         let changed = |reason: String| LaunchError::InterpreterChanged {
             name: name.clone(),
-            path: path.clone(),
+            path: path.to_owned(),
             reason,
         };
         let found = self
             .file_digests()
-            .digest_of(&path)
+            .digest_of(path)
             .map_err(|error| changed(error.to_string()))?;
         if found == interpreter.sha256 {
             return Ok(None);
@@ -371,14 +385,6 @@ impl<'a> Launcher<'a> {
 pub(super) fn runtime_tree(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
     let package = locked.runtime_package()?;
     Some(store.tree(&package.tree))
-}
-
-pub(super) fn interpreter_path(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
-    let interpreter = locked.interpreter.as_ref()?;
-    Some(match runtime_tree(store, locked) {
-        Some(tree) => tree.join(&interpreter.path),
-        None => PathBuf::from(&interpreter.path),
-    })
 }
 
 /// Everything that may be executed, `program` first.
@@ -434,10 +440,17 @@ fn agreed(
         });
     }
     if locked.platform != here() {
-        return Err(LaunchError::OtherPlatform {
-            name: name(),
-            locked: locked.platform.clone(),
-            here: here(),
+        // Were it known what runs it here, this platform would be in front.
+        return Err(match locked.covers(&here()) {
+            true => LaunchError::InterpreterUnknown {
+                name: name(),
+                here: here(),
+            },
+            false => LaunchError::OtherPlatform {
+                name: name(),
+                locked: locked.platform.clone(),
+                here: here(),
+            },
         });
     }
     if policy.digest() != locked.confinement.policy {

@@ -62,7 +62,23 @@ pub async fn packaged_interpreter(
     package: RuntimePackage,
 ) -> Result<Interpreter, LaunchError> {
     let tree = launcher.store.tree(&package.tree);
-    let file = tree.join(&path);
+    let mut interpreter = foreign_interpreter(launcher, path, package)?;
+    let file = tree.join(&interpreter.path);
+    interpreter.version =
+        interpreter_version(launcher, staging, &file, &interpreter.kind, Some(tree)).await?;
+    Ok(interpreter)
+}
+
+/// The same for another platform, where it can't be asked: its version is that of the package.
+///
+/// # Errors
+/// As above.
+pub fn foreign_interpreter(
+    launcher: &Launcher<'_>,
+    path: String,
+    package: RuntimePackage,
+) -> Result<Interpreter, LaunchError> {
+    let file = launcher.store.tree(&package.tree).join(&path);
     let unusable = |reason: String| LaunchError::Program {
         program: package.source.clone(),
         reason,
@@ -76,13 +92,11 @@ pub async fn packaged_interpreter(
         }
         Err(error) => return Err(unusable(error.to_string())),
     }
-    let kind = program_kind(&file);
-    let version = interpreter_version(launcher, staging, &file, &kind, Some(tree)).await?;
     Ok(Interpreter {
-        kind,
+        kind: program_kind(&file),
         sha256: FileDigests::hashed_now(&file)?,
         path,
-        version,
+        version: Some(package.version.clone()),
         package: Some(package),
     })
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::error::FieldProblem;
+use super::platforms::{PartInterpreter, PlatformPart};
 use super::printable::is_hidden;
 use super::types::{
     Artifact, Behaviour, Build, Confinement, Interpreter, Lock, LockedServer, RuntimePackage,
@@ -14,6 +15,9 @@ use super::types::{
 
 /// The word that records that something was not there. A real value can't be spelled like it.
 pub(super) const ABSENT: &str = "absent";
+
+/// The word for an interpreter that no machine has recorded yet.
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// Longest text or path of a lock, in bytes. The kernel's `PATH_MAX` is 4096.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -37,11 +41,6 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
     if let Some(interpreter) = &server.interpreter {
         check_interpreter(interpreter)
             .map_err(|(field, problem)| (at(&format!("interpreter.{field}")), problem))?;
-        if let Some(package) = &interpreter.package {
-            check_package(package).map_err(|(field, problem)| {
-                (at(&format!("interpreter.package.{field}")), problem)
-            })?;
-        }
     }
     tree_path(&server.entry_point).map_err(in_field("entry_point"))?;
     check_artifacts(&server.artifacts, published_algorithm(&server.source))
@@ -50,11 +49,44 @@ fn check_server(name: &ServerName, server: &LockedServer) -> Result<(), Refusal>
         check_build(build, &server.artifacts)
             .map_err(|(field, problem)| (at(&format!("build.{field}")), problem))?;
     }
+    for (platform, part) in &server.platforms {
+        check_part(server, platform, part)
+            .map_err(|(field, problem)| (at(&format!("platforms.{field}")), problem))?;
+    }
     check_behaviour(&server.behaviour).map_err(in_field("behaviour.protocol"))?;
     check_confinement(&server.confinement).map_err(in_field("box.layers"))
 }
 
-fn check_interpreter(interpreter: &Interpreter) -> Result<(), (&'static str, FieldProblem)> {
+fn check_part(server: &LockedServer, platform: &str, part: &PlatformPart) -> Result<(), Refusal> {
+    let at = |field: &str| format!("{platform}.{field}");
+    text(platform).map_err(|problem| ("NAME".to_owned(), problem))?;
+    if platform == server.platform {
+        let problem = FieldProblem::Text {
+            value: platform.to_owned(),
+            reason: "the server's own fields are for this platform",
+        };
+        return Err((platform.to_owned(), problem));
+    }
+    if let PartInterpreter::Recorded(Some(interpreter)) = &part.interpreter {
+        check_interpreter(interpreter)
+            .map_err(|(field, problem)| (at(&format!("interpreter.{field}")), problem))?;
+    }
+    tree_path(&part.entry_point).map_err(|problem| (at("entry_point"), problem))?;
+    check_artifacts(&part.artifacts, published_algorithm(&server.source))
+        .map_err(|(field, problem)| (at(&field), problem))
+}
+
+fn check_interpreter(interpreter: &Interpreter) -> Result<(), Refusal> {
+    check_program(interpreter).map_err(|(field, problem)| (field.to_owned(), problem))?;
+    match &interpreter.package {
+        Some(package) => {
+            check_package(package).map_err(|(field, problem)| (format!("package.{field}"), problem))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_program(interpreter: &Interpreter) -> Result<(), (&'static str, FieldProblem)> {
     text(&interpreter.kind).map_err(|problem| ("kind", problem))?;
     let path = match interpreter.package {
         Some(_) => tree_path(&interpreter.path),
@@ -260,7 +292,7 @@ fn shortened(value: &str) -> String {
     value.chars().take(120).collect()
 }
 
-fn sorted<'a>(values: impl Iterator<Item = &'a str>) -> Result<(), FieldProblem> {
+pub(super) fn sorted<'a>(values: impl Iterator<Item = &'a str>) -> Result<(), FieldProblem> {
     let mut before: Option<&str> = None;
     for value in values {
         if let Some(first) = before.filter(|first| *first >= value) {

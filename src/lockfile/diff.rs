@@ -2,9 +2,12 @@
 //!
 //! `update` and `review` show these; whether a change is acceptable is not decided here.
 
+mod platforms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::platforms::PlatformPart;
 use super::types::{
     Artifact, Build, Confinement, Digest, Interpreter, Lock, LockedServer, ServerName, ToolName,
 };
@@ -32,6 +35,16 @@ pub enum ChangeKind {
     PlatformChanged {
         old: String,
         new: String,
+    },
+    /// Another platform that the lock covers now.
+    PlatformAdded(String),
+    /// One that it no longer covers.
+    PlatformRemoved(String),
+    /// Entry point, tree or interpreter on another platform.
+    PlatformPartChanged {
+        platform: String,
+        old: Box<PlatformPart>,
+        new: Box<PlatformPart>,
     },
     InterpreterChanged {
         old: Option<Box<Interpreter>>,
@@ -109,6 +122,9 @@ impl ChangeKind {
             Self::SourceChanged { .. } => "source",
             Self::VersionChanged { .. } => "version",
             Self::PlatformChanged { .. } => "platform",
+            Self::PlatformAdded(_) => "platform-added",
+            Self::PlatformRemoved(_) => "platform-removed",
+            Self::PlatformPartChanged { .. } => "platform-part",
             Self::InterpreterChanged { .. } => "interpreter",
             Self::EntryPointChanged { .. } => "entry-point",
             Self::TreeChanged { .. } => "tree",
@@ -245,6 +261,7 @@ fn server_differences(old: &LockedServer, new: &LockedServer) -> Vec<ChangeKind>
         runtime_artifacts(old),
         runtime_artifacts(new),
     ));
+    platforms::differences(old, new, &mut changes);
     changes.extend(behaviour_differences(old, new));
     changes.extend(box_differences(&old.confinement, &new.confinement));
     changes
@@ -400,6 +417,14 @@ impl fmt::Display for ChangeKind {
                 )
             }
             Self::PlatformChanged { old, new } => write!(f, "platform {old} -> {new}"),
+            Self::PlatformAdded(platform) => write!(f, "platform added: {platform}"),
+            Self::PlatformRemoved(platform) => write!(
+                f,
+                "platform removed: {platform}; `pinfold lock` on such a machine adds it again"
+            ),
+            Self::PlatformPartChanged { platform, old, new } => {
+                platforms::sentence(f, platform, old, new)
+            }
             Self::InterpreterChanged { old, new } => {
                 write!(
                     f,

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::check::{self, ABSENT, Refusal};
-use super::error::LockError;
+use super::check::{self, ABSENT, Refusal, UNKNOWN};
+use super::error::{FieldProblem, LockError};
+use super::platforms::{PartInterpreter, PlatformPart, assembled};
 use super::printable::printable;
-use super::strict::{Object, UniqueMap, VersionOnly, required};
+use super::strict::{Object, UniqueMap, VersionOnly, WordOr, required};
 use super::types::{
     Artifact, Behaviour, Build, Confinement, Digest, Interpreter, Lock, LockedServer, NameError,
     RuntimePackage, ServerName, ToolName,
@@ -85,9 +86,21 @@ struct RawServer {
     artifacts: Vec<Object<RawArtifact>>,
     #[serde(deserialize_with = "required")]
     build: Option<Object<RawBuild>>,
+    platforms: UniqueMap<Object<RawPart>>,
     behaviour: Object<RawBehaviour>,
     #[serde(rename = "box")]
     confinement: Object<RawConfinement>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPart {
+    #[serde(deserialize_with = "required")]
+    interpreter: Option<WordOr<RawInterpreter>>,
+    entry_point: String,
+    tree: String,
+    without: Vec<String>,
+    artifacts: Vec<Object<RawArtifact>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -172,16 +185,23 @@ impl RawServer {
     fn into_server(self) -> Result<LockedServer, Refusal> {
         let interpreter = match self.interpreter {
             None => None,
-            Some(Object(raw)) => Some(raw.into_interpreter()?),
+            Some(Object(raw)) => Some(raw.into_interpreter("interpreter")?),
         };
+        let artifacts = artifacts(self.artifacts, "artifacts")?;
+        let mut platforms = BTreeMap::new();
+        for (name, Object(raw)) in self.platforms.0 {
+            let place = format!("platforms.{}", printable(&name, 80));
+            platforms.insert(name, raw.into_part(&artifacts, &place)?);
+        }
         Ok(LockedServer {
             tree: parse_digest(&self.tree, || "tree".to_owned())?,
             interpreter,
-            artifacts: artifacts(self.artifacts, "artifacts")?,
+            artifacts,
             build: self.build.map(|Object(raw)| Build {
                 packages: raw.packages,
                 egress: raw.egress,
             }),
+            platforms,
             behaviour: self.behaviour.0.into_behaviour()?,
             confinement: Confinement {
                 policy: parse_digest(&self.confinement.0.policy, || "box.policy".to_owned())?,
@@ -197,19 +217,58 @@ impl RawServer {
     }
 }
 
+impl RawPart {
+    fn into_part(self, front: &[Artifact], place: &str) -> Result<PlatformPart, Refusal> {
+        let at = |field: &str| format!("{place}.{field}");
+        let interpreter = match self.interpreter {
+            None => PartInterpreter::Recorded(None),
+            Some(WordOr::Object(raw)) => {
+                PartInterpreter::Recorded(Some(raw.into_interpreter(&at("interpreter"))?))
+            }
+            Some(WordOr::Word(word)) if word == UNKNOWN => PartInterpreter::Unknown,
+            Some(WordOr::Word(word)) => {
+                let reason = "the only word here is `unknown`";
+                let problem = FieldProblem::Text {
+                    value: word,
+                    reason,
+                };
+                return Err((at("interpreter"), problem));
+            }
+        };
+        let artifacts = artifacts(self.artifacts, &at("artifacts"))?;
+        let listed = artifacts.iter().map(|artifact| artifact.path.as_str());
+        check::sorted(listed).map_err(|problem| (at("artifacts"), problem))?;
+        let without = self.without.iter().map(String::as_str);
+        check::sorted(without).map_err(|problem| (at("without"), problem))?;
+        let artifacts = assembled(front, &self.without, artifacts).ok_or_else(|| {
+            let problem = FieldProblem::Text {
+                value: String::new(),
+                reason: "it names what is not in the server's own `artifacts`, or is listed here",
+            };
+            (at("without"), problem)
+        })?;
+        Ok(PlatformPart {
+            interpreter,
+            entry_point: self.entry_point,
+            tree: parse_digest(&self.tree, || at("tree"))?,
+            artifacts,
+        })
+    }
+}
+
 impl RawInterpreter {
-    fn into_interpreter(self) -> Result<Interpreter, Refusal> {
+    fn into_interpreter(self, place: &str) -> Result<Interpreter, Refusal> {
         let package = match self.package {
             None => None,
             Some(Object(raw)) => Some(RuntimePackage {
-                tree: parse_digest(&raw.tree, || "interpreter.package.tree".to_owned())?,
+                tree: parse_digest(&raw.tree, || format!("{place}.package.tree"))?,
                 source: raw.source,
                 version: raw.version,
-                artifacts: artifacts(raw.artifacts, "interpreter.package.artifacts")?,
+                artifacts: artifacts(raw.artifacts, &format!("{place}.package.artifacts"))?,
             }),
         };
         Ok(Interpreter {
-            sha256: parse_digest(&self.sha256, || "interpreter.sha256".to_owned())?,
+            sha256: parse_digest(&self.sha256, || format!("{place}.sha256"))?,
             kind: self.kind,
             path: self.path,
             version: self.version,

@@ -1,8 +1,9 @@
 //! The canonical text of a lock: a fixed layout of our own, so that one artifact is
 //! one line and a diff of two locks can be read. Reading is in `format.rs`.
 
-use super::check::ABSENT;
+use super::check::{ABSENT, UNKNOWN};
 use super::format::LOCKFILE_VERSION;
+use super::platforms::{PartInterpreter, PlatformPart};
 use super::types::{
     Artifact, Behaviour, Build, Confinement, Digest, Interpreter, Lock, LockedServer,
     RuntimePackage, ServerName,
@@ -34,11 +35,15 @@ fn write_server(out: &mut String, name: &ServerName, server: &LockedServer) {
         ("version", quote_or_null(server.version.as_deref())),
         ("locked_at", quote(&server.locked_at)),
         ("platform", quote(&server.platform)),
-        ("interpreter", interpreter_text(server.interpreter.as_ref())),
+        (
+            "interpreter",
+            interpreter_text(server.interpreter.as_ref(), 6),
+        ),
         ("entry_point", quote(&server.entry_point)),
         ("tree", quote(&server.tree.to_string())),
         ("artifacts", artifacts_text(&server.artifacts, 6)),
         ("build", build_text(server.build.as_ref())),
+        ("platforms", platforms_text(server)),
         ("behaviour", behaviour_text(&server.behaviour)),
         ("box", confinement_text(&server.confinement)),
     ];
@@ -50,31 +55,68 @@ fn write_server(out: &mut String, name: &ServerName, server: &LockedServer) {
     ));
 }
 
-fn interpreter_text(interpreter: Option<&Interpreter>) -> String {
+fn platforms_text(server: &LockedServer) -> String {
+    let parts: Vec<String> = server
+        .platforms
+        .iter()
+        .map(|(platform, part)| {
+            let text = part_text(part, &server.artifacts);
+            format!("{}: {text}", quote(platform))
+        })
+        .collect();
+    block('{', '}', &parts, 6)
+}
+
+fn part_text(part: &PlatformPart, front: &[Artifact]) -> String {
+    let difference = part.difference(front);
+    let without: Vec<String> = difference.without.into_iter().map(quote).collect();
+    let artifacts = difference.artifacts.into_iter().map(artifact_line);
+    let artifacts: Vec<String> = artifacts.collect();
+    let interpreter = match &part.interpreter {
+        PartInterpreter::Recorded(interpreter) => interpreter_text(interpreter.as_ref(), 10),
+        PartInterpreter::Unknown => quote(UNKNOWN),
+    };
+    let fields = [
+        format!("\"interpreter\": {interpreter}"),
+        format!("\"entry_point\": {}", quote(&part.entry_point)),
+        format!("\"tree\": {}", quote(&part.tree.to_string())),
+        format!("\"without\": {}", block('[', ']', &without, 10)),
+        format!("\"artifacts\": {}", block('[', ']', &artifacts, 10)),
+    ];
+    block('{', '}', &fields, 8)
+}
+
+/// `indent` is that of the line that it begins on.
+fn interpreter_text(interpreter: Option<&Interpreter>, indent: usize) -> String {
     let Some(interpreter) = interpreter else {
         return "null".to_owned();
     };
-    format!(
-        "{{\n        \"kind\": {},\n        \"path\": {},\n        \"version\": {},\n        \"sha256\": {},\n        \"package\": {}\n      }}",
-        quote(&interpreter.kind),
-        quote(&interpreter.path),
-        quote_or_null(interpreter.version.as_deref()),
-        quote(&interpreter.sha256.to_string()),
-        package_text(interpreter.package.as_ref()),
-    )
+    let package = package_text(interpreter.package.as_ref(), indent + 2);
+    let fields = [
+        format!("\"kind\": {}", quote(&interpreter.kind)),
+        format!("\"path\": {}", quote(&interpreter.path)),
+        format!(
+            "\"version\": {}",
+            quote_or_null(interpreter.version.as_deref())
+        ),
+        format!("\"sha256\": {}", quote(&interpreter.sha256.to_string())),
+        format!("\"package\": {package}"),
+    ];
+    block('{', '}', &fields, indent)
 }
 
-fn package_text(package: Option<&RuntimePackage>) -> String {
+fn package_text(package: Option<&RuntimePackage>, indent: usize) -> String {
     let Some(package) = package else {
         return "null".to_owned();
     };
-    format!(
-        "{{\n          \"source\": {},\n          \"version\": {},\n          \"tree\": {},\n          \"artifacts\": {}\n        }}",
-        quote(&package.source),
-        quote(&package.version),
-        quote(&package.tree.to_string()),
-        artifacts_text(&package.artifacts, 10),
-    )
+    let artifacts = artifacts_text(&package.artifacts, indent + 2);
+    let fields = [
+        format!("\"source\": {}", quote(&package.source)),
+        format!("\"version\": {}", quote(&package.version)),
+        format!("\"tree\": {}", quote(&package.tree.to_string())),
+        format!("\"artifacts\": {artifacts}"),
+    ];
+    block('{', '}', &fields, indent)
 }
 
 fn artifacts_text(artifacts: &[Artifact], indent: usize) -> String {

@@ -10,6 +10,7 @@ mod format;
 mod guarded;
 mod io;
 mod layout;
+mod platforms;
 mod printable;
 mod strict;
 mod types;
@@ -21,6 +22,7 @@ pub use format::{LOCKFILE_VERSION, parse};
 pub use guarded::{GuardedReadError, read_guarded};
 pub use io::{MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, write};
 pub use layout::{digest, serialise};
+pub use platforms::{PartInterpreter, PlatformPart};
 pub use printable::{is_hidden, printable, printable_bytes};
 pub(crate) use strict::{Object, UniqueMap};
 pub use types::{

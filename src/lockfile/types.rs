@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::platforms::PlatformPart;
+
 /// The name of a server in the manifest: 1–64 of `a-z 0-9 . _ -`, starting with a letter or digit.
 ///
 /// It names folders too, so it can hold neither a slash nor a leading dot.
@@ -208,6 +210,8 @@ pub struct LockedServer {
     pub artifacts: Vec<Artifact>,
     /// Packages whose install scripts were run; `None` when nothing was.
     pub build: Option<Build>,
+    /// What is otherwise on other platforms, by their names; never that of `platform`.
+    pub platforms: BTreeMap<String, PlatformPart>,
     pub behaviour: Behaviour,
     pub confinement: Confinement,
 }
@@ -220,18 +224,6 @@ impl LockedServer {
         let remote = self.source.starts_with("https:")
             && artifacts.any(|artifact| artifact.path == BUNDLE_FOLDER);
         local || remote
-    }
-
-    /// The trees that it needs in the store: its own, and that of its interpreter.
-    pub fn trees(&self) -> impl Iterator<Item = &Digest> {
-        let runtime = self.runtime_package().map(|package| &package.tree);
-        std::iter::once(&self.tree).chain(runtime)
-    }
-
-    /// Every file that was downloaded for it, its interpreter's too.
-    pub fn all_artifacts(&self) -> impl Iterator<Item = &Artifact> {
-        let runtime = self.runtime_package().map(|package| &package.artifacts);
-        self.artifacts.iter().chain(runtime.into_iter().flatten())
     }
 
     /// What its interpreter comes from, when that is no program of the machine.

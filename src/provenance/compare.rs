@@ -72,12 +72,24 @@ impl fmt::Display for LossKind {
 }
 
 /// What a server lost, its own packages and those of its interpreter each compared among
-/// themselves.
+/// themselves, on every platform.
 pub fn server_losses(old: &LockedServer, new: &LockedServer) -> Vec<Loss> {
     let mut found = losses(&old.artifacts, &new.artifacts);
     if let (Some(old), Some(new)) = (old.runtime_package(), new.runtime_package()) {
         found.extend(losses(&old.artifacts, &new.artifacts));
     }
+    for (platform, new) in &new.platforms {
+        let Some(old) = old.part_of(platform) else {
+            continue;
+        };
+        found.extend(losses(&old.artifacts, &new.artifacts));
+        if let (Some(old), Some(new)) = (old.runtime_package(), new.runtime_package()) {
+            found.extend(losses(&old.artifacts, &new.artifacts));
+        }
+    }
+    // What several platforms share is lost once.
+    let mut seen = BTreeSet::new();
+    found.retain(|loss| seen.insert(loss.clone()));
     found
 }
 

@@ -54,7 +54,7 @@ impl Referenced {
     /// Adds what `lock` names.
     pub fn add(&mut self, lock: &Lock) {
         for server in lock.servers.values() {
-            self.trees.extend(server.trees());
+            self.trees.extend(server.all_trees());
             self.artifacts
                 .extend(server.all_artifacts().map(|artifact| artifact.sha256));
             self.definitions

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    date, download, interpreter_reference, interpreters, purl, reference, server_reference, sha512,
-    uuid,
+    date, download, interpreter_reference, interpreters, of_other_platforms, purl, reference,
+    server_reference, sha512, uuid,
 };
 use crate::lockfile::{Artifact, Digest, Interpreter, Lock, LockedServer, ServerName};
 
@@ -35,6 +35,7 @@ pub(super) fn bill(lock: &Lock) -> Value {
 
 fn server(name: &ServerName, locked: &LockedServer) -> Value {
     let artifacts = locked.artifacts.iter();
+    let others = of_other_platforms(name, locked);
     let mut value = json!({
         "type": "application",
         "bom-ref": server_reference(name),
@@ -47,7 +48,10 @@ fn server(name: &ServerName, locked: &LockedServer) -> Value {
             ("tree", Some(&locked.tree.to_string())),
             ("policy", Some(&locked.confinement.policy.to_string())),
         ]),
-        "components": artifacts.map(|one| artifact(name.as_str(), &locked.source, one)).collect::<Vec<_>>(),
+        "components": artifacts
+            .map(|one| artifact(name.as_str(), &locked.source, one))
+            .chain(others.iter().map(|(owner, source, one)| artifact(owner, source, one)))
+            .collect::<Vec<_>>(),
     });
     if let Some(version) = &locked.version {
         value["version"] = json!(version);
@@ -110,10 +114,12 @@ fn dependencies(lock: &Lock) -> Vec<Value> {
                 .artifacts
                 .iter()
                 .map(|one| reference(name.as_str(), one));
+            let others = of_other_platforms(name, locked);
+            let others = others.iter().map(|(owner, _, one)| reference(owner, one));
             let interpreter = locked.interpreter.iter().map(interpreter_reference);
             json!({
                 "ref": server_reference(name),
-                "dependsOn": artifacts.chain(interpreter).collect::<Vec<_>>(),
+                "dependsOn": artifacts.chain(others).chain(interpreter).collect::<Vec<_>>(),
             })
         })
         .collect()

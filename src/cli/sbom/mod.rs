@@ -5,13 +5,14 @@ mod cyclonedx;
 mod purl;
 mod spdx;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::args::Lock as Arguments;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::output;
-use crate::lockfile::{Artifact, Digest, Interpreter, Lock, ServerName, digest};
+use crate::lockfile::{Artifact, Digest, Interpreter, Lock, LockedServer, ServerName, digest};
 
 /// The two formats that others read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,7 +29,7 @@ pub(super) fn run(
     format: Format,
 ) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
-    let lock = chosen(context.lock()?, &arguments.names)?;
+    let lock = chosen(context.recorded_lock()?, &arguments.names)?;
     let bill = match format {
         Format::Cyclonedx => cyclonedx::bill(&lock),
         Format::Spdx => spdx::bill(&lock),
@@ -108,6 +109,20 @@ fn download(artifact: &Artifact) -> Option<&str> {
 fn reference(owner: &str, artifact: &Artifact) -> String {
     let place = Digest::of(format!("{owner}\0{}", artifact.path).as_bytes());
     format!("artifact-{}", &place.hex()[..16])
+}
+
+/// What only other platforms have, each once: owner, source, artifact. Another platform may have
+/// another file at the same path, so the owner is told by the file.
+fn of_other_platforms<'a>(
+    name: &ServerName,
+    locked: &'a LockedServer,
+) -> Vec<(String, &'a str, &'a Artifact)> {
+    let mut seen = BTreeSet::new();
+    locked
+        .other_artifacts()
+        .map(|(source, one)| (format!("{name} {}", one.sha256), source, one))
+        .filter(|(owner, _, one)| seen.insert(reference(owner, one)))
+        .collect()
 }
 
 fn server_reference(server: &ServerName) -> String {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    date, download, interpreter_reference, interpreters, purl, reference, server_reference, sha512,
-    uuid,
+    date, download, interpreter_reference, interpreters, of_other_platforms, purl, reference,
+    server_reference, sha512, uuid,
 };
 use crate::lockfile::{Artifact, Interpreter, Lock, LockedServer, ServerName};
 
@@ -27,6 +27,11 @@ pub(super) fn bill(lock: &Lock) -> Value {
                 "CONTAINS",
                 &id(&reference(name.as_str(), one)),
             ));
+        }
+        for (owner, source, one) in of_other_platforms(name, locked) {
+            let part = id(&reference(&owner, one));
+            packages.push(artifact(&owner, source, one));
+            relations.push(relation(&own, "CONTAINS", &part));
         }
         if let Some(program) = &locked.interpreter {
             let program = id(&interpreter_reference(program));

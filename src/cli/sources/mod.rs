@@ -16,15 +16,15 @@ mod runtime;
 pub(super) use npm::npm_settings;
 pub(super) use npm_build::is_build_valid;
 pub(super) use published::Published;
-pub(super) use runtime::{packaged_runtime, rebuild_runtime};
+pub(super) use runtime::{foreign_runtime, packaged_runtime, rebuild_runtime};
 
 use https::Remote;
 
 use super::context::Context;
-use crate::config::{BuildRule, Server, Settings, Source};
+use crate::config::{BuildRule, RuntimeRule, Server, Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
-use crate::resolve::npm::Waiting;
+use crate::resolve::npm::{Platform, Waiting};
 use crate::store::{Staging, Verification};
 
 /// What every kind of source may want to know.
@@ -54,7 +54,9 @@ pub(super) async fn get(
     build: &BuildRule,
 ) -> anyhow::Result<Bytes> {
     match source {
-        Source::Npm { name, range } => npm::get(asked, name, range.as_deref(), build).await,
+        Source::Npm { name, range } => {
+            npm::get(asked, name, range.as_deref(), Platform::current(), build).await
+        }
         Source::Pypi { .. } => pypi::get(asked, source).await,
         Source::Https {
             address,
@@ -62,6 +64,26 @@ pub(super) async fn get(
             file_name,
         } => https::get(asked, &remote(address, sha256, file_name), program).await,
         Source::Path { file, .. } => path::get(asked, file, source.is_local_bundle(), program),
+    }
+}
+
+/// The same for another platform. Nothing of it can be tried here.
+///
+/// # Errors
+/// Also for sources of which that is not known.
+pub(super) async fn get_for(
+    asked: &Asked<'_>,
+    source: &Source,
+    platform: Platform,
+) -> anyhow::Result<Bytes> {
+    match source {
+        Source::Npm { name, range } => {
+            let build = BuildRule::default();
+            npm::get(asked, name, range.as_deref(), platform, &build).await
+        }
+        Source::Pypi { .. } | Source::Https { .. } | Source::Path { .. } => {
+            anyhow::bail!("`{source}` can be resolved for this machine only")
+        }
     }
 }
 
@@ -116,6 +138,10 @@ pub(super) async fn published<'a>(
     if let Some(package) = locked.runtime_package() {
         all.extend(published_of(context, &package.source, &package.artifacts).await?);
     }
+    // What only other platforms need is asked for, too: the lock is theirs as well.
+    for (source, artifact) in locked.other_artifacts() {
+        all.extend(published_of(context, source, std::slice::from_ref(artifact)).await?);
+    }
     Ok(all)
 }
 
@@ -124,19 +150,21 @@ async fn published_of<'a>(
     source: &str,
     artifacts: &'a [Artifact],
 ) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
-    let found = match source_of(context, source)? {
-        Source::Npm { .. } => npm::published(context, artifacts).await?,
-        Source::Pypi { .. } => pypi::published(context, artifacts).await?,
-        Source::Https { .. } => {
-            let mut found = Vec::new();
-            for artifact in artifacts {
-                found.push(https::published(context, artifact).await?);
+    // A runtime's may hold a word for the platform; which one doesn't matter here.
+    let found =
+        match RuntimeRule::source(source, "linux-x64").or_else(|_| source_of(context, source))? {
+            Source::Npm { .. } => npm::published(context, artifacts).await?,
+            Source::Pypi { .. } => pypi::published(context, artifacts).await?,
+            Source::Https { .. } => {
+                let mut found = Vec::new();
+                for artifact in artifacts {
+                    found.push(https::published(context, artifact).await?);
+                }
+                found
             }
-            found
-        }
-        // Files of this machine come from nowhere else.
-        Source::Path { .. } => Vec::new(),
-    };
+            // Files of this machine come from nowhere else.
+            Source::Path { .. } => Vec::new(),
+        };
     Ok(artifacts.iter().zip(found).collect())
 }
 
@@ -221,6 +249,20 @@ pub(super) async fn tree_again(
             path::rebuild(context, staging, file, is_bundle, &locked.entry_point)?
         }
     })
+}
+
+/// Gets the wheels of a Python server for another platform, whose tree only its own interpreter can
+/// make; `false` for other kinds of sources, whose trees can be made anywhere.
+pub(super) async fn only_wheels(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<bool> {
+    let is_python = matches!(source_of(context, &locked.source)?, Source::Pypi { .. });
+    if is_python {
+        pypi::download_locked(context, staging, locked).await?;
+    }
+    Ok(is_python)
 }
 
 fn source_of(context: &Context, text: &str) -> anyhow::Result<Source> {

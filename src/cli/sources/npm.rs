@@ -18,19 +18,20 @@ use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::vouching::{Vouched, vouched};
-use crate::resolve::npm::{self, NpmRequest, NpmSettings, ResolvedPackage, Waiting};
+use crate::resolve::npm::{self, NpmRequest, NpmSettings, Platform, ResolvedPackage, Waiting};
 use crate::store::{Bounds, Staging, Store, TreeBuilder};
 
 pub(super) async fn get(
     asked: &Asked<'_>,
     name: &str,
     range: Option<&str>,
+    platform: Platform,
     build: &BuildRule,
 ) -> anyhow::Result<Bytes> {
     let Asked {
         context, staging, ..
     } = *asked;
-    let request = request(asked, name, range);
+    let request = request(asked, name, range, platform);
     let npm_settings = npm_settings(context)?;
     let client = Client::new(&npm_settings.fetch_settings())?;
     let search_path = context.search_path();
@@ -122,7 +123,7 @@ pub(super) async fn waiting(
     name: &str,
     range: Option<&str>,
 ) -> anyhow::Result<Option<Waiting>> {
-    let request = request(asked, name, range);
+    let request = request(asked, name, range, Platform::current());
     let settings = npm_settings(asked.context)?;
     let client = Client::new(&settings.fetch_settings())?;
     let search_path = asked.context.search_path();
@@ -130,12 +131,13 @@ pub(super) async fn waiting(
     Ok(npm::waiting(&request, &settings, &client, &runner).await?)
 }
 
-fn request(asked: &Asked<'_>, name: &str, range: Option<&str>) -> NpmRequest {
+fn request(asked: &Asked<'_>, name: &str, range: Option<&str>, platform: Platform) -> NpmRequest {
     NpmRequest {
         name: name.to_owned(),
         range: range.map(str::to_owned),
         release_age: asked.settings.release_age,
         now: SystemTime::now(),
+        platform,
     }
 }
 

@@ -141,9 +141,37 @@ pub(super) async fn rebuild(
     locked: &LockedServer,
     name: &str,
 ) -> anyhow::Result<Digest> {
-    let settings = pypi_settings(context)?;
+    download_locked(context, staging, locked).await?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
-    let python = Python::find(context, &launcher, staging).await?;
+    let python = match launcher
+        .interpreter_path(locked)
+        .filter(|path| path.exists())
+    {
+        Some(path) => Python::at(path, &launcher, staging).await?,
+        None => Python::find(context, &launcher, staging).await?,
+    };
+    let (tree, _) = tree(&context.store, staging, &locked.artifacts, name, &python).await?;
+    if tree != locked.tree
+        && let Some(interpreter) = &locked.interpreter
+        && launcher.file_digests().digest_of(&python.path)? != interpreter.sha256
+    {
+        output::warning(&format!(
+            "modules are compiled by the interpreter, and {} is not the one that was locked ({} {}): `pinfold lock` agrees to the new one",
+            python.path.display(),
+            interpreter.path,
+            interpreter.version.as_deref().unwrap_or("unknown"),
+        ));
+    }
+    Ok(tree)
+}
+
+/// The wheels of a lock, in the store: for whichever platform they are.
+pub(super) async fn download_locked(
+    context: &Context,
+    staging: &Staging,
+    locked: &LockedServer,
+) -> anyhow::Result<()> {
+    let settings = pypi_settings(context)?;
     let wanted = locked
         .artifacts
         .iter()
@@ -159,19 +187,7 @@ pub(super) async fn rebuild(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
-    let (tree, _) = tree(&context.store, staging, &locked.artifacts, name, &python).await?;
-    if tree != locked.tree
-        && let Some(interpreter) = &locked.interpreter
-        && launcher.file_digests().digest_of(&python.path)? != interpreter.sha256
-    {
-        output::warning(&format!(
-            "modules are compiled by the interpreter, and {} is not the one that was locked ({} {}): `pinfold lock` agrees to the new one",
-            python.path.display(),
-            interpreter.path,
-            interpreter.version.as_deref().unwrap_or("unknown"),
-        ));
-    }
-    Ok(tree)
+    Ok(())
 }
 
 /// What the index says of locked wheels now, in their order.
@@ -213,6 +229,14 @@ impl<'a> Python<'a> {
         staging: &'a Staging,
     ) -> anyhow::Result<Self> {
         let path = find_program(PYTHON, context.search_path())?;
+        Self::at(path, launcher, staging).await
+    }
+
+    async fn at(
+        path: PathBuf,
+        launcher: &'a Launcher<'a>,
+        staging: &'a Staging,
+    ) -> anyhow::Result<Self> {
         let in_box = SandboxedPython::new(launcher, staging, path.clone());
         Ok(Self {
             facts: in_box.facts().await?,

@@ -2,10 +2,11 @@
 
 use super::super::context::Context;
 use super::super::exit::DriftError;
-use super::{Asked, get, npm};
+use super::{Asked, get, get_for, npm};
 use crate::config::{BuildRule, Source};
-use crate::launch::packaged_interpreter;
+use crate::launch::{foreign_interpreter, packaged_interpreter};
 use crate::lockfile::{Interpreter, LockedServer, RuntimePackage};
+use crate::resolve::npm::Platform;
 use crate::store::{Staging, Verification};
 
 /// The interpreter in the package `source`; as locked before, when that was the same one.
@@ -34,6 +35,24 @@ pub(in crate::cli) async fn packaged_runtime(
         artifacts: bytes.artifacts,
     };
     Ok(packaged_interpreter(asked.launcher, asked.staging, bytes.entry_point, package).await?)
+}
+
+/// The same for another platform; nothing is run.
+pub(in crate::cli) async fn foreign_runtime(
+    asked: &Asked<'_>,
+    source: &Source,
+    text: &str,
+    platform: Platform,
+) -> anyhow::Result<Interpreter> {
+    let bytes = get_for(asked, source, platform).await?;
+    let package = RuntimePackage {
+        source: text.to_owned(),
+        version: bytes.version.unwrap_or_default(),
+        tree: bytes.tree,
+        artifacts: bytes.artifacts,
+    };
+    let entry_point = bytes.entry_point;
+    Ok(foreign_interpreter(asked.launcher, entry_point, package)?)
 }
 
 /// Sees to it that the tree of a locked server's interpreter is in the store and whole.

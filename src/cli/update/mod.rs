@@ -20,7 +20,7 @@ use super::output;
 use super::sources::{self, Asked};
 use crate::config::{Server, Settings};
 use crate::launch::{LaunchError, Launcher, StateFolder};
-use crate::lockfile::{Artifact, Lock, LockedServer, ServerName, differences, write};
+use crate::lockfile::{Artifact, Lock, LockedServer, ServerName, differences};
 use crate::resolve::ResolveError;
 use crate::resolve::npm::Waiting;
 use finding::{Finding, Proposal};
@@ -95,7 +95,17 @@ async fn look(
         });
     let kept = kept_young(server, old, settings).filter(|_| young.is_none());
     let chosen = young.as_ref().or(kept.as_ref()).unwrap_or(server);
-    let outcome = match lock_server(context, name, chosen, settings, before, Versions::Anew).await {
+    let none = BTreeSet::new();
+    let locking = lock_server(
+        context,
+        name,
+        chosen,
+        settings,
+        before,
+        Versions::Anew,
+        &none,
+    );
+    let outcome = match locking.await {
         Ok(outcome) => Some(outcome),
         // Nothing but what waits matches.
         Err(error) if waiting.is_some() && is_about_age(&error) => None,
@@ -244,7 +254,7 @@ fn accept(context: &Context, accepted: &[&Finding]) -> anyhow::Result<()> {
         };
         *present = proposal.locked.clone();
     }
-    write(&context.paths.lock, &lock)?;
+    context.save(lock)?;
     for finding in accepted {
         // What it showed is what is agreed now.
         StateFolder::planned(context.paths.server_state(&finding.name))

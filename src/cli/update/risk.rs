@@ -270,6 +270,7 @@ mod tests {
             tree: Digest::of(b"tree"),
             artifacts,
             build: None,
+            platforms: [].into(),
             behaviour: Behaviour::default(),
             confinement: Confinement {
                 policy: Digest::of(b"policy"),

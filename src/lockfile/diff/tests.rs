@@ -73,6 +73,12 @@ fn each_field_has_its_line() {
             "platform linux-x86_64 -> linux-aarch64",
         ),
         (
+            |s| {
+                s.platforms.insert("linux-aarch64".into(), s.part());
+            },
+            "platform added: linux-aarch64",
+        ),
+        (
             |s| s.interpreter = None,
             "interpreter `/usr/bin/node` v24.11.0 (sha256:545ea5384610…) -> none",
         ),

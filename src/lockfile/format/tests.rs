@@ -9,7 +9,9 @@ use super::super::error::FieldProblem;
 use super::super::layout::{digest, serialise};
 use super::*;
 
-const EXAMPLES: [(&str, &str); 7] = [
+mod platforms;
+
+const EXAMPLES: [(&str, &str); 8] = [
     (
         "empty",
         include_str!("../../../lockfile/examples/empty.lock"),
@@ -20,6 +22,7 @@ const EXAMPLES: [(&str, &str); 7] = [
         include_str!("../../../lockfile/examples/native.lock"),
     ),
     ("npm", NPM),
+    ("npm-platforms", PLATFORMS),
     (
         "npm-runtime",
         include_str!("../../../lockfile/examples/npm-runtime.lock"),
@@ -30,6 +33,7 @@ const EXAMPLES: [(&str, &str); 7] = [
     ),
     ("pypi", PYPI),
 ];
+const PLATFORMS: &str = include_str!("../../../lockfile/examples/npm-platforms.lock");
 const HTTPS: &str = include_str!("../../../lockfile/examples/https.lock");
 const PYPI: &str = include_str!("../../../lockfile/examples/pypi.lock");
 const NPM: &str = include_str!("../../../lockfile/examples/npm.lock");
@@ -343,7 +347,7 @@ fn collect_keys(value: &Value, keys: &mut BTreeSet<String>) {
             for (key, member) in members {
                 keys.insert(key.clone());
                 match key.as_str() {
-                    "servers" => {
+                    "servers" | "platforms" => {
                         member
                             .as_object()
                             .unwrap()
@@ -442,6 +446,42 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// Parts that share some artifacts with the platform in front, lack some and have their own.
+    fn any_artifacts_and_parts()(
+        artifacts in any_artifacts(),
+        parts in prop::collection::btree_map(any_text(), any_part(), 0..3),
+        shared: u8,
+    ) -> (Vec<Artifact>, BTreeMap<String, PlatformPart>) {
+        let parts = parts.into_iter().map(|(platform, mut part)| {
+            for (index, artifact) in artifacts.iter().enumerate() {
+                if shared >> index & 1 == 1 {
+                    part.artifacts.retain(|own| own.path != artifact.path);
+                    part.artifacts.push(artifact.clone());
+                }
+            }
+            part.artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+            (platform, part)
+        });
+        let parts = parts.collect();
+        (artifacts, parts)
+    }
+}
+
+prop_compose! {
+    fn any_part()(
+        interpreter in prop::option::of(prop::option::of(any_interpreter())),
+        (entry_point, tree) in (any_path(), any_digest()),
+        artifacts in any_artifacts(),
+    ) -> PlatformPart {
+        let interpreter = match interpreter {
+            Some(interpreter) => PartInterpreter::Recorded(interpreter),
+            None => PartInterpreter::Unknown,
+        };
+        PlatformPart { interpreter, entry_point, tree, artifacts }
+    }
+}
+
+prop_compose! {
     fn any_behaviour()(
         protocol in any_text(),
         instructions in prop::option::of(any_digest()),
@@ -459,7 +499,7 @@ prop_compose! {
         (locked_at, platform) in (any_time(), any_text()),
         interpreter in prop::option::of(any_interpreter()),
         (entry_point, tree) in (any_path(), any_digest()),
-        artifacts in any_artifacts(),
+        (artifacts, mut platforms) in any_artifacts_and_parts(),
         egress in prop::option::of(prop::collection::btree_set("[a-z]{1,8}:443", 0..3)),
         behaviour in any_behaviour(),
         policy in any_digest(),
@@ -476,9 +516,10 @@ prop_compose! {
             packages: packages.into_iter().collect(),
             egress: egress.into_iter().collect(),
         });
+        platforms.remove(&platform);
         LockedServer {
             source, version, locked_at, platform, interpreter, entry_point, tree, artifacts, build,
-            behaviour, confinement: Confinement { policy, landlock_abi, layers },
+            platforms, behaviour, confinement: Confinement { policy, landlock_abi, layers },
         }
     }
 }

@@ -11,6 +11,14 @@ use crate::resolve::ResolveError;
 const MAX_OUTPUT: usize = 16 * 1024;
 const MAX_SUMMARY: usize = 300;
 
+/// Whether npm found a package that is needed and not for the machine that it runs on.
+pub(super) fn is_about_platform(stderr: &[u8]) -> bool {
+    readable(stderr)
+        .lines()
+        .filter_map(message)
+        .any(|line| line.trim() == "code EBADPLATFORM")
+}
+
 /// Turns npm's stderr into an error. `registry` is the host that the asked package is from.
 pub(super) fn explain(
     stderr: &[u8],

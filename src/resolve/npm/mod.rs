@@ -56,9 +56,11 @@ pub struct NpmRequest {
     /// by exact version. Zero switches the rule off.
     pub release_age: Duration,
     pub now: SystemTime,
+    /// What the packages are for.
+    pub platform: Platform,
 }
 
-/// The closure of one package on this machine.
+/// The closure of one package on one platform.
 #[derive(Clone, Debug)]
 pub struct NpmResolution {
     /// The version of the requested package.
@@ -67,7 +69,7 @@ pub struct NpmResolution {
     pub packages: Vec<ResolvedPackage>,
     /// Where the requested package is in the tree: `node_modules/NAME`.
     pub root_path: String,
-    /// Optional packages for other machines.
+    /// Optional packages for other platforms.
     pub skipped: Vec<PackageAt>,
     /// Packages that come inside the tarball of another one and are pinned with it.
     pub bundled: Vec<PackageAt>,
@@ -176,15 +178,14 @@ pub async fn resolve<R: NpmRunner>(
     }
     let wanted = Wanted::parse(request.range.as_deref())?;
     let rule = AgeRule::new(request, &wanted);
-    let platform = Platform::current();
 
     progress(NpmProgress::Choosing);
     let young = young_exact_version(request, &wanted, &rule, settings, client).await?;
-    let question = question::Question::new(&request.name, &wanted, &rule, settings, young)?;
+    let question = question::Question::new(request, &wanted, &rule, settings, young)?;
     let package_lock = ask(&question, request, &wanted, &rule, settings, runner).await?;
 
     let packages = package_lock::parse(&package_lock)?;
-    let (packages, skipped) = package_lock::for_platform(packages, &platform)?;
+    let (packages, skipped) = package_lock::for_platform(packages, &request.platform)?;
     let (bundled, packages): (Vec<_>, Vec<_>) =
         packages.into_iter().partition(|package| package.in_bundle);
     let root_path = format!("node_modules/{}", request.name);
@@ -215,8 +216,20 @@ async fn ask<R: NpmRunner>(
     settings: &NpmSettings,
     runner: &R,
 ) -> Result<Vec<u8>, ResolveError> {
-    let output = runner.run(&question.arguments, &question.files).await;
-    let output = output.map_err(|source| ResolveError::RunNpm { source })?;
+    let failed = |source| ResolveError::RunNpm { source };
+    let mut output = runner
+        .run(&question.arguments, &question.files)
+        .await
+        .map_err(failed)?;
+    if !output.success
+        && request.platform != Platform::current()
+        && failure::is_about_platform(&output.stderr)
+    {
+        // npm judges packages that are needed by the machine that it runs on, whatever it is told.
+        // Whether they are for the platform that is asked about, `for_platform` says.
+        let forced = [question.arguments.as_slice(), &["--force".to_owned()]].concat();
+        output = runner.run(&forced, &question.files).await.map_err(failed)?;
+    }
     if !output.success {
         return Err(failure::explain(
             &output.stderr,

@@ -1,4 +1,5 @@
-//! Whether a package is meant for this machine: npm's `os`, `cpu` and `libc` fields.
+//! Platforms: their names in the lock, and npm's `os`, `cpu` and `libc` fields, which say whether a
+//! package is meant for one.
 
 use std::path::Path;
 
@@ -10,7 +11,52 @@ pub struct Platform {
     pub libc: &'static str,
 }
 
+/// Every platform that a lock can be made for: its name there, and npm's words.
+const KNOWN: [(&str, Platform); 4] = [
+    ("linux-aarch64", linux("arm64", "glibc")),
+    ("linux-aarch64-musl", linux("arm64", "musl")),
+    ("linux-x86_64", linux("x64", "glibc")),
+    ("linux-x86_64-musl", linux("x64", "musl")),
+];
+
+const fn linux(cpu: &'static str, libc: &'static str) -> Platform {
+    Platform {
+        os: "linux",
+        cpu,
+        libc,
+    }
+}
+
 impl Platform {
+    /// The names that [`Self::named`] knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(name, _)| *name)
+    }
+
+    /// The platform that a lock calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        KNOWN
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, platform)| *platform)
+    }
+
+    /// What a lock calls it: operating system and architecture, and `-musl` where programs use that
+    /// C library.
+    pub fn name(&self) -> String {
+        let known = KNOWN.iter().find(|(_, platform)| platform == self);
+        known.map_or_else(
+            || format!("{}-{}", self.os, self.cpu),
+            |(name, _)| (*name).to_owned(),
+        )
+    }
+
+    /// As packages that exist once for each platform are named on npm, for example `linux-x64`.
+    pub fn in_package_names(&self) -> String {
+        let libc = if self.libc == "musl" { "-musl" } else { "" };
+        format!("{}-{}{libc}", self.os, self.cpu)
+    }
+
     /// The machine we run on.
     pub fn current() -> Self {
         Self {
@@ -73,6 +119,19 @@ mod tests {
 
     fn list(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn platforms_have_names() {
+        for name in Platform::names() {
+            assert_eq!(Platform::named(name).unwrap().name(), name);
+        }
+        assert_eq!(Platform::named("linux-x86_64"), Some(MACHINE));
+        assert_eq!(MACHINE.in_package_names(), "linux-x64");
+        assert_eq!(Platform::named("darwin-arm64"), None);
+        let here = Platform::current().name();
+        let machine = format!("linux-{}", std::env::consts::ARCH);
+        assert!(here.starts_with(&machine), "{here}");
     }
 
     #[test]

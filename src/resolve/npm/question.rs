@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::name::Wanted;
 use super::packument::Published;
-use super::{AgeRule, NpmSettings};
+use super::{AgeRule, NpmRequest, NpmSettings, Platform};
 use crate::resolve::ResolveError;
 
 const SETTINGS_FILE: &str = "settings.npmrc";
@@ -24,12 +24,13 @@ impl Question {
     /// keeps what a package-lock.json already holds. So the young version goes there, and npm
     /// adds the dependencies, for which `--before` stays in force.
     pub(super) fn new(
-        package: &str,
+        request: &NpmRequest,
         wanted: &Wanted,
         rule: &AgeRule,
         settings: &NpmSettings,
         young: Option<Published>,
     ) -> Result<Self, ResolveError> {
+        let package = request.name.as_str();
         let manifest = json!({
             "name": "pinfold-closure",
             "version": "0.0.0",
@@ -49,13 +50,13 @@ impl Question {
             files.push((CERTIFICATES_FILE, pem));
         }
         Ok(Self {
-            arguments: arguments(rule, settings),
+            arguments: arguments(rule, settings, &request.platform),
             files,
         })
     }
 }
 
-fn arguments(rule: &AgeRule, settings: &NpmSettings) -> Vec<String> {
+fn arguments(rule: &AgeRule, settings: &NpmSettings, platform: &Platform) -> Vec<String> {
     let mut arguments: Vec<String> = [
         "install",
         "--package-lock-only",
@@ -82,6 +83,17 @@ fn arguments(rule: &AgeRule, settings: &NpmSettings) -> Vec<String> {
     ));
     // A file that is not there: the machine's npmrc is already in ours.
     arguments.push("--globalconfig=./none.npmrc".to_owned());
+    if *platform != Platform::current() {
+        // Its lock has the optional packages of every platform, and these say for which they are
+        // judged. npm before 10.2 doesn't know them and doesn't need them.
+        for (key, value) in [
+            ("os", platform.os),
+            ("cpu", platform.cpu),
+            ("libc", platform.libc),
+        ] {
+            arguments.push(format!("--{key}={value}"));
+        }
+    }
     if let Some(not_after) = rule.not_after {
         arguments.push(format!(
             "--before={}",

@@ -125,6 +125,7 @@ fn resolve_with(
         range: range.map(str::to_owned),
         release_age,
         now: humantime::parse_rfc3339("2026-06-10T00:00:00Z").unwrap(),
+        platform: Platform::current(),
     };
     run(resolve(
         &request,
@@ -373,6 +374,7 @@ fn nothing_is_asked_for_a_name_that_is_none() {
             range: range.map(str::to_owned),
             release_age: DAY,
             now: SystemTime::UNIX_EPOCH,
+            platform: Platform::current(),
         };
         let result = run(resolve(
             &request,
@@ -398,6 +400,7 @@ fn a_scoped_name_is_one_part_of_the_address() {
         range: None,
         release_age: DAY,
         now: humantime::parse_rfc3339("2026-06-10T00:00:00Z").unwrap(),
+        platform: Platform::current(),
     };
     let steps = RefCell::new(Vec::new());
     let npm = Npm::choosing(packages);

@@ -44,7 +44,7 @@ pub async fn waiting<R: NpmRunner>(
         not_after: None,
         ..rule
     };
-    let question = Question::new(&request.name, &wanted, &ageless, settings, None)?;
+    let question = Question::new(request, &wanted, &ageless, settings, None)?;
     let answer = super::ask(&question, request, &wanted, &ageless, settings, runner).await?;
     let packages = package_lock::parse(&answer)?;
     let root_path = format!("node_modules/{}", request.name);

@@ -1,0 +1,75 @@
+//! Where a locked interpreter is on this machine: its digest is the pin, its path is where to look
+//! first.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::prepare::{Launcher, PROGRAMS};
+use crate::lockfile::{Interpreter, LockedServer};
+
+impl Launcher<'_> {
+    /// The program that runs a server, wherever it is; `None` when its entry point runs itself.
+    pub fn interpreter_path(&self, locked: &LockedServer) -> Option<PathBuf> {
+        let interpreter = locked.interpreter.as_ref()?;
+        Some(match &interpreter.package {
+            Some(package) => self.store.tree(&package.tree).join(&interpreter.path),
+            None => self.machine_interpreter(interpreter),
+        })
+    }
+
+    /// The program at the locked path, if that is the locked one; else a program with the same
+    /// bytes elsewhere on this machine; else the locked path, where another one or none is.
+    pub(super) fn machine_interpreter(&self, interpreter: &Interpreter) -> PathBuf {
+        let mut digests = self.file_digests();
+        let mut is_locked = |path: &Path| {
+            digests
+                .digest_of(path)
+                .is_ok_and(|digest| digest == interpreter.sha256)
+        };
+        let recorded = PathBuf::from(&interpreter.path);
+        if is_locked(&recorded) {
+            return recorded;
+        }
+        self.candidates(interpreter)
+            .into_iter()
+            .find(|path| is_locked(path))
+            .unwrap_or(recorded)
+    }
+
+    /// Programs that are called like it, links resolved.
+    ///
+    /// Node looks for nothing of its own beside itself, so that its bytes say everything and the
+    /// user's search path is good enough. Python takes its standard library from beside itself, and
+    /// of others nothing is known: these are looked for where only the machine's owner puts
+    /// programs, because a client chooses the search path.
+    fn candidates(&self, interpreter: &Interpreter) -> Vec<PathBuf> {
+        let mut folders: Vec<PathBuf> = std::env::split_paths(PROGRAMS).collect();
+        let mut names: Vec<OsString> = Vec::new();
+        names.extend(Path::new(&interpreter.path).file_name().map(OsString::from));
+        match interpreter.kind.as_str() {
+            "node" => {
+                names.extend(["node", "nodejs"].map(OsString::from));
+                let path = self.environment.get("PATH").unwrap_or_default();
+                let path = std::env::split_paths(path);
+                folders.extend(path.filter(|folder| folder.is_absolute()));
+            }
+            "python" => names.extend(["python3", "python"].map(OsString::from)),
+            _ => {}
+        }
+        let mut found = Vec::new();
+        for path in folders
+            .iter()
+            .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+            .filter_map(|path| path.canonicalize().ok())
+        {
+            let is_program = path
+                .metadata()
+                .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
+            if is_program && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        found
+    }
+}
