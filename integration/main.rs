@@ -48,7 +48,6 @@ mod pinned_definitions;
 mod profiles;
 mod published_digest;
 mod published_schemas;
-mod python_servers;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]
@@ -63,6 +62,7 @@ mod resource_limits;
 mod runtimes;
 mod sbom;
 mod server_rights;
+mod server_table;
 mod session_ends;
 #[path = "session_ends.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]

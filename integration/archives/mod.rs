@@ -2,7 +2,7 @@
 
 mod bundles;
 mod hostile;
-mod real_bundle;
+pub(crate) mod real_bundle;
 
 use std::process::Command;
 
