@@ -111,7 +111,17 @@ pub(super) fn playwright() -> Result<Row, String> {
     let host = page.host();
     let mut pair = Pair::npm(
         package,
-        &["--profile", "browser", "--egress", &host, "--exec", program],
+        &[
+            "--profile",
+            "browser",
+            "--egress",
+            &host,
+            "--exec",
+            program,
+            // The path of a UNIX socket has at most 107 bytes (unix(7)); TMPDIR may be longer.
+            "--env",
+            "PWTEST_SOCKETS_DIR=/tmp",
+        ],
         &[
             "--headless",
             "--isolated",

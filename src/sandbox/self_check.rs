@@ -85,7 +85,12 @@ fn forbidden_folder_is_closed() -> Result<(), SandboxError> {
 
 fn forbidden_sockets_are_closed(spec: &SandboxSpec) -> Result<(), SandboxError> {
     let opens = |family| socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).is_ok();
-    if opens(AddressFamily::Unix) {
+    if spec.own_sockets && (spec.namespaces.is_none() || !spec.network.is_own()) {
+        return Err(failure(
+            "without a root and a network of its own, UNIX sockets are those of the machine",
+        ));
+    }
+    if !spec.own_sockets && opens(AddressFamily::Unix) {
         return Err(failure("a UNIX socket can be made"));
     }
     if spec.network == Network::Off && (opens(AddressFamily::Inet) || opens(AddressFamily::Inet6)) {
