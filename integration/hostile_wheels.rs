@@ -175,3 +175,76 @@ fn a_password_is_sent_and_never_shown() {
     let ran = index.run(&home, ["fetch"]).unwrap();
     assert!(ran.stderr.contains("not what was published"), "{ran:#?}");
 }
+
+/// A document that the index serves below `/files/`.
+fn document(name: &str, bytes: &[u8]) -> Offered {
+    Offered {
+        name: name.to_owned(),
+        project: String::new(),
+        bytes: bytes.to_vec(),
+        sha256: None,
+        more: json!({}),
+    }
+}
+
+/// What PyPI published about another file.
+const ATTESTED: &[u8] = include_bytes!(
+    "../src/provenance/recorded/pypi-circleci_sign_publish_example-0.0.1.dev137.json"
+);
+
+#[test]
+fn attestations_of_another_file() {
+    let mut wheel = server().offered();
+    wheel.more = json!({"provenance": "/files/attested"});
+    refused(
+        [wheel, document("attested", ATTESTED)],
+        &["trick-1.0-py3-none-any.whl does not hold"],
+    );
+}
+
+#[test]
+fn attestations_that_are_not_there() {
+    let mut wheel = server().offered();
+    wheel.more = json!({"provenance": "/files/attested"});
+    refused(
+        [wheel],
+        &[
+            "attestations of trick-1.0-py3-none-any.whl can't be had",
+            "404",
+        ],
+    );
+}
+
+#[test]
+fn a_wheel_that_lost_its_provenance_is_not_locked_again() {
+    let (home, index) = (Home::new(), Index::new([server().offered()]));
+    let added = match index.run(&home, ["add", "server", "pypi:trick", "--allow-all"]) {
+        Ok(ran) => ran,
+        Err(reason) => return skip("hostile_wheels", &reason),
+    };
+    assert_eq!(added.code, Some(0), "{added:#?}");
+    let manifest = std::fs::read_to_string(home.manifest()).unwrap();
+    let exactly = manifest.replace("pypi:trick\"", "pypi:trick==1.0\"");
+    assert_ne!(exactly, manifest);
+    std::fs::write(home.manifest(), &exactly).unwrap();
+    let lock = std::fs::read_to_string(home.lock()).unwrap();
+    let build = "https://github.com/org/repo@.github/workflows/release.yml via https://token.actions.githubusercontent.com";
+    let had = lock.replacen(
+        "\"provenance\": \"absent\"",
+        &format!("\"provenance\": \"{build}\""),
+        1,
+    );
+    assert_ne!(had, lock);
+    std::fs::write(home.lock(), &had).unwrap();
+    let ran = index.run(&home, ["lock"]).unwrap();
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("trick@1.0 has no provenance any more"),
+        "{ran:#?}"
+    );
+    assert_eq!(std::fs::read_to_string(home.lock()).unwrap(), had);
+    // The control: one that had none.
+    std::fs::write(home.lock(), &lock).unwrap();
+    let ran = index.run(&home, ["lock"]).unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+}

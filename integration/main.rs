@@ -61,6 +61,7 @@ mod release_age;
 mod resource_limits;
 mod runtimes;
 mod sbom;
+mod server_json;
 mod server_rights;
 mod server_table;
 mod session_ends;

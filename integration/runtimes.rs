@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -230,4 +231,59 @@ fn a_server_runs_on_a_node_from_npm() {
     let mut command = home.pinfold(["run", "server"]);
     command.env("PATH", "/nonexistent");
     assert_eq!(say(&mut Client::start(&mut command)), "v24.11.0");
+}
+
+/// What an interpreter of a registry says of libraries is not believed: it could name any file, and
+/// would be let to read it.
+#[test]
+fn an_interpreter_of_a_registry_names_no_files_of_the_machine() {
+    let test = "an_interpreter_of_a_registry_names_no_files_of_the_machine";
+    let home = Home::new();
+    let decoy = home.user().join("decoy");
+    fs::create_dir(&decoy).unwrap();
+    let program = home.user().join("interpreter");
+    if let Err(reason) = link_to_library_in(&decoy, &program) {
+        return skip(test, &reason);
+    }
+    // Control: a program of the machine is believed, and reads the library there.
+    let script = home.user().join("script");
+    fs::write(&script, format!("#!{}\n", program.display())).unwrap();
+    manifest(&home, &script, "refuse");
+    home.succeed(["lock"]);
+    let explained = home.succeed(["explain", "server", "--json"]).stdout;
+    let library = decoy.join("libdecoy.so");
+    assert!(explained.contains(library.to_str().unwrap()), "{explained}");
+
+    let registry = Registry::new([Package::new("greedy", "1.0.0")
+        .with("bin", json!({"interpreter": "interpreter"}))
+        .file("interpreter", &fs::read(&program).unwrap())]);
+    fs::write(&script, "#!/usr/bin/env interpreter\n").unwrap();
+    manifest(&home, &script, "npm:greedy");
+    let ran = registry.run(&home, ["lock"]);
+    assert!(matches!(ran.code, Some(1..)), "{ran:#?}");
+    assert!(ran.stderr.contains("libdecoy.so"), "{ran:#?}");
+}
+
+/// Makes a server that needs a library in `folder`, which it names itself.
+fn link_to_library_in(folder: &Path, program: &Path) -> Result<(), String> {
+    let run = |command: &mut Command| match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let source = folder.join("library.c");
+    fs::write(&source, "int decoy(void) { return 1; }\n").unwrap();
+    run(Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(folder.join("libdecoy.so"))
+        .arg(&source))?;
+    run(Command::new("rustc")
+        .arg("-C")
+        .arg(format!(
+            "link-args=-Wl,--no-as-needed -L{0} -ldecoy -Wl,-rpath,{0}",
+            folder.display()
+        ))
+        .arg("-o")
+        .arg(program)
+        .arg(fixture("native.rs")))
 }

@@ -217,7 +217,7 @@ fn lost_provenance_and_a_lost_signature_stop_it() {
     let built = |text: String| {
         text.replacen(
             "\"provenance\": \"absent\"",
-            "\"provenance\": \"https://host/ann/tool/w.yml@refs/tags/1\"",
+            "\"provenance\": \"https://host.test/ann/tool@w.yml via https://issuer.test\"",
             1,
         )
     };
@@ -228,14 +228,19 @@ fn lost_provenance_and_a_lost_signature_stop_it() {
         13,
         "has no provenance any more",
     );
-    let signed =
-        |text: String| text.replacen("\"signature\": \"absent\"", "\"signature\": \"key:x\"", 1);
+    let signed = |text: String| {
+        text.replacen(
+            "\"signature\": \"absent\"",
+            "\"signature\": \"npm:SHA256:x\"",
+            1,
+        )
+    };
     one_alarm(
         signed,
         part("1.1.0"),
         "signature-lost",
         15,
-        "not signed by the registry any more",
+        "not signed by its registry any more",
     );
 }
 

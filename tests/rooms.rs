@@ -367,7 +367,12 @@ fn every_file_says_what_lives_in_it_and_is_not_long() {
 
 #[test]
 fn the_public_registries_are_the_only_hosts() {
-    const KNOWN: [&str; 2] = ["registry.npmjs.org", "pypi.org"];
+    // Of packages, and of descriptions of servers.
+    const KNOWN: [&str; 3] = [
+        "registry.npmjs.org",
+        "pypi.org",
+        "registry.modelcontextprotocol.io",
+    ];
     // In attestations these are names of kinds and issuers; nobody is asked there.
     const NAMES: [&str; 6] = [
         "slsa.dev",

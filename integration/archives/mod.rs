@@ -2,6 +2,8 @@
 
 mod bundles;
 mod hostile;
+mod looked_at;
+mod online;
 pub(crate) mod real_bundle;
 
 use std::process::Command;

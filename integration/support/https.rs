@@ -58,6 +58,17 @@ impl HttpsFolder {
         self.source(name, bytes)
     }
 
+    /// Takes a file away.
+    pub(crate) fn unpublish(&self, name: &str) {
+        fs::remove_file(self.folder.join("files").join(name)).unwrap();
+    }
+
+    /// From now on nobody answers.
+    pub(crate) fn stop(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
     /// The source that says the digest of `bytes`, whatever is served.
     pub(crate) fn source(&self, path: &str, bytes: &[u8]) -> String {
         let digest: String = sha2::Sha256::digest(bytes)

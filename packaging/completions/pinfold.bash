@@ -155,7 +155,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__add)
-            opts="-h -V --allow --allow-all --runtime --profile --egress --env --read --write --exec --program --config --config-from --manifest --help --version"
+            opts="-h -V --allow --allow-all --runtime --profile --egress --env --read --write --exec --program --set --package --config --config-from --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +195,14 @@ _pinfold() {
                     ;;
                 --program)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --package)
+                    COMPREPLY=($(compgen -W "npm pypi mcpb" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -749,12 +757,24 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__try)
-            opts="-h -V --json --manifest --help --version"
+            opts="-h -V --program --config --config-from --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --program)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -774,7 +794,7 @@ _pinfold() {
             fi
             case "${prev}" in
                 --accept-risk)
-                    COMPREPLY=($(compgen -W "too-young install-script publisher-changed provenance-lost provenance-changed signature-lost other-bytes older-version tool-drift" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "too-young install-script publisher-changed provenance-lost provenance-changed signature-lost signer-changed other-bytes older-version tool-drift" -- "${cur}"))
                     return 0
                     ;;
                 --manifest)

@@ -42,6 +42,9 @@ complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "trust" -d 'Trust a 
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "doctor" -d 'Show what this kernel can enforce and what to do about what is missing'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "generate" -d 'Print a completion script or write the man pages, for packaging'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l program -d 'The file of an archive or folder to run, when there are several' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l config -d 'A value that a bundle (.mcpb) asks for; the same key again makes a list' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l config-from -d 'The same, taken from this command\'s environment: for secrets' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s h -l help -d 'Print help'
@@ -55,6 +58,10 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l read -d 'Let it 
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l write -d 'Let it read and write this folder' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l exec -d 'Let it run this program, for example git' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l program -d 'The file of an archive or folder to run, when there are several' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l set -d 'A value that a server.json asks for; the same key again repeats the argument' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l package -d 'Of a server.json, the package of this kind [default: the first that can be used]' -r -f -a "npm\t''
+pypi\t''
+mcpb\t''"
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l config -d 'A value that a bundle (.mcpb) asks for; the same key again makes a list' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l config-from -d 'The same, taken from the client\'s environment at each start: for secrets' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
@@ -70,8 +77,9 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand update" -l accept-risk -
 install-script\t'A package asks to run a script at install, and didn\'t before'
 publisher-changed\t'Somebody else published it'
 provenance-lost\t'It had provenance, and has none any more'
-provenance-changed\t'Its provenance names another repository or workflow'
+provenance-changed\t'Its provenance names another repository, or another issuer says so'
 signature-lost\t'The registry signed it, and doesn\'t any more'
+signer-changed\t'Another registry signed it'
 other-bytes\t'The version is the same and its bytes are not'
 older-version\t'The version that is chosen now is older than the one that was locked'
 tool-drift\t'The code is the same, and says something else of itself'"

@@ -10,18 +10,24 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::proposal::Proposal;
-use super::{output, summary};
+use super::{output, server_json, summary};
 use crate::config::{ConfigValue, EnvValue, Manifest, NewServer, Server, add_server};
 use crate::launch::Launcher;
 use crate::lockfile::{ServerName, ToolName, replace_atomically, write};
 use crate::relay::Introspection;
+use crate::resolve::server_json::Offer;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
     let name: ServerName = arguments.name.parse()?;
     let mut wanted = describe(&arguments)?;
+    let offer = server_json::offer(&context, &arguments, &wanted.env).await?;
+    if let Some(offer) = &offer {
+        take_up(&mut wanted, offer);
+    }
     // Everything that can be wrong with the words is found before anything is downloaded.
-    let mut server = parsed(&context, &name, &wanted)?;
+    let (place, home) = (&context.paths.manifest, context.paths.home.as_deref());
+    let mut server = parsed(&wanted, place, home)?;
     let manifest = context.manifest_or_empty()?;
     refuse_other(&manifest, &name, &server, arguments.allow.is_empty())?;
     let lock = context.lock_or_empty()?;
@@ -35,6 +41,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     )
     .await?;
     refuse_losses(&name, lock.servers.get(&name), &outcome.locked)?;
+    server_json::check(offer.as_ref(), &outcome.locked)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
     for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
@@ -48,7 +55,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     wanted.allow = choose(&arguments, &outcome.introspection, &proposal)?
         .into_iter()
         .collect();
-    server = parsed(&context, &name, &wanted)?;
+    server = parsed(&wanted, place, home)?;
     let mut locked = outcome.locked;
     let _held = outcome.staging;
     repin_policy(&context, &server, &mut locked)?;
@@ -96,14 +103,17 @@ fn refuse_other(
 }
 
 /// The manifest entry as text and back: what will be written is what is judged.
-fn parsed(context: &Context, name: &ServerName, wanted: &NewServer) -> anyhow::Result<Server> {
+pub(super) fn parsed(
+    wanted: &NewServer,
+    manifest: &Path,
+    home: Option<&Path>,
+) -> anyhow::Result<Server> {
     let text = add_server("", wanted)?;
-    let home = context.paths.home.as_deref();
-    let manifest = Manifest::parse(&text, &context.paths.manifest, home)
+    let manifest = Manifest::parse(&text, manifest, home)
         .map_err(|diagnostics| UsageError(diagnostics.to_string()))?;
     manifest
         .servers
-        .get(name)
+        .get(&wanted.name)
         .cloned()
         .context("the new entry could not be read back")
 }
@@ -123,7 +133,7 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         source: arguments.source.clone(),
         program: arguments.program.clone(),
         args: arguments.arguments.clone(),
-        config: config(arguments)?,
+        config: config(&arguments.config, &arguments.config_from)?,
         runtime: arguments.runtime.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
@@ -133,6 +143,18 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         write: absolute(&arguments.write)?,
         allow: tool_names(&arguments.allow)?.into_iter().collect(),
     })
+}
+
+/// Puts in what a server.json says; the user's own words come after it, or stand.
+fn take_up(wanted: &mut NewServer, offer: &Offer) {
+    wanted.source.clone_from(&offer.source);
+    wanted.args.splice(0..0, offer.args.iter().cloned());
+    for (name, value) in &offer.env {
+        wanted
+            .env
+            .entry(name.clone())
+            .or_insert_with(|| value.clone());
+    }
 }
 
 /// The profile to write; none stands for the default. Who names hosts wants a network.
@@ -154,13 +176,16 @@ fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
 }
 
 /// The values for a bundle.
-fn config(arguments: &Add) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
+pub(super) fn config(
+    given: &[String],
+    from_client: &[String],
+) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
     let split = |word: &str| match word.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(UsageError(format!("`{word}` is not KEY=VALUE"))),
     };
     let mut config = BTreeMap::new();
-    for word in &arguments.config {
+    for word in given {
         let (key, value) = split(word)?;
         let value = match config.remove(&key) {
             None => ConfigValue::Text(value),
@@ -173,7 +198,7 @@ fn config(arguments: &Add) -> anyhow::Result<BTreeMap<String, ConfigValue>> {
         };
         config.insert(key, value);
     }
-    for word in &arguments.config_from {
+    for word in from_client {
         let (key, name) = split(word)?;
         if config.contains_key(&key) {
             return Err(UsageError(format!("`{key}` is given twice")).into());

@@ -61,8 +61,18 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Try {
-    /// Where the server comes from: npm:NAME[@RANGE] or path:FILE-OR-FOLDER
+    /// Where the server comes from: npm:NAME[@RANGE], pypi:NAME[SPECIFIERS],
+    /// https://HOST/PATH#sha256=HEX or path:FILE-OR-FOLDER
     pub(super) source: String,
+    /// The file of an archive or folder to run, when there are several
+    #[arg(long, value_name = "PATH")]
+    pub(super) program: Option<String>,
+    /// A value that a bundle (.mcpb) asks for; the same key again makes a list
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) config: Vec<String>,
+    /// The same, taken from this command's environment: for secrets
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) config_from: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -75,7 +85,9 @@ pub(super) struct Try {
 pub(super) struct Add {
     /// What to call it: a-z 0-9 . _ -
     pub(super) name: String,
-    /// Where it comes from: npm:NAME[@RANGE], https://HOST/PATH#sha256=HEX or path:FILE-OR-FOLDER
+    /// Where it comes from: npm:NAME[@RANGE], pypi:NAME[SPECIFIERS], https://HOST/PATH#sha256=HEX or
+    /// path:FILE-OR-FOLDER; or server.json:FILE or registry:NAMESPACE/NAME[@VERSION] (of the MCP
+    /// registry), which are made into one of these and shown
     pub(super) source: String,
     /// Allow this tool; may be given many times
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
@@ -110,6 +122,12 @@ pub(super) struct Add {
     /// The file of an archive or folder to run, when there are several
     #[arg(long, value_name = "PATH")]
     pub(super) program: Option<String>,
+    /// A value that a server.json asks for; the same key again repeats the argument
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Of a server.json, the package of this kind [default: the first that can be used]
+    #[arg(long, value_name = "KIND", value_parser = ["npm", "pypi", "mcpb"])]
+    pub(super) package: Option<String>,
     /// A value that a bundle (.mcpb) asks for; the same key again makes a list
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) config: Vec<String>,

@@ -9,6 +9,7 @@ use crate::lockfile::{LockError, NameError};
 use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
 use crate::resolve::pypi::PypiError;
+use crate::resolve::server_json::ServerJsonError;
 use crate::store::{IntegrityError, StoreError};
 
 /// How a command ended.
@@ -79,6 +80,12 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(store(error));
+    }
+    if let Some(error) = error.downcast_ref::<ServerJsonError>() {
+        return Some(match error.is_environment() {
+            true => Exit::Environment,
+            false => Exit::Usage,
+        });
     }
     if let Some(ResolveError::Bundle(_)) = error.downcast_ref() {
         return Some(Exit::Usage);

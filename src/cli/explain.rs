@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::Explain;
 use super::context::Context;
 use super::exit::Exit;
-use super::{explain_text, output, protocol};
+use super::{explain_bundle, explain_text, output, protocol};
 use crate::config::{EgressTier, Lines, Manifest, Server};
 use crate::launch::{Explanation, Launcher, Right, RightSource};
 use crate::lockfile::{LockedServer, ServerName};
@@ -231,6 +231,7 @@ fn document(explained: &Explained<'_>) -> Value {
             "from": from(&grant.origin, explained.line_of_grant(grant)),
         })).collect::<Vec<_>>(),
         "environment": variables,
+        "bundle": found.bundle.as_ref().map(|bundle| explain_bundle::document(explained, bundle)),
         "withheld": found.withheld,
         "arguments": policy.arguments,
         "tools": tools,

@@ -1,7 +1,7 @@
 //! `pinfold explain` for a person: sections of lines in columns.
 
 use super::explain::{Explained, Variable, calls, limitations};
-use super::{output, protocol};
+use super::{explain_bundle, output, protocol};
 use crate::config::EgressTier;
 use crate::launch::Right;
 use crate::policy::{Origin, VariableSource};
@@ -44,6 +44,13 @@ pub(super) fn lines(explained: &Explained<'_>) -> Vec<String> {
         absent.collect(),
     );
     section(&mut lines, "environment", environment(explained));
+    if let Some(bundle) = &found.bundle {
+        section(
+            &mut lines,
+            "bundle",
+            explain_bundle::rows(explained, bundle),
+        );
+    }
     section(
         &mut lines,
         "calls and answers",

@@ -14,7 +14,7 @@ use crate::config::{RuntimeRule, Server, Settings, Source};
 use crate::launch::{Launcher, StateFolder, find_interpreter, here, learn};
 use crate::lockfile::{BUNDLE_FOLDER, Behaviour, Interpreter, Lock, LockedServer, ServerName};
 use crate::policy::EffectivePolicy;
-use crate::provenance::losses;
+use crate::provenance::server_losses;
 use crate::relay::{Introspection, StderrLog};
 use crate::resolve::ResolveError;
 use crate::resolve::bundle::{Bundle, BundleKind};
@@ -143,11 +143,10 @@ pub(super) fn refuse_losses(
     let Some(before) = before else {
         return Ok(());
     };
-    let mut found = losses(&before.artifacts, &now.artifacts);
-    if let (Some(before), Some(now)) = (before.runtime_package(), now.runtime_package()) {
-        found.extend(losses(&before.artifacts, &now.artifacts));
-    }
-    let losses: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let losses: Vec<String> = server_losses(before, now)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if losses.is_empty() {
         return Ok(());
     }

@@ -1,14 +1,18 @@
 //! `pinfold try`: a quick look that keeps nothing.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::json;
 
+use super::add::{config, parsed};
 use super::args::Try;
 use super::context::Context;
 use super::exit::Exit;
 use super::locking::{Versions, lock_server};
 use super::signals::{self, StopSignals};
 use super::{output, summary};
-use crate::config::{Environment, Paths, Server, Settings, Source};
+use crate::config::{Environment, NewServer, Paths, Server, Settings};
 use crate::launch::Launcher;
 use crate::lockfile::{Lock, ServerName};
 use crate::store::Store;
@@ -38,12 +42,36 @@ pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
     result
 }
 
+/// The server as `add` would write it, read back: the same mistakes are found by the same rules.
+/// Relative paths mean the present folder.
+fn described(
+    arguments: &Try,
+    name: &ServerName,
+    folder: &Path,
+    home: Option<&Path>,
+) -> anyhow::Result<Server> {
+    let wanted = NewServer {
+        name: name.clone(),
+        source: arguments.source.clone(),
+        program: arguments.program.clone(),
+        args: arguments.arguments.clone(),
+        config: config(&arguments.config, &arguments.config_from)?,
+        runtime: None,
+        profile: None,
+        egress: Vec::new(),
+        env: BTreeMap::new(),
+        exec: Vec::new(),
+        read: Vec::new(),
+        write: Vec::new(),
+        allow: Vec::new(),
+    };
+    parsed(&wanted, &folder.join("pinfold.toml"), home)
+}
+
 async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
     let folder = std::env::current_dir()?;
-    let source = Source::parse(&arguments.source, &folder, context.paths.home.as_deref())?;
-    let mut server = Server::ungranted(source, arguments.source.clone());
-    server.args = arguments.arguments.clone();
     let name: ServerName = "try".parse()?;
+    let server = described(arguments, &name, &folder, context.paths.home.as_deref())?;
     let outcome = lock_server(
         context,
         &name,

@@ -211,7 +211,7 @@ pub struct Limits {
 }
 
 impl Server {
-    /// A server of this source that is granted nothing: what `try` starts from.
+    /// A server of this source that is granted nothing.
     pub fn ungranted(source: Source, source_text: String) -> Self {
         Self {
             source,

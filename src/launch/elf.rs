@@ -56,20 +56,20 @@ struct Needs {
 
 /// Finds everything that `programs` load. A file that is no ELF file needs nothing.
 pub fn libraries_of(programs: impl IntoIterator<Item = PathBuf>) -> Libraries {
-    libraries_with(programs, None)
+    libraries_with(programs, &[])
 }
 
-/// As [`libraries_of`], for programs some of which came with a server, in `tree`. What such a file
-/// says is not believed: it may ask for libraries by name, from the folders of the machine and its
+/// As [`libraries_of`], for programs some of which came with a server or as its interpreter, in one
+/// of `trees`. What such a file says is not believed: it may ask for libraries by name, from the folders of the machine and its
 /// own, and for the machine's linker. Else it could name any file, `/home/me/.ssh` as RUNPATH for
 /// example, and would be let to read it.
 pub(super) fn libraries_with(
     programs: impl IntoIterator<Item = PathBuf>,
-    tree: Option<&Path>,
+    trees: &[&Path],
 ) -> Libraries {
     let inside = |path: &Path| {
         let is_plain = !path.components().any(|part| part.as_os_str() == "..");
-        tree.is_some_and(|tree| is_plain && path.starts_with(tree))
+        is_plain && trees.iter().any(|tree| path.starts_with(tree))
     };
     let configured = existing(&configured_folders());
     let mut found = Libraries::default();
@@ -364,20 +364,20 @@ mod tests {
             std::fs::File::create(folder.join("key")).unwrap();
         }
         let module = tree.join("module.so");
-        let found = |run_path: &Path, needed: &str, tree: Option<&Path>| {
+        let found = |run_path: &Path, needed: &str, trees: &[&Path]| {
             let elf = elf_with(0, needed, run_path.to_str().unwrap());
             let mut file = File::create(&module).unwrap();
             std::io::Write::write_all(&mut file, &elf).unwrap();
-            libraries_with([module.clone()], tree).libraries
+            libraries_with([module.clone()], trees).libraries
         };
         // Control: a program of the machine is believed.
         let key = BTreeSet::from([secret.join("key")]);
-        assert_eq!(found(&secret, "key", None), key);
+        assert_eq!(found(&secret, "key", &[]), key);
         let path = secret.join("key");
-        assert_eq!(found(&own, path.to_str().unwrap(), None), key);
+        assert_eq!(found(&own, path.to_str().unwrap(), &[]), key);
 
         let nothing = BTreeSet::new();
-        let inside = Some(tree.as_path());
+        let inside: &[&Path] = &[&tree];
         assert_eq!(found(&secret, "key", inside), nothing);
         assert_eq!(found(&own, path.to_str().unwrap(), inside), nothing);
         assert_eq!(found(&tree.join("../secret"), "key", inside), nothing);

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::prepare::{Launcher, interpreter_path, programs};
+use super::bundle::asks_client_for;
+use super::prepare::{Launcher, interpreter_path, programs, runtime_tree};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
 use super::{LaunchError, StateFolder, network};
 use crate::config::Server;
-use crate::lockfile::{LockedServer, ServerName};
+use crate::lockfile::{BUNDLE_FOLDER, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, Grant, Origin, Places, Runtime, decide_environment, syscall_rules,
 };
+use crate::resolve::bundle::{Bundle, BundleDescription};
 use crate::sandbox::{
     Access, Layer, NamespaceSupport, Network, PathRule, Plan, Requirement, SCRATCH, SyscallRules,
 };
@@ -31,6 +33,8 @@ pub struct Explanation {
     /// What would be enforced; `None` when this machine can't enforce what is asked.
     pub plan: Option<Plan>,
     pub layers: Vec<LayerState>,
+    /// What a bundle adds; `None` of other servers, and when its files can't be read.
+    pub bundle: Option<BundleDescription>,
     /// Why it would not be started now.
     pub refusal: Option<LaunchError>,
 }
@@ -110,11 +114,19 @@ impl Launcher<'_> {
         let decided = decide_environment(self.environment, &policy.environment, &places);
         let refusal = self.prepare(name, server, locked, &state).err();
         let layers = self.layer_states(&policy, plan.as_ref().ok());
+        let folder = self.store.tree(&locked.tree).join(BUNDLE_FOLDER);
+        let bundle = (locked.is_bundle())
+            .then(|| Bundle::read(&folder).ok())
+            .flatten()
+            .map(|bundle| bundle.described(&policy.config));
+        let mut withheld = decided.withheld;
+        withheld.retain(|name| !asks_client_for(&policy, name));
         Ok(Explanation {
             rights,
             absent,
             variables: decided.variables.into_keys().collect(),
-            withheld: decided.withheld,
+            withheld,
+            bundle,
             calls,
             plan: plan.ok(),
             layers,
@@ -157,6 +169,7 @@ impl Launcher<'_> {
             home: state.home(),
             temporary: state.temporary(),
             interpreter,
+            runtime: runtime_tree(self.store, locked),
             modules: self.store.compiled_modules(&locked.tree),
         };
         let ReadSet { rules, absent, .. } = read_set(policy, &expansion, &programs);

@@ -114,6 +114,7 @@ impl<'a> SandboxedNpm<'a> {
                 tree: self.npm.clone(),
                 state: &state,
                 interpreter: Some(self.node.clone()),
+                runtime: None,
                 modules: Vec::new(),
                 programs: vec![self.node.clone()],
                 program: self.node.clone(),

@@ -62,6 +62,8 @@ pub(super) struct SpecInput<'a> {
     pub tree: PathBuf,
     pub state: &'a StateFolder,
     pub interpreter: Option<PathBuf>,
+    /// The tree that the interpreter comes from, when that is no program of the machine.
+    pub runtime: Option<PathBuf>,
     /// Compiled modules of the tree.
     pub modules: Vec<PathBuf>,
     /// Everything that may be executed.
@@ -227,6 +229,7 @@ impl<'a> Launcher<'a> {
             tree,
             state,
             interpreter,
+            runtime: runtime_tree(self.store, locked),
             modules: self.store.compiled_modules(&locked.tree),
             programs,
             program,
@@ -287,6 +290,7 @@ impl<'a> Launcher<'a> {
             home: input.state.home(),
             temporary: input.state.temporary(),
             interpreter: input.interpreter,
+            runtime: input.runtime,
             modules: input.modules,
         };
         let ReadSet { rules, links, .. } = read_set(policy, &expansion, &input.programs);
@@ -361,10 +365,15 @@ impl<'a> Launcher<'a> {
     }
 }
 
+pub(super) fn runtime_tree(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
+    let package = locked.runtime_package()?;
+    Some(store.tree(&package.tree))
+}
+
 pub(super) fn interpreter_path(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
     let interpreter = locked.interpreter.as_ref()?;
-    Some(match &interpreter.package {
-        Some(package) => store.tree(&package.tree).join(&interpreter.path),
+    Some(match runtime_tree(store, locked) {
+        Some(tree) => tree.join(&interpreter.path),
         None => PathBuf::from(&interpreter.path),
     })
 }

@@ -41,7 +41,7 @@ pub async fn find_interpreter(
     })?;
     let kind = program_kind(&path);
     let sha256 = launcher.file_digests().digest_of(&path)?;
-    let version = interpreter_version(launcher, staging, &path, &kind).await?;
+    let version = interpreter_version(launcher, staging, &path, &kind, None).await?;
     Ok(Interpreter {
         kind,
         path: path.to_string_lossy().into_owned(),
@@ -61,7 +61,8 @@ pub async fn packaged_interpreter(
     path: String,
     package: RuntimePackage,
 ) -> Result<Interpreter, LaunchError> {
-    let file = launcher.store.tree(&package.tree).join(&path);
+    let tree = launcher.store.tree(&package.tree);
+    let file = tree.join(&path);
     let unusable = |reason: String| LaunchError::Program {
         program: package.source.clone(),
         reason,
@@ -76,7 +77,7 @@ pub async fn packaged_interpreter(
         Err(error) => return Err(unusable(error.to_string())),
     }
     let kind = program_kind(&file);
-    let version = interpreter_version(launcher, staging, &file, &kind).await?;
+    let version = interpreter_version(launcher, staging, &file, &kind, Some(tree)).await?;
     Ok(Interpreter {
         kind,
         sha256: FileDigests::hashed_now(&file)?,
@@ -95,6 +96,7 @@ async fn interpreter_version(
     staging: &Staging,
     path: &Path,
     kind: &str,
+    tree: Option<PathBuf>,
 ) -> Result<Option<String>, LaunchError> {
     let runtime = Runtime::of_interpreter(Some(kind));
     if runtime == Runtime::Native {
@@ -108,6 +110,7 @@ async fn interpreter_version(
         tree: state.home(),
         state: &state,
         interpreter: Some(path.to_owned()),
+        runtime: tree,
         modules: Vec::new(),
         programs: vec![path.to_owned()],
         program: path.to_owned(),
@@ -214,6 +217,7 @@ fn self_in_box(
         tree: state.home(),
         state,
         interpreter: None,
+        runtime: None,
         modules: Vec::new(),
         programs: vec![program.clone()],
         program,

@@ -173,6 +173,7 @@ impl<'a> SandboxedPython<'a> {
             tree,
             state,
             interpreter: Some(self.python.clone()),
+            runtime: None,
             modules: Vec::new(),
             programs: vec![self.python.clone()],
             program: self.python.clone(),

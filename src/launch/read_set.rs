@@ -18,6 +18,8 @@ pub(super) struct Expansion {
     pub temporary: PathBuf,
     /// The interpreter, links resolved; `None` when the entry point is executed itself.
     pub interpreter: Option<PathBuf>,
+    /// The tree that the interpreter comes from, when that is no program of the machine.
+    pub runtime: Option<PathBuf>,
     /// Compiled modules of the tree, which link to libraries of the machine.
     pub modules: Vec<PathBuf>,
 }
@@ -141,7 +143,11 @@ pub(super) fn read_set<'p>(
     let modules = expansion.modules.iter();
     let needing = programs.iter().chain(&loaded).chain(modules);
     let needing = needing.cloned().chain(plugins);
-    let found = libraries_with(needing, Some(&expansion.tree));
+    let trees: Vec<&Path> = std::iter::once(&expansion.tree)
+        .chain(&expansion.runtime)
+        .map(PathBuf::as_path)
+        .collect();
+    let found = libraries_with(needing, &trees);
     for (place, program) in programs.iter().enumerate() {
         rules.add_resolved(program, Access::Execute, Reason::Program(place));
     }

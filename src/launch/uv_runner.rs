@@ -116,6 +116,7 @@ impl<'a> SandboxedUv<'a> {
                 tree: state.home(),
                 state: &state,
                 interpreter: Some(self.python.clone()),
+                runtime: None,
                 modules: Vec::new(),
                 programs: vec![self.uv.clone(), self.python.clone()],
                 program: self.uv.clone(),

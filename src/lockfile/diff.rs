@@ -290,11 +290,8 @@ fn artifact_change(old: &Artifact, new: &Artifact) -> Vec<ChangeKind> {
             new: new.publisher.clone(),
         });
     }
-    // A new version always has a new signature: only its coming and going is news then.
-    let same_bytes = old.sha256 == new.sha256;
-    if old.signature.is_some() != new.signature.is_some()
-        || (same_bytes && old.signature != new.signature)
-    {
+    // These are names of keys, so a new version has the same: another key is news.
+    if old.signature != new.signature {
         changes.push(ChangeKind::SignatureChanged {
             path: new.path.clone(),
             old: old.signature.clone(),
@@ -406,10 +403,12 @@ impl fmt::Display for ChangeKind {
                 or_absent(old.as_ref()),
                 or_absent(new.as_ref())
             ),
-            Self::SignatureChanged { path, old, new } => {
-                let change = presence(old.is_some(), new.is_some());
-                write!(f, "registry signature {change}: `{path}`")
-            }
+            Self::SignatureChanged { path, old, new } => write!(
+                f,
+                "registry signature {} -> {}: `{path}`",
+                or_absent(old.as_ref()),
+                or_absent(new.as_ref())
+            ),
             Self::ProvenanceChanged { path, old, new } => write!(
                 f,
                 "provenance {} -> {}: `{path}`",

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Identity;
-use crate::lockfile::Artifact;
+use crate::lockfile::{Artifact, LockedServer};
 
 /// Something that vouched for a package and doesn't any more.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,24 +45,40 @@ impl LossKind {
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let package = &self.package;
-        match &self.kind {
-            LossKind::Provenance { was } => write!(
+        write!(f, "{} {}", self.package, self.kind)
+    }
+}
+
+/// The predicate of a sentence about the package.
+impl fmt::Display for LossKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Provenance { was } => write!(
                 f,
-                "{package} has no provenance; what is locked was built by {was}"
+                "has no provenance any more; what is locked was built by {was}"
             ),
-            LossKind::Repository { was, now } => {
-                write!(f, "{package} was built by {now}; what is locked by {was}")
+            Self::Repository { was, now } => {
+                write!(f, "was built by {now}; what is locked by {was}")
             }
-            LossKind::Signature { was } => write!(
+            Self::Signature { was } => write!(
                 f,
-                "{package} is not signed by its registry; what is locked was ({was})"
+                "is not signed by its registry any more; what is locked was ({was})"
             ),
-            LossKind::Signer { was, now } => {
-                write!(f, "{package} is signed by {now}; what is locked by {was}")
+            Self::Signer { was, now } => {
+                write!(f, "is signed by {now}; what is locked by {was}")
             }
         }
     }
+}
+
+/// What a server lost, its own packages and those of its interpreter each compared among
+/// themselves.
+pub fn server_losses(old: &LockedServer, new: &LockedServer) -> Vec<Loss> {
+    let mut found = losses(&old.artifacts, &new.artifacts);
+    if let (Some(old), Some(new)) = (old.runtime_package(), new.runtime_package()) {
+        found.extend(losses(&old.artifacts, &new.artifacts));
+    }
+    found
 }
 
 /// What `new` lost of what vouched for `old`, in order of the packages' names.
@@ -236,7 +252,7 @@ mod tests {
     fn the_words_name_both() {
         let text = losses(&[artifact("a", "1")], &[bare("2")])[0].to_string();
         assert!(
-            text.contains("a@2 has no provenance") && text.contains(BUILD),
+            text.contains("a@2 has no provenance any more") && text.contains(BUILD),
             "{text}"
         );
     }

@@ -7,7 +7,7 @@
 //! later version without them, or with another repository, did not come the same way.
 //!
 //! What is offered and does not verify refuses the artifact. What is not offered is recorded as
-//! absent, and [`losses`] finds what an earlier lock had.
+//! absent, and [`losses`] finds what an earlier lock had; `add`, `lock` and `update` judge by it alike.
 //!
 //! Only `bundle.rs` knows the crates that verify sigstore bundles.
 
@@ -24,7 +24,7 @@ mod statement;
 pub(crate) mod testing;
 
 pub use bundle::BundleVerifier;
-pub use compare::{Loss, LossKind, losses};
+pub use compare::{Loss, LossKind, losses, server_losses};
 pub use identity::Identity;
 pub use npm::NpmAttestations;
 pub use pypi::{PypiFile, verify_pypi};

@@ -10,6 +10,7 @@ pub mod interpreter;
 pub mod npm;
 pub mod path;
 pub mod pypi;
+pub mod server_json;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -2,25 +2,33 @@
 
 use std::fmt::Write as _;
 
+/// What the lock has for the version of a file that has none.
+const ABSENT: &str = "absent";
+
 /// The package URL of something from a source of this kind (`npm`, `pypi`, or another word).
 pub(super) fn of(kind: &str, name: &str, version: &str, download: Option<&str>) -> String {
-    let version = encoded(version);
+    let version = match version {
+        ABSENT => String::new(),
+        version => format!("@{}", encoded(version)),
+    };
     match kind {
         "npm" => match name.split_once('/') {
             Some((scope, name)) => {
-                format!("pkg:npm/{}/{}@{version}", encoded(scope), encoded(name))
+                format!("pkg:npm/{}/{}{version}", encoded(scope), encoded(name))
             }
-            None => format!("pkg:npm/{}@{version}", encoded(name)),
+            None => format!("pkg:npm/{}{version}", encoded(name)),
         },
         // Names there are compared without case, and `_` is `-`.
         "pypi" => {
             let name = name.to_ascii_lowercase().replace('_', "-");
-            format!("pkg:pypi/{}@{version}", encoded(&name))
+            format!("pkg:pypi/{}{version}", encoded(&name))
         }
         _ => {
-            let place = download.map(|url| format!("?download_url={}", encoded(url)));
+            // The slash separates nothing in a qualifier, and stays.
+            let place =
+                download.map(|url| format!("?download_url={}", encoded(url).replace("%2F", "/")));
             format!(
-                "pkg:generic/{}@{version}{}",
+                "pkg:generic/{}{version}{}",
                 encoded(name),
                 place.unwrap_or_default()
             )
@@ -69,7 +77,8 @@ mod tests {
         }
         assert_eq!(
             of("https", "tool", "1", Some("https://host.example/a?b")),
-            "pkg:generic/tool@1?download_url=https:%2F%2Fhost.example%2Fa%3Fb"
+            "pkg:generic/tool@1?download_url=https://host.example/a%3Fb"
         );
+        assert_eq!(of("https", "tool", "absent", None), "pkg:generic/tool");
     }
 }

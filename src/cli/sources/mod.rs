@@ -12,6 +12,7 @@ mod published;
 mod pypi;
 mod runtime;
 
+pub(super) use npm::npm_settings;
 pub(super) use published::Published;
 pub(super) use runtime::{packaged_runtime, rebuild_runtime};
 

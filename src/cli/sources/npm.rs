@@ -206,7 +206,7 @@ fn wanted(
 }
 
 /// npm's settings of the user, with a warning for each that can't be honoured.
-pub(super) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
+pub(in crate::cli) fn npm_settings(context: &Context) -> anyhow::Result<NpmSettings> {
     let settings = NpmSettings::load(
         &|name| context.environment.get(name).map(OsStr::to_owned),
         context.paths.home.as_deref(),

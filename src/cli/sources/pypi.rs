@@ -17,7 +17,10 @@ use crate::launch::{Launcher, SandboxedPython, SandboxedUv};
 use crate::lockfile::{Artifact, Digest, LockedServer};
 use crate::resolve::interpreter::find_program;
 use crate::resolve::pypi::launcher::{choose, console_scripts, launcher, script_launcher};
-use crate::resolve::pypi::{self, PypiRequest, PypiSettings, PythonFacts, WheelName};
+use crate::resolve::pypi::vouching::{Vouched, vouched};
+use crate::resolve::pypi::{
+    self, PypiRequest, PypiSettings, PythonFacts, ResolvedWheel, WheelName,
+};
 use crate::store::{
     Bounds, Integrity, SITE_PACKAGES, ScriptKind, Staging, Store, TreeBuilder, UnpackedWheel,
 };
@@ -89,9 +92,15 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
         });
     }
     let fetch_settings = settings.fetch_settings();
-    let stored = download(&context.store, staging, &fetch_settings, &wanted).await?;
-    for (artifact, stored) in artifacts.iter_mut().zip(stored) {
+    // An attestation is about the published digest, which the download is held against.
+    let (stored, vouched) = tokio::try_join!(
+        download(&context.store, staging, &fetch_settings, &wanted),
+        async { Ok(vouched(&resolution.wheels, &settings, &client).await?) },
+    )?;
+    warn_of_mirrors(&resolution.wheels, &vouched);
+    for ((artifact, stored), vouched) in artifacts.iter_mut().zip(stored).zip(vouched) {
         artifact.size = stored.size;
+        artifact.provenance = vouched.provenance;
     }
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     let (tree, programs) = tree(&context.store, staging, &artifacts, name, &python).await?;
@@ -108,6 +117,22 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
         tree,
         artifacts,
     })
+}
+
+/// Says for how many wheels the index names attestations that can't be had.
+fn warn_of_mirrors(wheels: &[ResolvedWheel], vouched: &[Vouched]) {
+    let names: Vec<&str> = wheels
+        .iter()
+        .zip(vouched)
+        .filter(|(_, vouched)| vouched.not_mirrored)
+        .map(|(wheel, _)| wheel.name.as_str())
+        .collect();
+    if let Some(first) = names.first() {
+        output::warning(&format!(
+            "{} packages have attestations elsewhere than at your index, and they can't be had there ({first} is one): their provenance is recorded as absent",
+            names.len()
+        ));
+    }
 }
 
 pub(super) async fn rebuild(

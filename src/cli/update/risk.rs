@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use crate::lockfile::{Artifact, LockedServer};
+use crate::provenance::{LossKind, server_losses};
 
 /// A reason to stop an update. The words are those of `--accept-risk`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -17,10 +18,12 @@ pub(in crate::cli) enum Risk {
     PublisherChanged,
     /// It had provenance, and has none any more
     ProvenanceLost,
-    /// Its provenance names another repository or workflow
+    /// Its provenance names another repository, or another issuer says so
     ProvenanceChanged,
     /// The registry signed it, and doesn't any more
     SignatureLost,
+    /// Another registry signed it
+    SignerChanged,
     /// The version is the same and its bytes are not
     OtherBytes,
     /// The version that is chosen now is older than the one that was locked
@@ -47,6 +50,7 @@ impl Risk {
             Self::ProvenanceLost => "provenance-lost",
             Self::ProvenanceChanged => "provenance-changed",
             Self::SignatureLost => "signature-lost",
+            Self::SignerChanged => "signer-changed",
             Self::OtherBytes => "other-bytes",
             Self::OlderVersion => "older-version",
             Self::ToolDrift => "tool-drift",
@@ -65,6 +69,17 @@ impl Risk {
             Self::OtherBytes => 16,
             Self::ToolDrift => 17,
             Self::OlderVersion => 18,
+            Self::SignerChanged => 19,
+        }
+    }
+
+    /// What `lock` and `add` refuse is an alarm here.
+    fn of_loss(loss: &LossKind) -> Self {
+        match loss {
+            LossKind::Provenance { .. } => Self::ProvenanceLost,
+            LossKind::Repository { .. } => Self::ProvenanceChanged,
+            LossKind::Signature { .. } => Self::SignatureLost,
+            LossKind::Signer { .. } => Self::SignerChanged,
         }
     }
 }
@@ -80,6 +95,11 @@ pub(super) fn of_artifacts(
     release_age: Duration,
 ) -> Vec<Alarm> {
     let mut alarms = Vec::from_iter(older(old, new));
+    alarms.extend(server_losses(old, new).into_iter().map(|loss| Alarm {
+        risk: Risk::of_loss(&loss.kind),
+        message: loss.kind.to_string(),
+        subject: loss.package,
+    }));
     let mut seen = BTreeSet::new();
     for artifact in new.all_artifacts() {
         let subject = format!("{}@{}", artifact.name, artifact.version);
@@ -186,28 +206,6 @@ fn compare(before: &[&Artifact], new: &Artifact) -> Vec<(Risk, String)> {
             },
         );
     }
-    let identities = recorded(before, |old| old.provenance.as_deref().map(identity));
-    match new.provenance.as_deref().map(identity) {
-        _ if identities.is_empty() => {}
-        None => alarm(
-            Risk::ProvenanceLost,
-            format!(
-                "has no provenance any more; before it was built by {}",
-                listed(&identities)
-            ),
-        ),
-        Some(now) if !identities.contains(now) => alarm(
-            Risk::ProvenanceChanged,
-            format!("was built by `{now}`, before by {}", listed(&identities)),
-        ),
-        Some(_) => {}
-    }
-    if new.signature.is_none() && before.iter().any(|old| old.signature.is_some()) {
-        alarm(
-            Risk::SignatureLost,
-            "is not signed by the registry any more".to_owned(),
-        );
-    }
     found
 }
 
@@ -216,13 +214,6 @@ fn recorded<'a>(
     value: impl Fn(&'a Artifact) -> Option<&'a str>,
 ) -> BTreeSet<&'a str> {
     before.iter().filter_map(|old| value(old)).collect()
-}
-
-/// Who built it, without the tag or branch, which is another one each time.
-fn identity(provenance: &str) -> &str {
-    provenance
-        .split_once("@refs/")
-        .map_or(provenance, |(identity, _)| identity)
 }
 
 fn listed(values: &BTreeSet<&str>) -> String {
@@ -244,6 +235,7 @@ mod tests {
     use crate::lockfile::{Behaviour, Confinement, Digest};
 
     const REPORTS: &str = include_str!("../../../lockfile/REPORTS.md");
+    const BUILD: &str = "https://host.test/a@w.yml via https://issuer.test";
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn now_at() -> SystemTime {
@@ -262,8 +254,8 @@ mod tests {
             published: Some("2026-01-01T00:00:00Z".to_owned()),
             install_script: false,
             publisher: Some("ann".to_owned()),
-            signature: Some("key:sig".to_owned()),
-            provenance: Some("https://host/a/.github/w.yml@refs/tags/v1".to_owned()),
+            signature: Some("npm:SHA256:one".to_owned()),
+            provenance: Some(BUILD.to_owned()),
         }
     }
 
@@ -304,19 +296,39 @@ mod tests {
     #[test]
     fn an_ordinary_new_version_alarms_nobody() {
         assert_eq!(after(|_| {}), []);
-        // Built by the same workflow, of another tag.
-        let next = "https://host/a/.github/w.yml@refs/tags/v2";
-        assert_eq!(after(|new| new.provenance = Some(next.to_owned())), []);
-        assert_eq!(
-            after(|new| new.signature = Some("key:other".to_owned())),
-            []
-        );
+        // Another workflow of the same repository, another key of the same registry.
+        let next = BUILD.replace("w.yml", "other.yml");
+        assert_eq!(after(|new| new.provenance = Some(next)), []);
+        let next = "npm:SHA256:two".to_owned();
+        assert_eq!(after(|new| new.signature = Some(next)), []);
+    }
+
+    #[test]
+    fn what_lock_refuses_is_an_alarm_of_the_same_code() {
+        let old = server(vec![artifact("zod", "1.0.0")]);
+        let edits: [fn(&mut Artifact); 4] = [
+            |a| a.provenance = None,
+            |a| a.provenance = Some(BUILD.replace("/a@", "/b@")),
+            |a| a.signature = None,
+            |a| a.signature = Some("corp.test:SHA256:one".into()),
+        ];
+        for edit in edits {
+            let mut next = artifact("zod", "1.1.0");
+            edit(&mut next);
+            let new = server(vec![next]);
+            let losses = server_losses(&old, &new);
+            let refused: Vec<_> = losses.iter().map(|loss| loss.kind.code()).collect();
+            let found = of_artifacts(&old, &new, now_at(), 3 * DAY);
+            let alarms: Vec<_> = found.iter().map(|alarm| alarm.risk.code()).collect();
+            assert_eq!(refused.len(), 1);
+            assert_eq!(alarms, refused);
+        }
     }
 
     #[test]
     fn each_risk_has_its_code_and_its_words() {
         type Edit = fn(&mut Artifact);
-        let table: [(Edit, &str, &str); 8] = [
+        let table: [(Edit, &str, &str); 9] = [
             (
                 |a| a.published = Some("2026-11-20T11:50:00Z".into()),
                 "too-young",
@@ -343,9 +355,14 @@ mod tests {
                 "no provenance any more",
             ),
             (
-                |a| a.provenance = Some("https://host/b/.github/w.yml@refs/tags/v1".into()),
+                |a| a.provenance = Some(BUILD.replace("/a@", "/b@")),
                 "provenance-changed",
-                "https://host/b/",
+                "https://host.test/b@",
+            ),
+            (
+                |a| a.signature = Some("corp.test:SHA256:one".into()),
+                "signer-changed",
+                "corp.test",
             ),
             (|a| a.signature = None, "signature-lost", "not signed"),
             (

@@ -119,7 +119,7 @@ fn each_field_has_its_line() {
         ),
         (
             |s| s.artifacts[1].signature = None,
-            "registry signature removed: `node_modules/@modelcontextprotocol/server-everything`",
+            "registry signature npm:SHA256:DhQ8wR5APBvFHLF/+Tc+AYvPOdTpcIDqOhxsBHRwC7U -> absent: `node_modules/@modelcontextprotocol/server-everything`",
         ),
         (
             |s| s.artifacts[0].publisher = Some("eve".into()),
@@ -167,14 +167,22 @@ fn each_field_has_its_line() {
 }
 
 #[test]
-fn a_new_version_is_one_line_and_its_new_signature_no_news() {
-    let changes = changes_after(|server| {
-        let artifact = &mut server.artifacts[1];
-        artifact.version = "2026.9.0".into();
-        artifact.sha256 = Digest::of(b"new");
-        artifact.signature = Some("another".into());
-    });
-    assert_eq!(changes.len(), 1, "{changes:?}");
+fn a_new_version_is_one_line_and_another_key_is_one_more() {
+    let next = |signature: fn(&mut LockedServer)| {
+        changes_after(|server| {
+            signature(server);
+            let artifact = &mut server.artifacts[1];
+            artifact.version = "2026.9.0".into();
+            artifact.sha256 = Digest::of(b"new");
+        })
+    };
+    assert_eq!(next(|_| ()).len(), 1);
+    let changes = next(|s| s.artifacts[1].signature = Some("other:SHA256:x".into()));
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    assert!(
+        changes[1].to_string().contains("-> other:SHA256:x"),
+        "{changes:?}"
+    );
 }
 
 #[test]

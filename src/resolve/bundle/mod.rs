@@ -8,6 +8,7 @@
 //! The manifest.json is in the tree, so the tree's digest pins it, and it is read
 //! anew at each launch.
 
+mod described;
 mod error;
 mod raw;
 mod template;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub use self::described::{BundleDescription, DescribedValue, ValueOrigin};
 pub use self::error::BundleError;
 
 use self::template::Template;

@@ -3,6 +3,8 @@
 //! What a variable stands for is put in as it is: a `${…}` in a value is text, so
 //! that no value can name another one, or a folder.
 
+use std::fmt;
+
 use super::error::BundleError;
 
 /// A text in pieces.
@@ -18,6 +20,18 @@ pub(super) enum Piece {
     Home,
     /// `${user_config.KEY}`
     Value(String),
+}
+
+/// As it would be written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Folder => f.write_str("${__dirname}"),
+            Piece::Home => f.write_str("${HOME}"),
+            Piece::Value(key) => write!(f, "${{user_config.{key}}}"),
+        })
+    }
 }
 
 impl Template {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::described::texts;
 use super::error::BundleError;
-use super::raw::{Asked, DefaultValue, Kind};
+use super::raw::{Asked, Kind};
 use super::template::{Piece, Template};
 use super::{BundlePlaces, ConfigValue};
 
@@ -140,13 +141,10 @@ fn from_default(
     asked: &Asked,
     places: BundlePlaces<'_>,
 ) -> Result<Option<Vec<String>>, BundleError> {
-    let texts = match &asked.default {
-        None => return Ok(None),
-        Some(DefaultValue::Text(text)) => vec![text.clone()],
-        Some(DefaultValue::Number(number)) => vec![number.to_string()],
-        Some(DefaultValue::Truth(truth)) => vec![truth.to_string()],
-        Some(DefaultValue::List(texts)) => texts.clone(),
+    let Some(default) = &asked.default else {
+        return Ok(None);
     };
+    let texts = texts(default);
     let field = format!("user_config.{key}.default");
     let none = Values {
         values: BTreeMap::new(),

@@ -3,10 +3,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::settings::PUBLIC_INDEX;
 use super::simple::{Project, ProjectFile};
 use super::version::{Version, admits};
-use super::{Index, PypiError, PypiRequest, PythonFacts, ResolvedWheel, Tags, WheelName, pylock};
+use super::{
+    Index, OfferedAttestations, PypiError, PypiRequest, PythonFacts, ResolvedWheel, Tags,
+    WheelName, pylock,
+};
 use crate::config::normalized_pypi_name;
+use crate::fetch::{Url, origin_of};
 
 const MAX_ADDRESS: usize = 4096;
 /// How many wheels a message lists.
@@ -172,6 +177,7 @@ impl<'a> Choice<'a> {
             published: file
                 .published
                 .map(|time| humantime::format_rfc3339_seconds(time).to_string()),
+            attestations: attestations(file, self.index)?,
         };
         Ok((wheel, warning))
     }
@@ -270,6 +276,34 @@ pub(super) fn judge_status(page: &Project, name: &str) -> Result<(), PypiError> 
         }),
         _ => Ok(()),
     }
+}
+
+/// Where the attestations are asked for: at the index, or at the public one that it mirrors.
+fn attestations(
+    file: &ProjectFile,
+    index: &Index,
+) -> Result<Option<OfferedAttestations>, PypiError> {
+    let Some(address) = &file.provenance else {
+        return Ok(None);
+    };
+    let refuse = || PypiError::Vouching {
+        file: file.name.clone(),
+        reason: "they have no usable address".to_owned(),
+    };
+    let url = Url::parse(address).map_err(|_| refuse())?;
+    let usable = matches!(url.scheme(), "http" | "https")
+        && address.len() <= MAX_ADDRESS
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !usable {
+        return Err(refuse());
+    }
+    let own = origin_of(&url) == origin_of(&index.url);
+    let public = Url::parse(PUBLIC_INDEX).is_ok_and(|it| origin_of(&it) == origin_of(&url));
+    Ok(Some(OfferedAttestations {
+        url: (own || public).then_some(url),
+        passed_on: !own,
+    }))
 }
 
 fn judge_address(file: &ProjectFile) -> Result<(), PypiError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fetch::FetchError;
+use crate::provenance::ProvenanceError;
 use crate::resolve::hours;
 
 /// Each names the package, and what would help.
@@ -119,6 +120,14 @@ pub enum PypiError {
         published: String,
         release_age: Duration,
     },
+
+    // What vouches for a wheel.
+    #[error(
+        "the attestations of {file} can't be had ({reason}); what is offered is checked, so nothing was installed"
+    )]
+    Vouching { file: String, reason: String },
+    #[error(transparent)]
+    Provenance(#[from] ProvenanceError),
 
     // The unpacked wheels.
     #[error("{name} offers no program: it has no console script")]

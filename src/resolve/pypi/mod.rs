@@ -16,6 +16,7 @@ mod settings;
 mod simple;
 mod tags;
 mod version;
+pub mod vouching;
 mod wheel_name;
 
 use std::collections::BTreeMap;
@@ -87,6 +88,17 @@ pub struct ResolvedWheel {
     pub sha256: String,
     /// RFC 3339 in UTC with seconds; `None` when the index doesn't say.
     pub published: Option<String>,
+    /// Where its attestations are (PEP 740); `None` where the index offers none.
+    pub attestations: Option<OfferedAttestations>,
+}
+
+/// Attestations that the index says there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedAttestations {
+    /// At the index or the public one; `None` at any other host, which is not asked.
+    pub url: Option<Url>,
+    /// The address is not of the index itself, so it passes on what it was told.
+    pub passed_on: bool,
 }
 
 /// What the index says of a file now.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{Index, PypiError, pip_conf};
 use crate::fetch::{FetchSettings, ProxySettings, Url, origin_of, proxy_url};
 
-const PUBLIC_INDEX: &str = "https://pypi.org/simple/";
+pub(super) const PUBLIC_INDEX: &str = "https://pypi.org/simple/";
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;

@@ -1,5 +1,5 @@
-//! The index's page about one package: the Simple API as JSON (PEP 691, PEP 700, PEP 792), or as
-//! HTML (PEP 503, PEP 592), which is all that some mirrors have.
+//! The index's page about one package: the Simple API as JSON (PEP 691, PEP 700, PEP 740, PEP 792),
+//! or as HTML (PEP 503, PEP 592, PEP 740), which is all that some mirrors have.
 
 use std::time::SystemTime;
 
@@ -38,6 +38,8 @@ pub(super) struct ProjectFile {
     /// Withdrawn by its authors (PEP 592), and why; the reason may be empty.
     pub yanked: Option<String>,
     pub published: Option<SystemTime>,
+    /// Where its attestations are said to be (PEP 740); judged when the file is chosen.
+    pub provenance: Option<String>,
 }
 
 /// Asks the index.
@@ -123,6 +125,8 @@ struct JsonFile {
     yanked: Option<JsonYanked>,
     #[serde(default)]
     upload_time: Option<String>,
+    #[serde(default)]
+    provenance: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -162,6 +166,7 @@ fn parse_json(bytes: &[u8], name: &str, url: &Url) -> Result<Project, String> {
                 Some(JsonYanked::Plain(false)) | None => None,
             },
             upload_time: file.upload_time.as_deref(),
+            provenance: file.provenance.as_deref(),
         })
     });
     Ok(Project {
@@ -192,6 +197,7 @@ fn parse_html(text: &str, url: &Url) -> Result<Project, String> {
             yanked: anchor.attribute("data-yanked"),
             // Not in the PEP; some mirrors carry the JSON form's field over like this.
             upload_time: anchor.attribute("data-upload-time"),
+            provenance: anchor.attribute("data-provenance"),
         })
     });
     Ok(Project {
@@ -208,6 +214,7 @@ struct Raw<'a> {
     requires_python: Option<&'a str>,
     yanked: Option<&'a str>,
     upload_time: Option<&'a str>,
+    provenance: Option<&'a str>,
 }
 
 /// `None` for what can't be a file that is wanted; nothing is ever chosen because of it.
@@ -233,6 +240,10 @@ fn project_file(raw: Raw<'_>) -> Option<ProjectFile> {
         published: raw
             .upload_time
             .and_then(|time| humantime::parse_rfc3339(time).ok()),
+        provenance: raw.provenance.map(|address| {
+            let whole = raw.base.join(address);
+            whole.map_or_else(|_| address.to_owned(), |url| url.to_string())
+        }),
     })
 }
 
@@ -254,6 +265,7 @@ mod tests {
             requires_python: Some(">=3.10".to_owned()),
             yanked: Some("broken".to_owned()),
             published: humantime::parse_rfc3339("2026-01-02T03:04:05.678900Z").ok(),
+            provenance: Some("https://index.example/integrity/a-b/provenance".to_owned()),
         }
     }
 
@@ -264,13 +276,14 @@ mod tests {
             "project-status":{{"status":"archived"}},
             "files":[{{"filename":"a_b-1-py3-none-any.whl","url":"/files/a_b-1-py3-none-any.whl",
             "hashes":{{"sha256":"{HASH}","blake2b":"x"}},"requires-python":">=3.10","size":1,
-            "yanked":"broken","upload-time":"2026-01-02T03:04:05.678900Z","core-metadata":true}}]}}"#
+            "yanked":"broken","upload-time":"2026-01-02T03:04:05.678900Z","core-metadata":true,
+            "provenance":"https://index.example/integrity/a-b/provenance"}}]}}"#
         );
         let html = format!(
             r#"<!DOCTYPE html><html><head><meta name="pypi:project-status" content="archived"></head>
             <body><!-- <a href="no">no.whl</a> -->
             <A HREF="../../files/a_b-1-py3-none-any.whl#sha256={HASH}" data-requires-python="&gt;=3.10"
-            data-yanked='broken' data-upload-time="2026-01-02T03:04:05.678900Z">a_b-1-py3-none-any.whl</A><br/>
+            data-yanked='broken' data-provenance="https://index.example/integrity/a-b/provenance" data-upload-time="2026-01-02T03:04:05.678900Z">a_b-1-py3-none-any.whl</A><br/>
             </body></html>"#
         );
         let expected = Project {
@@ -284,7 +297,7 @@ mod tests {
     #[test]
     fn what_is_not_said_is_not_made_up() {
         let json = r#"{"meta":{"api-version":"1.0"},"name":"a-b","files":[
-            {"filename":"x","url":"x","hashes":{"sha256":"short"},"yanked":false,"upload-time":null}]}"#;
+            {"filename":"x","url":"x","hashes":{"sha256":"short"},"yanked":false,"upload-time":null,"provenance":null}]}"#;
         let html = "<a href=x>x</a>";
         for text in [json, html] {
             let project = parse(text.as_bytes(), "a-b", &url()).unwrap();
@@ -294,6 +307,7 @@ mod tests {
             assert_eq!(file.sha256, None);
             assert_eq!(file.yanked, None);
             assert_eq!(file.published, None);
+            assert_eq!(file.provenance, None);
         }
     }
 
