@@ -84,7 +84,6 @@ pub(crate) fn measure(place: &Place, options: &Options) {
     table::goal(pinfold, 1.1, &rows[0]);
     table::goal(pinfold, 1.1, &rows[1]);
     table::goal(pinfold, 0.4, &rows[2]);
-    table::goal(pinfold, 0.4, &rows[3]);
     println!();
 }
 
