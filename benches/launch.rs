@@ -20,6 +20,7 @@ mod memory;
 mod options;
 mod peers;
 mod place;
+mod python_starts;
 mod relaying;
 mod roles;
 mod starts;
@@ -48,6 +49,7 @@ fn main() {
     for section in &options.sections {
         match section {
             Section::Launch => starts::measure(&place, &options),
+            Section::Python => python_starts::measure(&place, &options),
             Section::Native => starts::measure_native(&place, &options),
             Section::Peers => peers::measure(&place, &options),
             Section::Add => installs::measure(&options),

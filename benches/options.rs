@@ -7,6 +7,7 @@ pub(crate) const USAGE: &str = "\
 cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package NAME] [SECTION]…
 
   launch   spawn to the answer to `initialize`: node, npx, pinfold (needs node, npm, a registry)
+  python   the same for a Python server: the interpreter alone, uvx, pinfold (needs an index)
   native   the same for a server that starts at once: pinfold's own share
   peers    the same for a small Node server, in the boxes of bwrap and srt where installed
   add      `pinfold add` against `npx -y`, both with empty caches (needs npm, a registry)
@@ -20,6 +21,7 @@ Without SECTION: all of them. Defaults: 30 launches, 5 installs, 5000 pings, 200
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
     Launch,
+    Python,
     Native,
     Peers,
     Add,
@@ -71,6 +73,7 @@ impl Options {
                     options.package.clone_from(name);
                 }
                 "launch" => options.sections.push(Section::Launch),
+                "python" => options.sections.push(Section::Python),
                 "native" => options.sections.push(Section::Native),
                 "peers" => options.sections.push(Section::Peers),
                 "add" => options.sections.push(Section::Add),
@@ -83,6 +86,7 @@ impl Options {
         if options.sections.is_empty() {
             options.sections = vec![
                 Section::Launch,
+                Section::Python,
                 Section::Native,
                 Section::Peers,
                 Section::Add,

@@ -1,5 +1,6 @@
 //! Where the measurements happen: homes and caches below one temporary folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -89,20 +90,14 @@ impl Place {
         all.extend(options);
         all.push("--");
         all.extend(arguments);
-        let mut command = self.pinfold(&all);
-        with_network(&mut command);
-        if let Some(certificates) = std::env::var_os("NODE_EXTRA_CA_CERTS") {
-            command.env("NODE_EXTRA_CA_CERTS", certificates);
-        }
-        let output = command
-            .stderr(Stdio::piped())
-            .output()
-            .expect("pinfold starts");
-        assert!(
-            output.status.success(),
-            "pinfold add: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        succeeds(self.pinfold(&all));
+    }
+
+    /// The same, with a search path on which there is uv.
+    pub(crate) fn add_on_path(&self, name: &str, source: &str, path: &OsStr) {
+        let mut command = self.pinfold(&["add", name, source, "--allow-all"]);
+        command.env("PATH", path);
+        succeeds(command);
     }
 
     /// A server that was added goes without namespaces.
@@ -117,11 +112,16 @@ impl Place {
         assert!(output.status.success());
     }
 
-    /// The program that a locked server starts with.
-    pub(crate) fn entry_point(&self, name: &str) -> PathBuf {
+    /// What the lock says of a server.
+    pub(crate) fn locked(&self, name: &str) -> serde_json::Value {
         let text = fs::read_to_string(self.path().join("config/pinfold/pinfold.lock")).unwrap();
         let lock: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let server = &lock["servers"][name];
+        lock["servers"][name].clone()
+    }
+
+    /// The program that a locked server starts with.
+    pub(crate) fn entry_point(&self, name: &str) -> PathBuf {
+        let server = self.locked(name);
         let digest = server["tree"].as_str().unwrap();
         let digest = digest.rsplit([':', '-']).next().unwrap();
         let trees = self.path().join("data/pinfold/store/trees");
@@ -134,7 +134,25 @@ impl Place {
     }
 }
 
-fn with_network(command: &mut Command) {
+/// Runs a command that changes what is locked.
+fn succeeds(mut command: Command) {
+    with_network(&mut command);
+    if let Some(certificates) = std::env::var_os("NODE_EXTRA_CA_CERTS") {
+        command.env("NODE_EXTRA_CA_CERTS", certificates);
+    }
+    let output = command
+        .stderr(Stdio::piped())
+        .output()
+        .expect("pinfold starts");
+    assert!(
+        output.status.success(),
+        "pinfold add: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Hands on how this machine reaches its registries.
+pub(crate) fn with_network(command: &mut Command) {
     for name in NETWORK {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);

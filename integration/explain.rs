@@ -262,6 +262,7 @@ fn every_right_has_its_origin() {
             ],
             "ports": [80, 443],
             "check_server_name": true,
+            "own_sockets": false,
             "from": web,
         })
     );

@@ -50,7 +50,6 @@ mod platforms;
 mod profiles;
 mod published_digest;
 mod published_schemas;
-mod python_servers;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]
@@ -66,6 +65,7 @@ mod runtimes;
 mod sbom;
 mod server_json;
 mod server_rights;
+mod server_table;
 mod session_ends;
 #[path = "session_ends.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]

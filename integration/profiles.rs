@@ -1,11 +1,15 @@
 //! What the profiles promise, tried.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Home, fixture, registry_is_reachable, skip};
+use crate::support::{Client, Home, fixture, registry_is_reachable, skip};
 
 /// A home with a folder that holds a file, and the words to add the puppet with a profile.
 struct Files {
@@ -177,4 +181,110 @@ fn a_server_drives_a_browser() {
         .filter_map(|part| part["type"].as_str())
         .collect();
     assert_eq!(kinds, ["text", "image"], "{picture}");
+}
+
+/// What a process does that listens on a UNIX socket for another one of the same server.
+const OWN_SOCKET: &str = "
+    name = os.environ.get('TMPDIR', '/tmp') + '/own.sock'
+    server = socket.socket(socket.AF_UNIX); server.bind(name); server.listen()
+    client = socket.socket(socket.AF_UNIX); client.connect(name); client.sendall(b'hi')
+    heard = server.accept()[0].recv(2).decode()
+    os.unlink(name)
+    return heard";
+
+/// A socket of somebody else, by its path or, after `@`, by its abstract name.
+const FOREIGN_SOCKET: &str = "
+    if path.startswith('@'):
+        path = chr(0) + path[1:]
+    client = socket.socket(socket.AF_UNIX); client.connect(path)
+    return client.recv(6).decode()";
+
+/// Sockets of this machine that greet whoever connects.
+struct Greeters {
+    paths: Vec<String>,
+}
+
+impl Greeters {
+    fn new(folder: &Path) -> Self {
+        let path = folder.join("agent.sock");
+        let abstract_name = format!("pinfold-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+        let listeners = [
+            UnixListener::bind(&path).unwrap(),
+            UnixListener::bind_addr(&address).unwrap(),
+        ];
+        for listener in listeners {
+            std::thread::spawn(move || {
+                for mut connection in listener.incoming().flatten() {
+                    let _ = connection.write_all(b"secret");
+                }
+            });
+        }
+        let paths = vec![
+            path.to_str().unwrap().to_owned(),
+            format!("@{abstract_name}"),
+        ];
+        Self { paths }
+    }
+}
+
+/// Playwright MCP does it. The sockets of others stay out of reach, and whoever is granted a folder
+/// has none of its own, because somebody else's could be in there.
+#[test]
+fn sockets_of_its_own_are_for_a_browser_and_are_its_own() {
+    let files = Files::new();
+    let greeters = Greeters::new(&files.folder);
+    let folder = files.folder.to_str().unwrap().to_owned();
+    let ask = |client: &mut Client, code: &str, path: &str| {
+        let arguments = json!({"code": code, "arguments": {"path": path}});
+        client.call_text("do", arguments)
+    };
+
+    // Control: bare, all of it works.
+    let mut bare = Client::start(&mut Command::new(fixture("puppet.py")));
+    bare.initialize();
+    assert_eq!(ask(&mut bare, OWN_SOCKET, ""), r#"ok: "hi""#);
+    for path in &greeters.paths {
+        assert_eq!(ask(&mut bare, FOREIGN_SOCKET, path), r#"ok: "secret""#);
+    }
+
+    let all: [(&str, &[&str], bool); 4] = [
+        ("browser", &[], true),
+        ("browser", &["--read", &folder], false),
+        ("web", &[], false),
+        ("offline", &[], false),
+    ];
+    for (profile, more, has_own) in all {
+        let home = Home::new();
+        let words = [&["--profile", profile], more].concat();
+        home.add_path("puppet", &fixture("puppet.py"), &words);
+        let mut client = home.client("puppet");
+        client.initialize();
+        let own = ask(&mut client, OWN_SOCKET, "");
+        if has_own {
+            assert_eq!(own, r#"ok: "hi""#, "{profile} {more:?}");
+        } else {
+            assert!(
+                own.starts_with("refused: EPERM"),
+                "{profile} {more:?} {own}"
+            );
+        }
+        for path in &greeters.paths {
+            let foreign = ask(&mut client, FOREIGN_SOCKET, path);
+            assert!(
+                foreign.starts_with("refused: "),
+                "{profile} {more:?} {path}: {foreign}"
+            );
+        }
+        // A stream only: datagrams could be sent to any path without connecting.
+        let datagram = ask(
+            &mut client,
+            "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
+            "",
+        );
+        assert!(
+            datagram.starts_with("refused: EPERM"),
+            "{profile} {datagram}"
+        );
+    }
 }

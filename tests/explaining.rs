@@ -88,6 +88,7 @@ limits = { connections = 7, egress = \"1GiB\" }",
             ],
             "ports": [443, 8443],
             "check_server_name": false,
+            "own_sockets": false,
             "from": line(5),
         })
     );

@@ -4,7 +4,7 @@ pub(crate) mod bundles;
 mod hostile;
 mod looked_at;
 mod online;
-mod real_bundle;
+pub(crate) mod real_bundle;
 
 use std::process::Command;
 

@@ -73,7 +73,8 @@ const NETWORK: Suite = Suite {
     prelude: attacks::network_learning::PRELUDE,
     attacks: &[
         attacks::network_sockets::ATTACKS,
-        attacks::network_local::ATTACKS,
+        attacks::network_local::OF_OTHERS,
+        attacks::network_local::NAMES,
         attacks::network_learning::ATTACKS,
     ],
 };
@@ -83,6 +84,14 @@ const WEB: Suite = Suite {
     manifest: "profile = \"web\"\nexec = [\"NATIVE\"]",
     prelude: attacks::native::PRELUDE,
     attacks: &[attacks::network_web::ATTACKS, attacks::native::WEB],
+};
+
+/// It may have UNIX sockets of its own.
+const BROWSER: Suite = Suite {
+    name: "browser",
+    manifest: "profile = \"browser\"",
+    prelude: "",
+    attacks: &[attacks::network_local::OF_OTHERS],
 };
 
 const IPC: Suite = Suite {
@@ -142,7 +151,8 @@ const DISK: Suite = Suite {
     attacks: &[attacks::resources_files::DISK],
 };
 
-/// All suites. Each is one test, so that they run side by side.
+/// All suites but [`BROWSER`], whose attacks are those of [`NETWORK`] in another profile. Each is
+/// one test, so that they run side by side.
 const ALL: &[Suite] = &[
     FS, PROCESS, KERNEL, NATIVE, NETWORK, WEB, IPC, ENV, PROCESSES, MEMORY, FILES, PROCESSOR, DISK,
 ];
@@ -184,6 +194,11 @@ fn network() {
 #[test]
 fn web() {
     holds(&WEB);
+}
+
+#[test]
+fn browser() {
+    holds(&BROWSER);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn manifest(tier: Tier, suite: &Suite) -> &'static str {
     match tier {
         Tier::Full => "layers = { namespaces = \"required\" }",
         // Hosts can't be limited there.
-        Tier::Base if suite.manifest.contains("profile = \"web\"") => {
+        Tier::Base if suite.manifest.contains("profile = ") => {
             "layers = { namespaces = \"off\" }\negress_tier = \"ports\""
         }
         Tier::Base => "layers = { namespaces = \"off\" }",

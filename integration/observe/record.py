@@ -30,6 +30,7 @@ NPM = [
     "@modelcontextprotocol/server-sequential-thinking",
     "@modelcontextprotocol/server-filesystem",
     "chrome-devtools-mcp@1.11.0",
+    "@playwright/mcp@0.0.83",
     "esbuild@0.25.0",                       # Go, static
     "@esbuild/linux-x64@0.25.0",
     "@biomejs/cli-linux-x64-musl@2.0.0",    # Rust, musl, static
@@ -100,6 +101,10 @@ def scenarios(folder):
     yield Scenario("devtools", ["node", os.path.join(modules, "chrome-devtools-mcp/build/src/bin/chrome-devtools-mcp.js")] + devtools,
                    [("new_page", {"url": page}), ("take_snapshot", {"pageId": 2}), ("take_screenshot", {"pageId": 2})],
                    ["npm:chrome-devtools-mcp@1.11.0", "--profile", "browser", "--exec", CHROMIUM, "--", *devtools])
+    playwright = ["--headless", "--isolated", "--no-sandbox", "--browser", "chromium", "--executable-path", CHROMIUM]
+    yield Scenario("playwright", ["node", os.path.join(modules, "@playwright/mcp/cli.js")] + playwright,
+                   [("browser_navigate", {"url": "about:blank"}), ("browser_snapshot", {}), ("browser_take_screenshot", {})],
+                   ["npm:@playwright/mcp@0.0.83", "--profile", "browser", "--exec", CHROMIUM, "--env", "PWTEST_SOCKETS_DIR=/tmp", "--", *playwright])
     git = os.path.join(folder, "venv/bin/mcp-server-git")
     yield Scenario("git", [git, "--repository", notes], [
         ("git_status", {"repo_path": notes}), ("git_log", {"repo_path": notes}),

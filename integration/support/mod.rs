@@ -1,5 +1,6 @@
 //! What the tests share: a home of their own, the program, a raw client, a registry, skips.
 
+pub(crate) mod bare;
 mod client;
 mod home;
 mod https;
@@ -8,6 +9,7 @@ pub(crate) mod installed;
 mod machine;
 mod network;
 mod package;
+pub(crate) mod page;
 pub(crate) mod processes;
 mod registry;
 mod sbom_tools;

@@ -270,6 +270,7 @@ fn network_document(explained: &Explained<'_>) -> Value {
         "egress": entries,
         "ports": egress.map(EgressPolicy::ports).unwrap_or_default(),
         "check_server_name": egress.map(|egress| egress.check_server_name),
+        "own_sockets": policy.own_sockets,
         "from": from(&origin, explained.lines.get("egress")),
     })
 }

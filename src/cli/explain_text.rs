@@ -194,6 +194,10 @@ fn network(explained: &Explained<'_>) -> Vec<Row> {
         };
         rows.push((check.to_owned(), chosen("tls_server_name")));
     }
+    if policy.own_sockets {
+        let own = "UNIX sockets among its own processes".to_owned();
+        rows.push((own, format!("profile {}", policy.profile)));
+    }
     rows
 }
 

@@ -89,7 +89,7 @@ impl Launcher<'_> {
         let state = StateFolder::planned(self.paths.server_state(name));
         let plan = self.plan(&policy, &locked.confinement);
         let own_root = plan.as_ref().is_ok_and(Plan::has_namespaces);
-        let calls = syscall_rules(&policy.network(), own_root)?;
+        let calls = syscall_rules(&policy.network(), own_root, policy.own_sockets)?;
         let (mut rights, absent) = self.rights(locked, &policy, &state)?;
         if own_root {
             rights.extend(SCRATCH.map(|path| Right {

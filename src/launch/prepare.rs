@@ -323,7 +323,8 @@ impl<'a> Launcher<'a> {
             shared_memory: policy.own_root.shared_memory,
             temporary: policy.own_root.temporary,
         });
-        let filters = compile(&syscall_rules(&network, namespaces.is_some())?)?;
+        let own_sockets = policy.own_sockets && namespaces.is_some();
+        let filters = compile(&syscall_rules(&network, namespaces.is_some(), own_sockets)?)?;
         let spec = SandboxSpec {
             program: input.program,
             arguments: input.arguments,
@@ -331,6 +332,7 @@ impl<'a> Launcher<'a> {
             working_directory: input.working_directory,
             filesystem: rules.into_keys().collect(),
             network,
+            own_sockets,
             namespaces,
             landlock_abi: plan.landlock_abi,
             limits: ResourceLimits {

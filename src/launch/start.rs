@@ -129,7 +129,8 @@ impl Launcher<'_> {
                 // Refuses when they are required.
                 let plan = self.plan_for(&requirements)?;
                 spec.namespaces = None;
-                spec.filters = compile(&syscall_rules(&spec.network, false)?)?;
+                spec.own_sockets = false;
+                spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
                 Ok((spawn(&spec).await?, plan))
             }
             Err(error) => Err(error),

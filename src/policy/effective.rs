@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::calls::CallPolicy;
 use super::grants::{Grant, Origin, OwnFolders, grants_of, manifest_grant, meet_demands};
-use super::network::{egress_of, egress_of_build, egress_of_resolver, limitations_of, network_of};
+use super::network::{
+    egress_of, egress_of_build, egress_of_resolver, limitations_of, network_of, sockets_are_its_own,
+};
 use super::settings::settings;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
 use crate::config::{
@@ -29,6 +31,8 @@ pub struct EffectivePolicy {
     pub tolerates_changed_interpreter: bool,
     /// `None` is no network.
     pub egress: Option<EgressPolicy>,
+    /// Whether its processes may talk to each other by UNIX sockets.
+    pub own_sockets: bool,
     pub grants: Vec<Grant>,
     /// Path templates of folders whose shared objects load further libraries.
     pub libraries_of: Vec<String>,
@@ -113,6 +117,7 @@ impl EffectivePolicy {
                 grants.push(manifest_grant(path, access, own)?);
             }
         }
+        let own_sockets = profile.own_sockets && sockets_are_its_own(server, egress.as_ref());
         let limitations = egress.iter().flat_map(limitations_of);
         let limitations = limitations.chain(profile.limitations).collect();
         Ok(Self {
@@ -120,6 +125,7 @@ impl EffectivePolicy {
             runtime,
             tolerates_changed_interpreter: server.runtime == RuntimeRule::Warn,
             egress,
+            own_sockets,
             grants,
             libraries_of: [profile.libraries_of, part.libraries_of].concat(),
             loads: [profile.loads, part.loads].concat(),
@@ -199,6 +205,7 @@ impl EffectivePolicy {
             runtime,
             tolerates_changed_interpreter: false,
             egress: Some(egress),
+            own_sockets: false,
             grants,
             libraries_of: part.libraries_of,
             loads: part.loads,
@@ -327,6 +334,9 @@ impl EffectivePolicy {
         let calls = self.calls.document();
         if !calls.is_empty() {
             document["calls"] = calls.into();
+        }
+        if self.own_sockets {
+            document["own_sockets"] = true.into();
         }
         if self.tolerates_changed_interpreter {
             document["changed_interpreter"] = "warn".into();

@@ -118,6 +118,15 @@ pub(super) fn network_of(egress: Option<&EgressPolicy>) -> Network {
     }
 }
 
+/// Whether the sockets that this server can name are its own: those of a network namespace that is
+/// not the machine's, and of a root in which nothing of the user's is. A read-only mount doesn't
+/// keep anybody from connecting to a socket in it, and Landlock has no right for that in the
+/// versions that this is tested on.
+pub(super) fn sockets_are_its_own(server: &Server, egress: Option<&EgressPolicy>) -> bool {
+    let own_network = egress.is_some_and(|egress| egress.tier == EgressTier::Names);
+    own_network && server.files.read.is_empty() && server.files.write.is_empty()
+}
+
 /// What this egress doesn't limit, in words for a person.
 pub(super) fn limitations_of(egress: &EgressPolicy) -> Vec<String> {
     match egress.tier {

@@ -45,6 +45,10 @@ pub struct Profile {
     pub summary: String,
     #[serde(default)]
     network: NetworkText,
+    /// Whether its processes may talk to each other by UNIX sockets, where these can be nobody
+    /// else's.
+    #[serde(default)]
+    pub own_sockets: bool,
     /// What this profile can't limit, in words for a person.
     #[serde(default)]
     pub limitations: Vec<String>,

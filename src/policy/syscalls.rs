@@ -26,6 +26,8 @@ struct RuleText {
     network: Option<bool>,
     /// Only with, or only without a root of its own; absent means both.
     own_root: Option<bool>,
+    /// Only with, or only without UNIX sockets of its own; absent means both.
+    own_sockets: Option<bool>,
     #[serde(default)]
     when: Vec<Vec<ConditionText>>,
     /// Of the allowed ones, those that no server made while it was watched, and who makes them.
@@ -75,21 +77,28 @@ struct BitsText {
 }
 
 /// The rules for a server with this network, and with or without a root of its own: a mount
-/// namespace in which everything that it may not change is mounted read-only.
+/// namespace in which everything that it may not change is mounted read-only. `own_sockets` lets
+/// its processes talk to each other by UNIX sockets; it counts only with a root of its own.
 ///
 /// # Errors
 /// Only when the embedded data is wrong, which a test rules out.
-pub fn syscall_rules(network: &Network, own_root: bool) -> Result<SyscallRules, PolicyError> {
+pub fn syscall_rules(
+    network: &Network,
+    own_root: bool,
+    own_sockets: bool,
+) -> Result<SyscallRules, PolicyError> {
     let text: RulesText = toml::from_str(TEXT).map_err(|error| PolicyError::BuiltIn {
         file: FILE,
         message: error.to_string(),
     })?;
     let has_network = *network != Network::Off;
+    let own_sockets = own_sockets && own_root && network.is_own();
     let rules = |texts: Vec<RuleText>| {
         texts
             .into_iter()
             .filter(|rule| rule.network.is_none_or(|wanted| wanted == has_network))
             .filter(|rule| rule.own_root.is_none_or(|wanted| wanted == own_root))
+            .filter(|rule| rule.own_sockets.is_none_or(|wanted| wanted == own_sockets))
             .map(rule)
             .collect::<Result<Vec<_>, _>>()
     };

@@ -47,9 +47,12 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
     });
     for rule in spec.filesystem.iter().cloned().chain(own) {
         let rule = &rule;
-        let Some((file, access)) = open(rule, abi)? else {
+        let Some((file, mut access)) = open(rule, abi)? else {
             continue;
         };
+        if spec.own_sockets && access.contains(AccessFs::MakeDir) {
+            access |= AccessFs::MakeSock;
+        }
         created = created
             .add_rule(PathBeneath::new(file, access))
             .map_err(|error| fail(&error))?;
@@ -105,7 +108,7 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
         Access::List => AccessFs::ReadDir.into(),
         Access::Read => read,
         Access::Execute => read | AccessFs::Execute,
-        // No device nodes and no sockets: nobody needs them in a server's own folder.
+        // No device nodes, and sockets only where the spec lets it have its own.
         Access::Write => {
             read | AccessFs::WriteFile
                 | AccessFs::Truncate
@@ -210,6 +213,7 @@ mod tests {
                 access: Access::Read,
             }],
             network: Network::Off,
+            own_sockets: false,
             namespaces: None,
             landlock_abi: Some(number),
             limits: crate::sandbox::ResourceLimits::default(),

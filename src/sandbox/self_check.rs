@@ -85,7 +85,8 @@ fn forbidden_folder_is_closed() -> Result<(), SandboxError> {
 
 fn forbidden_sockets_are_closed(spec: &SandboxSpec) -> Result<(), SandboxError> {
     let opens = |family| socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).is_ok();
-    if opens(AddressFamily::Unix) {
+    own_sockets_are_its_own(spec)?;
+    if !spec.own_sockets && opens(AddressFamily::Unix) {
         return Err(failure("a UNIX socket can be made"));
     }
     if spec.network == Network::Off && (opens(AddressFamily::Inet) || opens(AddressFamily::Inet6)) {
@@ -96,6 +97,55 @@ fn forbidden_sockets_are_closed(spec: &SandboxSpec) -> Result<(), SandboxError> 
     Ok(())
 }
 
+fn own_sockets_are_its_own(spec: &SandboxSpec) -> Result<(), SandboxError> {
+    if spec.own_sockets && (spec.namespaces.is_none() || !spec.network.is_own()) {
+        return Err(failure(
+            "without a root and a network of its own, UNIX sockets are those of the machine",
+        ));
+    }
+    Ok(())
+}
+
 fn failure(what: &str) -> SandboxError {
     SandboxError::SelfCheck(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{Namespaces, ResourceLimits};
+
+    #[test]
+    fn unix_sockets_need_a_root_and_a_network_of_their_own() {
+        let namespaces = || {
+            Some(Namespaces {
+                links: vec![],
+                files: vec![],
+                shared_memory: 0,
+                temporary: 0,
+            })
+        };
+        let refused = |own_sockets, namespaces, network| {
+            let spec = SandboxSpec {
+                program: "/bin/true".into(),
+                arguments: vec![],
+                environment: vec![],
+                working_directory: "/".into(),
+                filesystem: vec![],
+                network,
+                own_sockets,
+                namespaces,
+                landlock_abi: None,
+                limits: ResourceLimits::default(),
+                own_folders: vec![],
+                filters: vec![],
+            };
+            own_sockets_are_its_own(&spec).is_err()
+        };
+        let relayed = || Network::Relayed(vec![443]);
+        assert!(!refused(true, namespaces(), relayed()));
+        assert!(refused(true, None, relayed()));
+        assert!(refused(true, namespaces(), Network::Ports(vec![443])));
+        assert!(!refused(false, None, Network::Ports(vec![443])));
+    }
 }

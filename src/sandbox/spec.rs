@@ -26,6 +26,9 @@ pub struct SandboxSpec {
     pub working_directory: PathBuf,
     pub filesystem: Vec<PathRule>,
     pub network: Network,
+    /// Whether the processes may talk to each other by UNIX sockets. Needs the full tier with a
+    /// network of its own.
+    pub own_sockets: bool,
     /// The namespaces to enter; `None` is the base tier.
     pub namespaces: Option<Namespaces>,
     /// The Landlock ABI whose rights are all handled; the plan chose it. `None` goes without.
@@ -202,6 +205,7 @@ mod tests {
                 access: Access::Execute,
             }],
             network: Network::Ports(vec![443]),
+            own_sockets: false,
             namespaces: Some(Namespaces {
                 links: vec![Link {
                     path: "/lib".into(),

@@ -5,7 +5,8 @@ use super::super::attack::{
     Effect::{Happens, ReachesVictim},
 };
 
-pub(in super::super) const ATTACKS: &[Attack] = &[
+/// Those of others, which no profile lets a server reach.
+pub(in super::super) const OF_OTHERS: &[Attack] = &[
     Attack::new(
         "agent",
         "Connect to an agent of the user by its path.",
@@ -76,6 +77,10 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         ReachesVictim,
         "socket.socketpair(type=socket.SOCK_DGRAM)[0].sendmsg([b'forged'], [], 0, folder + '/journal.sock')",
     ),
+];
+
+/// In the profile `browser` they work, in a network of its own.
+pub(in super::super) const NAMES: &[Attack] = &[
     Attack::new(
         "name-taken",
         "Take a name that programs of the user will connect to.",

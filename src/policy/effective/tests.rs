@@ -68,6 +68,36 @@ fn the_manifest_is_stronger_than_the_profile_and_that_than_the_base() {
     assert_eq!(offline.own_root.shared_memory, 64 << 20);
 }
 
+/// Elsewhere a socket could be somebody else's.
+#[test]
+fn only_a_browser_without_granted_files_has_sockets_of_its_own() {
+    let policy = |profile: &str, change: &dyn Fn(&mut Server)| {
+        resolve(&server(|server| {
+            server.profile = profile.into();
+            change(server);
+        }))
+        .unwrap()
+    };
+    let browser = policy("browser", &|_| {});
+    assert!(browser.own_sockets);
+    let without = EffectivePolicy {
+        own_sockets: false,
+        ..browser.clone()
+    };
+    assert_ne!(browser.digest(), without.digest());
+    for profile in ["offline", "web"] {
+        assert!(!policy(profile, &|_| {}).own_sockets, "{profile}");
+    }
+    let changes: [&dyn Fn(&mut Server); 3] = [
+        &|server| server.files.read = vec!["/srv/a".into()],
+        &|server| server.files.write = vec!["/srv/a".into()],
+        &|server| server.egress_tier = Some(EgressTier::Ports),
+    ];
+    for (place, change) in changes.iter().enumerate() {
+        assert!(!policy("browser", change).own_sockets, "{place}");
+    }
+}
+
 fn matching(patterns: &[&str]) -> Reach {
     Reach::Matching(patterns.iter().map(|text| text.parse().unwrap()).collect())
 }

@@ -287,12 +287,22 @@ fn sockets_are_of_the_internet_with_network_and_of_netlink_routes() {
             }
         }
         for family in (0..64).chain([0xffff_ffff]) {
-            let named = [INET, INET6, NETLINK].contains(&family);
+            let named =
+                [INET, INET6, NETLINK].contains(&family) || (kind.own_sockets && family == UNIX);
             if !named {
                 // The upper half of the register doesn't hide the family.
                 for family in [family, family | 1 << 32] {
                     rows.push(("socket", vec![family, STREAM, 0], EPERM));
                     rows.push(("socket", vec![family, DATAGRAM | FLAGS, 0], EPERM));
+                }
+            }
+        }
+        if kind.own_sockets {
+            for flags in [0, FLAGS] {
+                rows.push(("socket", vec![UNIX, STREAM | flags, 0], Allowed));
+                rows.push(("socket", vec![UNIX, STREAM | flags, 1], ENOSYS));
+                for socket in [DATAGRAM, RAW, SEQUENCED] {
+                    rows.push(("socket", vec![UNIX, socket | flags, 0], EPERM));
                 }
             }
         }

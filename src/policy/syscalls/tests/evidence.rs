@@ -7,21 +7,13 @@ use super::*;
 const OBSERVED: &str = include_str!("../../../../integration/fixtures/observed-calls.txt");
 
 /// What real servers called, and what they do without: none of them missed it in the box.
-const NOT_MISSED: [(&str, &str); 6] = [
-    (
-        "accept4",
-        "nothing can listen, so nothing is to be accepted",
-    ),
+const NOT_MISSED: [(&str, &str); 4] = [
     (
         "clone3",
         "libc and Go fall back to clone, whose flags can be judged",
     ),
     ("io_uring_enter", "libuv falls back to its threads"),
     ("io_uring_setup", "libuv falls back to its threads"),
-    (
-        "listen",
-        "Python's forkserver; it listens on a UNIX socket, and there are none",
-    ),
     ("semget", "Chromium, which draws without it"),
 ];
 

@@ -39,11 +39,17 @@ chown fchown fchownat fremovexattr fsetxattr futimesat lchown lremovexattr lsetx
 removexattr setxattr utime utimensat utimes
 ";
 
+/// Allowed with UNIX sockets of its own, refused without.
+pub(super) const LISTENING: &str = "listen";
+
+/// Allowed with UNIX sockets of its own, unknown without.
+pub(super) const ACCEPTING: &str = "accept4";
+
 /// Known to be dangerous: EPERM.
 pub(super) const REFUSED: &str = "
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init
 fanotify_mark finit_module fsconfig fsmount fsopen fspick init_module ioperm iopl kcmp
-kexec_file_load kexec_load keyctl listen lookup_dcookie mbind migrate_pages mknod mknodat
+kexec_file_load kexec_load keyctl lookup_dcookie mbind migrate_pages mknod mknodat
 modify_ldt mount mount_setattr move_mount move_pages mq_getsetattr mq_notify mq_open
 mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv msgsnd name_to_handle_at
 nfsservctl open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root
@@ -55,7 +61,7 @@ shmget swapoff swapon syslog umount2 unshare userfaultfd vhangup vmsplice
 
 /// Nobody needs them, so they are as unknown as those to come: ENOSYS.
 pub(super) const UNKNOWN: &str = "
-_sysctl accept accept4 afs_syscall cachestat clone3 create_module epoll_create epoll_ctl_old
+_sysctl accept afs_syscall cachestat clone3 create_module epoll_create epoll_ctl_old
 epoll_wait_old eventfd execveat file_getattr file_setattr futex_requeue futex_wait
 futex_waitv futex_wake get_kernel_syms get_mempolicy get_robust_list get_thread_area
 getdents getpmsg getxattrat io_cancel io_destroy io_getevents io_pgetevents io_setup

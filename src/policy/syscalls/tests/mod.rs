@@ -15,10 +15,12 @@ use crate::sys::testing::calls;
 const EPERM: Answer = Answer::Refused(1);
 const ENOSYS: Answer = Answer::Refused(38);
 
-/// A kind of server: its rules, and whether it has a network and a root of its own.
+/// A kind of server: its rules, and whether it has a network, a root of its own, and UNIX sockets
+/// of its own.
 struct Kind {
     network: bool,
     own_root: bool,
+    own_sockets: bool,
     rules: SyscallRules,
 }
 
@@ -27,12 +29,19 @@ fn kinds() -> Vec<Kind> {
     for own_root in [false, true] {
         for network in [Network::Off, Network::Ports(vec![443])] {
             kinds.push(Kind {
-                rules: syscall_rules(&network, own_root).unwrap(),
+                rules: syscall_rules(&network, own_root, false).unwrap(),
                 network: network != Network::Off,
                 own_root,
+                own_sockets: false,
             });
         }
     }
+    kinds.push(Kind {
+        rules: syscall_rules(&Network::Relayed(vec![443]), true, true).unwrap(),
+        network: true,
+        own_root: true,
+        own_sockets: true,
+    });
     kinds
 }
 
@@ -77,6 +86,8 @@ fn every_call_of_both_architectures_has_the_verdict_that_is_expected() {
         expected::ALLOWED,
         expected::JUDGED,
         expected::METADATA,
+        expected::LISTENING,
+        expected::ACCEPTING,
         expected::REFUSED,
         expected::UNKNOWN,
     ]
@@ -99,7 +110,8 @@ fn every_call_of_both_architectures_has_the_verdict_that_is_expected() {
                     Some(0) => Answer::Allowed,
                     Some(1) => continue,
                     Some(2) if kind.own_root => Answer::Allowed,
-                    Some(2 | 3) => EPERM,
+                    Some(3 | 4) if kind.own_sockets => Answer::Allowed,
+                    Some(2 | 3 | 5) => EPERM,
                     _ => ENOSYS,
                 };
                 // Also not by arguments that happen to be all ones.
@@ -110,6 +122,19 @@ fn every_call_of_both_architectures_has_the_verdict_that_is_expected() {
             }
         }
     }
+}
+
+/// Without a root and a network of its own its sockets would be those of the machine.
+#[test]
+fn own_sockets_need_a_root_and_a_network_of_their_own() {
+    let ports = Network::Ports(vec![443]);
+    let relayed = Network::Relayed(vec![443]);
+    for (network, own_root) in [(&ports, true), (&ports, false), (&relayed, false)] {
+        let asked = syscall_rules(network, own_root, true).unwrap();
+        assert_eq!(asked, syscall_rules(network, own_root, false).unwrap());
+    }
+    let without = syscall_rules(&relayed, true, false).unwrap();
+    assert_ne!(syscall_rules(&relayed, true, true).unwrap(), without);
 }
 
 #[test]
