@@ -63,7 +63,7 @@ fn lies() -> Vec<Lie> {
         (
             "one integrity for npm, another for us",
             |r| r.fail_for("npm/", "/tool", Fault::Instead(vec![evil()]), ALWAYS),
-            Refused(4, "npm was told the digest"),
+            Refused(1, "npm was told the digest"),
         ),
         (
             "no integrity",

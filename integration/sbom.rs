@@ -82,7 +82,7 @@ fn accepted(home: &Home, tools: &Path, format: &str, purls: usize) -> String {
         "{checked:#?}"
     );
     assert!(
-        checked.stderr.contains(&format!("checked {purls}")),
+        checked.stderr.contains(&format!("checked {purls}\n")),
         "{checked:#?}"
     );
     bill
@@ -104,8 +104,12 @@ fn the_formats_own_tools_accept_them() {
         let servers = lock["servers"].as_object().unwrap().values();
         let purls = servers
             .map(|one| {
-                let runtime = one["interpreter"]["package"]["artifacts"].as_array();
-                one["artifacts"].as_array().unwrap().len() + runtime.map_or(0, Vec::len)
+                let of = |part: &Value| {
+                    let runtime = part["interpreter"]["package"]["artifacts"].as_array();
+                    part["artifacts"].as_array().unwrap().len() + runtime.map_or(0, Vec::len)
+                };
+                let elsewhere = one["platforms"].as_object().unwrap().values().map(of);
+                of(one) + elsewhere.sum::<usize>()
             })
             .sum();
         fs::write(home.lock(), text).unwrap();

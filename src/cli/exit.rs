@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::platforms::NeedsThatMachine;
 use crate::config::{ConfigError, SourceError};
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
@@ -87,21 +88,43 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             false => Exit::Usage,
         });
     }
-    if let Some(ResolveError::Bundle(_)) = error.downcast_ref() {
+    if let Some(error) = error.downcast_ref::<ResolveError>() {
+        return Some(resolve(error));
+    }
+    if let Some(error) = error.downcast_ref::<PypiError>() {
+        return Some(pypi(error));
+    }
+    if error.is::<NeedsThatMachine>() {
         return Some(Exit::Usage);
     }
     if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
         return Some(Exit::Usage);
     }
-    if error.is::<FetchError>()
-        || error.is::<ResolveError>()
-        || error.is::<PypiError>()
-        || error.is::<IntegrityError>()
-        || error.is::<std::io::Error>()
-    {
+    if error.is::<FetchError>() || error.is::<IntegrityError>() || error.is::<std::io::Error>() {
         return Some(Exit::Environment);
     }
     None
+}
+
+fn resolve(error: &ResolveError) -> Exit {
+    match error {
+        ResolveError::Bundle(_)
+        | ResolveError::InvalidName { .. }
+        | ResolveError::InvalidRange { .. }
+        | ResolveError::InvalidSetting { .. }
+        | ResolveError::NotInClosure { .. }
+        | ResolveError::NoInstallScript { .. } => Exit::Usage,
+        ResolveError::IntegrityMismatch { .. } | ResolveError::Provenance(_) => Exit::Drift,
+        _ => Exit::Environment,
+    }
+}
+
+fn pypi(error: &PypiError) -> Exit {
+    match error {
+        PypiError::InvalidSetting { .. } => Exit::Usage,
+        PypiError::HashMismatch { .. } | PypiError::Provenance(_) => Exit::Drift,
+        _ => Exit::Environment,
+    }
 }
 
 fn launch(error: &LaunchError) -> Exit {

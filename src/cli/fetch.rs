@@ -43,9 +43,10 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Fetch) -> anyhow::R
                 continue;
             }
             if *platform != here && locked.build.is_some() {
-                anyhow::bail!(
+                return Err(UsageError(format!(
                     "`{label}`: its install scripts are run on the machine that they are for; run `pinfold fetch` there"
-                );
+                ))
+                .into());
             }
             get(&context, &staging, &label, &locked, &server.build).await?;
         }

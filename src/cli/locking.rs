@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::behaviour::{behaviour, keep_agreed};
 use super::context::Context;
-use super::exit::DriftError;
+use super::exit::{DriftError, UsageError};
 use super::output;
 use super::platforms;
 use super::sources::{self, Asked, Bytes};
@@ -319,9 +319,10 @@ async fn interpreter_of(
     } = *asked;
     let Some(wanted) = wanted else {
         return match &server.runtime {
-            RuntimeRule::Package { text } => anyhow::bail!(
+            RuntimeRule::Package { text } => Err(UsageError(format!(
                 "`{entry_point}` is a program itself and runs on nothing; take `runtime = \"{text}\"` out of the manifest"
-            ),
+            ))
+            .into()),
             RuntimeRule::Refuse | RuntimeRule::Warn => Ok(None),
         };
     };
@@ -335,11 +336,13 @@ async fn interpreter_of(
             let source = RuntimeRule::source(text, &Platform::current().in_package_names())?;
             let found = sources::packaged_runtime(asked, &source, text, previous).await?;
             let kind = program_kind(Path::new(&wanted));
-            anyhow::ensure!(
-                found.kind == kind,
-                "`{entry_point}` needs `{kind}`, and `{text}` holds `{}`",
-                found.kind
-            );
+            if found.kind != kind {
+                return Err(UsageError(format!(
+                    "`{entry_point}` needs `{kind}`, and `{text}` holds `{}`",
+                    found.kind
+                ))
+                .into());
+            }
             found
         }
     };

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::exit::UsageError;
 use super::locking::Versions;
 use super::output;
 use super::sources::{self, Asked};
@@ -14,7 +15,7 @@ use crate::resolve::npm::Platform;
 /// Why a platform can't be covered from here.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}; run `pinfold lock` on such a machine, which adds it")]
-struct NeedsThatMachine {
+pub(super) struct NeedsThatMachine {
     reason: String,
 }
 
@@ -174,11 +175,10 @@ async fn interpreter(
     };
     let found = sources::foreign_runtime(asked, &source, text, named(platform)?).await?;
     let kind = locked.interpreter.as_ref().map(|here| here.kind.as_str());
-    anyhow::ensure!(
-        kind == Some(found.kind.as_str()),
-        "`{text}` holds `{}` there",
-        found.kind
-    );
+    if kind != Some(found.kind.as_str()) {
+        let message = format!("`{text}` holds `{}` there", found.kind);
+        return Err(UsageError(message).into());
+    }
     Ok(PartInterpreter::Recorded(Some(found)))
 }
 

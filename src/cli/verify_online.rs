@@ -24,22 +24,19 @@ pub(super) struct Online {
 /// Asks where each artifact came from. That nobody answered is a result, too, and never a good one.
 pub(super) async fn ask(context: &Context, locked: &LockedServer) -> Online {
     let mut online = Online::default();
-    match sources::published(context, locked).await {
-        Ok(all) => {
-            for (artifact, published) in all {
-                let Some(code) = published.code() else {
-                    continue;
-                };
-                let message = output::foreign(&published.message(artifact), MAX_MESSAGE);
-                if published.is_advice() {
-                    online.advice.push((code, message));
-                } else {
-                    online.problems.push((code, message));
-                }
-            }
+    let (all, unanswered) = sources::published(context, locked).await;
+    for (artifact, published) in all {
+        let Some(code) = published.code() else {
+            continue;
+        };
+        let message = output::foreign(&published.message(artifact), MAX_MESSAGE);
+        if published.is_advice() {
+            online.advice.push((code, message));
+        } else {
+            online.problems.push((code, message));
         }
-        Err(error) => online.unanswered = Some(error),
     }
+    online.unanswered = unanswered;
     online
 }
 

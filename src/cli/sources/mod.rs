@@ -128,21 +128,30 @@ pub(super) async fn waiting(asked: &Asked<'_>, source: &Source) -> anyhow::Resul
 
 /// What the places that a server's artifacts came from, and its interpreter's, say of them now.
 ///
-/// # Errors
-/// When one of them can't be asked.
+/// The first that can't be asked doesn't keep the others from being: its error comes with what was
+/// found out.
 pub(super) async fn published<'a>(
     context: &Context,
     locked: &'a LockedServer,
-) -> anyhow::Result<Vec<(&'a Artifact, Published)>> {
-    let mut all = published_of(context, &locked.source, &locked.artifacts).await?;
-    if let Some(package) = locked.runtime_package() {
-        all.extend(published_of(context, &package.source, &package.artifacts).await?);
-    }
+) -> (Vec<(&'a Artifact, Published)>, Option<anyhow::Error>) {
+    let runtime = locked
+        .runtime_package()
+        .map(|package| (package.source.as_str(), package.artifacts.as_slice()));
     // What only other platforms need is asked for, too: the lock is theirs as well.
-    for (source, artifact) in locked.other_artifacts() {
-        all.extend(published_of(context, source, std::slice::from_ref(artifact)).await?);
+    let elsewhere = locked
+        .other_artifacts()
+        .map(|(source, artifact)| (source, std::slice::from_ref(artifact)));
+    let wanted = std::iter::once((locked.source.as_str(), locked.artifacts.as_slice()))
+        .chain(runtime)
+        .chain(elsewhere);
+    let (mut all, mut failed) = (Vec::new(), None);
+    for (source, artifacts) in wanted {
+        match published_of(context, source, artifacts).await {
+            Ok(found) => all.extend(found),
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(all)
+    (all, failed)
 }
 
 async fn published_of<'a>(

@@ -99,10 +99,11 @@ fn refuse_others(changes: &[Difference]) -> anyhow::Result<()> {
     if changes.len() > SHOWN {
         shown.push(format!("and {} more", changes.len() - SHOWN));
     }
-    anyhow::bail!(
+    Err(DriftError(format!(
         "an install script changed files of other packages, which nobody asked it to: {}; nothing was locked",
         shown.join(", ")
-    )
+    ))
+    .into())
 }
 
 /// The tree of a server that was locked with these very artifacts and scripts, if it is here: what

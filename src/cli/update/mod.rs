@@ -18,7 +18,7 @@ use super::exit::{DriftError, Exit};
 use super::locking::{Outcome, Versions, lock_server};
 use super::output;
 use super::sources::{self, Asked};
-use crate::config::{Server, Settings};
+use crate::config::{Server, Settings, Source, normalized_pypi_name};
 use crate::launch::{LaunchError, Launcher, StateFolder};
 use crate::lockfile::{Artifact, Lock, LockedServer, ServerName, differences};
 use crate::resolve::ResolveError;
@@ -165,10 +165,13 @@ fn kept_young(server: &Server, old: &LockedServer, settings: &Settings) -> Optio
     let version = old.version.as_deref()?;
     let is_root = |artifact: &&Artifact| {
         artifact.version == version
-            && old
-                .entry_point
-                .strip_prefix(&artifact.path)
-                .is_some_and(|rest| rest.starts_with('/'))
+            && match &server.source {
+                Source::Npm { name, .. } => artifact.name == *name,
+                Source::Pypi { name, .. } => {
+                    normalized_pypi_name(&artifact.name) == normalized_pypi_name(name)
+                }
+                Source::Https { .. } | Source::Path { .. } => false,
+            }
     };
     let age = age_of(old.artifacts.iter().find(is_root)?, SystemTime::now())?;
     (age < settings.release_age && old.source == server.source_text).then(|| Server {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::lockfile::{Artifact, LockedServer};
 use crate::provenance::{LossKind, server_losses};
+use crate::resolve::pypi::Version;
 
 /// A reason to stop an update. The words are those of `--accept-risk`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -130,14 +131,20 @@ pub(super) fn of_artifacts(
 /// A step back: to an older, perhaps vulnerable version, because a newer one is gone or hidden.
 fn older(old: &LockedServer, new: &LockedServer) -> Option<Alarm> {
     let (before, now) = (old.version.as_deref()?, new.version.as_deref()?);
-    is_older(now, before).then(|| Alarm {
+    let older = if old.source.starts_with("pypi:") {
+        is_older_python(now, before)
+    } else {
+        is_older(now, before)
+    };
+    older.then(|| Alarm {
         risk: Risk::OlderVersion,
         subject: now.to_owned(),
         message: format!("is older than {before}, which was locked"),
     })
 }
 
-/// By the numbers of both; a pre-release (`-rc.1`) comes before what it precedes.
+/// By the precedence of Semantic Versioning (section 11): a pre-release (`-rc.1`) comes before what
+/// it precedes, numbers before words.
 fn is_older(version: &str, than: &str) -> bool {
     let parts = |text: &str| {
         let text = text.split('+').next().unwrap_or_default();
@@ -146,9 +153,24 @@ fn is_older(version: &str, than: &str) -> bool {
             .split('.')
             .map(|number| number.parse().unwrap_or(0))
             .collect();
-        (numbers, tail.is_empty())
+        let identifiers: Vec<(bool, u64, String)> = tail
+            .split('.')
+            .map(|word| match word.parse() {
+                Ok(number) => (false, number, String::new()),
+                Err(_) => (true, 0, word.to_owned()),
+            })
+            .collect();
+        (numbers, tail.is_empty(), identifiers)
     };
     parts(version) < parts(than)
+}
+
+/// By PEP 440. What is no such version was not locked by us.
+fn is_older_python(version: &str, than: &str) -> bool {
+    match (version.parse::<Version>(), than.parse::<Version>()) {
+        (Ok(version), Ok(than)) => version < than,
+        _ => false,
+    }
 }
 
 /// How long ago it was published; `None` when the registry doesn't say.
@@ -443,6 +465,28 @@ mod tests {
             assert!(numbers.insert(risk.status()));
             let row = format!("| `{}` | {} |", risk.code(), risk.status());
             assert!(REPORTS.contains(&row), "lockfile/REPORTS.md has no {row}");
+        }
+    }
+
+    #[test]
+    fn versions_have_the_order_of_their_registry() {
+        for (older, newer) in [
+            ("1.9.0", "1.10.0"),
+            ("1.0.0-rc.1", "1.0.0"),
+            ("1.0.0-rc.2", "1.0.0-rc.10"),
+            ("1.0.0-1", "1.0.0-alpha"),
+        ] {
+            assert!(is_older(older, newer), "{older} {newer}");
+            assert!(!is_older(newer, older), "{newer} {older}");
+        }
+        for (older, newer) in [
+            ("1.9", "1.10b1"),
+            ("1.10b1", "1.10"),
+            ("1.10", "1.10.post1"),
+            ("2026.1", "1!1.0"),
+        ] {
+            assert!(is_older_python(older, newer), "{older} {newer}");
+            assert!(!is_older_python(newer, older), "{newer} {older}");
         }
     }
 }

@@ -30,10 +30,10 @@ pub use error::PypiError;
 pub use index::Index;
 pub use settings::PypiSettings;
 pub use tags::{FACTS_PROGRAM, PythonFacts, Tags};
+pub use version::Version;
 pub use wheel_name::WheelName;
 
 use choose::{AgeRule, Choice};
-use version::Version;
 
 /// Pages of the index at once; fewer than files.
 const PAGES_AT_ONCE: usize = 8;

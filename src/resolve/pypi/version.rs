@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 256;
 
 /// A version. Two spellings of one version are equal: `1.0`, `1.0.0` and `v1`.
 #[derive(Clone, Debug)]
-pub(super) struct Version {
+pub struct Version {
     text: String,
     epoch: u64,
     /// Without zeros at its end.
@@ -31,7 +31,7 @@ enum Local {
 
 /// A text that is no version or no specifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotPep440;
+pub struct NotPep440;
 
 impl FromStr for Version {
     type Err = NotPep440;
