@@ -194,7 +194,8 @@ pub struct Lock {
 pub struct LockedServer {
     /// The manifest's `source`, as written.
     pub source: String,
-    /// The exact version that the source resolved to; `None` for `path:` sources.
+    /// The exact version that the source resolved to; `None` where there is none: files, folders, and
+    /// what an address serves, but for bundles.
     pub version: Option<String>,
     /// When it was locked, RFC 3339 in UTC with seconds.
     pub locked_at: String,

@@ -26,7 +26,7 @@ const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The environment, as a function so that tests and the daemon can bring their own.
+/// The environment, as a function so that tests can bring their own.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// What pip and uv would use.
