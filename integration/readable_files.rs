@@ -99,7 +99,8 @@ fn count_under_bubblewrap() -> Result<u64, String> {
     let answer: Value = serde_json::from_slice(&output.stdout)
         .map_err(|_| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
     let text = answer["result"]["content"][0]["text"].as_str().unwrap();
-    Ok(text.strip_prefix("ok: ").unwrap().parse().unwrap())
+    let count = text.strip_prefix("ok: ").ok_or(text)?;
+    Ok(count.parse().unwrap())
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_LOAD};
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_STRSZ, DT_STRTAB, FileHeader64, PT_DYNAMIC, PT_INTERP,
+    PT_LOAD,
+};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache, ReadRef};
 
@@ -37,6 +40,10 @@ const HARDWARE_FOLDERS: &[&str] = &[
 const MAX_LIBRARIES: usize = 2_000;
 /// Longest name or list of folders that is read (PATH_MAX, limits.h).
 const MAX_NAME: u64 = 4096;
+/// Largest dynamic section that is read, in bytes: 4096 entries. Chromium's has about 80.
+const MAX_DYNAMIC: u64 = 4096 * 16;
+/// Names of one file; a hostile one could repeat a long name thousands of times.
+const MAX_NAMES: usize = 1024;
 
 /// The linker and libraries of a set of programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,6 +123,11 @@ fn is_linker(path: &Path) -> bool {
         && ["ld-linux", "ld-musl-", "ld64.so", "ld.so."]
             .iter()
             .any(|start| name.starts_with(start))
+}
+
+/// Whether a program says itself where its libraries are (RPATH, RUNPATH), beside it for example.
+pub(super) fn names_folders(program: &Path) -> bool {
+    read(program).is_some_and(|needs| !needs.run_paths.is_empty())
 }
 
 /// The files that a program gets which loads the library `name` while it runs (dlopen(3)).
@@ -219,23 +231,32 @@ fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
     let endian = header.endian().ok()?;
     let segments = header.program_headers(endian, data).ok()?;
     let mut needs = Needs::default();
-    let mut names = Vec::new();
-    let mut run_paths = Vec::new();
+    let (mut names, mut run_paths) = (BTreeSet::new(), BTreeSet::new());
     let (mut strings, mut strings_size) = (None, 0);
-    for segment in segments {
-        if let Ok(Some(linker)) = segment.interpreter(endian, data) {
-            needs.linker = std::str::from_utf8(linker).ok().map(PathBuf::from);
-        }
-        for entry in segment
-            .dynamic(endian, data)
-            .ok()
-            .flatten()
-            .unwrap_or_default()
-        {
+    // The kernel and the linker look at one of each kind, and each is small: what a file could have
+    // besides is not read, because it is kept in memory.
+    let first = |kind, size| {
+        segments
+            .iter()
+            .find(|segment| segment.p_type(endian) == kind)
+            .filter(|segment| segment.p_filesz(endian) <= size)
+    };
+    if let Some(segment) = first(PT_INTERP, MAX_NAME)
+        && let Ok(Some(linker)) = segment.interpreter(endian, data)
+    {
+        needs.linker = std::str::from_utf8(linker).ok().map(PathBuf::from);
+    }
+    if let Some(segment) = first(PT_DYNAMIC, MAX_DYNAMIC) {
+        let entries = segment.dynamic(endian, data).ok().flatten();
+        for entry in entries.unwrap_or_default() {
             let value = entry.d_val(endian);
             match u32::try_from(entry.d_tag(endian)) {
-                Ok(DT_NEEDED) => names.push(value),
-                Ok(DT_RUNPATH | DT_RPATH) => run_paths.push(value),
+                Ok(DT_NEEDED) => {
+                    names.insert(value);
+                }
+                Ok(DT_RUNPATH | DT_RPATH) => {
+                    run_paths.insert(value);
+                }
                 Ok(DT_STRTAB) => strings = Some(value),
                 Ok(DT_STRSZ) => strings_size = value,
                 _ => {}
@@ -247,8 +268,8 @@ fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
         let start = segment.p_vaddr(endian);
         let inside = segment.p_type(endian) == PT_LOAD
             && (start..start.saturating_add(segment.p_filesz(endian))).contains(&strings);
-        inside.then(|| segment.p_offset(endian) + (strings - start))
-    })?;
+        inside.then(|| segment.p_offset(endian).checked_add(strings - start))
+    })??;
     // One by one: the table of a large program holds megabytes of other names.
     let text = |start: u64| {
         let start = offset.checked_add(start)?;
@@ -258,12 +279,14 @@ fn parse<'data, R: ReadRef<'data>>(data: R, origin: &Path) -> Option<Needs> {
     };
     needs.names = names
         .into_iter()
+        .take(MAX_NAMES)
         .filter_map(text)
         .map(str::to_owned)
         .collect();
     let origin = origin.to_string_lossy();
     needs.run_paths = run_paths
         .into_iter()
+        .take(MAX_NAMES)
         .filter_map(text)
         .flat_map(|list| list.split(':'))
         .map(|folder| {
@@ -351,6 +374,41 @@ mod tests {
         elf.resize(elf.len() + filling, b'x');
         elf.extend(names.as_bytes());
         elf
+    }
+
+    #[test]
+    fn a_program_that_names_folders_is_told_from_one_that_does_not() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("program");
+        let names = |run_path: &str| {
+            let mut file = File::create(&program).unwrap();
+            std::io::Write::write_all(&mut file, &elf_with(0, "liblast.so", run_path)).unwrap();
+            names_folders(&program)
+        };
+        assert!(names("$ORIGIN/../lib"));
+        assert!(!names(""));
+    }
+
+    /// Each costs memory: what is kept of a file must not grow with what it repeats.
+    #[test]
+    fn what_a_hostile_file_repeats_is_read_once() {
+        let plain = elf_with(0, "liblast.so", "/lib");
+        let parsed = |elf: &[u8]| parse(elf, Path::new("/")).map(|needs| needs.names);
+        assert_eq!(parsed(&plain).unwrap(), ["liblast.so"]);
+        let dynamic = 64 + 2 * 56;
+        // The same name in the place of RUNPATH.
+        let mut twice = plain.clone();
+        twice.copy_within(dynamic..dynamic + 16, dynamic + 16);
+        assert_eq!(parsed(&twice).unwrap(), ["liblast.so"]);
+        // A dynamic section that is larger than any linker's work.
+        let size = plain
+            .windows(8)
+            .position(|bytes| bytes == 80_u64.to_le_bytes())
+            .expect("the size of the section");
+        let mut large = plain.clone();
+        large[size..size + 8].copy_from_slice(&(MAX_DYNAMIC + 16).to_le_bytes());
+        large.resize(plain.len() + usize::try_from(MAX_DYNAMIC).unwrap(), 0);
+        assert_eq!(parsed(&large), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::elf::names_folders;
 use super::prepare::{Launcher, PROGRAMS};
 use crate::lockfile::{Interpreter, LockedServer};
 
@@ -39,12 +40,13 @@ impl Launcher<'_> {
 
     /// Programs that are called like it, links resolved.
     ///
-    /// Node looks for nothing of its own beside itself, so that its bytes say everything and the
-    /// user's search path is good enough. Python takes its standard library from beside itself, and
+    /// Node looks for nothing of its own beside itself, unless it was built to load libraries from
+    /// there, so that its bytes say everything and the user's search path is good enough. Python takes its standard library from beside itself, and
     /// of others nothing is known: these are looked for where only the machine's owner puts
     /// programs, because a client chooses the search path.
     fn candidates(&self, interpreter: &Interpreter) -> Vec<PathBuf> {
-        let mut folders: Vec<PathBuf> = std::env::split_paths(PROGRAMS).collect();
+        let trusted: Vec<PathBuf> = std::env::split_paths(PROGRAMS).collect();
+        let mut folders = trusted.clone();
         let mut names: Vec<OsString> = Vec::new();
         names.extend(Path::new(&interpreter.path).file_name().map(OsString::from));
         match interpreter.kind.as_str() {
@@ -58,11 +60,16 @@ impl Launcher<'_> {
             _ => {}
         }
         let mut found = Vec::new();
-        for path in folders
+        for (folder, name) in folders
             .iter()
-            .flat_map(|folder| names.iter().map(|name| folder.join(name)))
-            .filter_map(|path| path.canonicalize().ok())
+            .flat_map(|folder| names.iter().map(move |name| (folder, name)))
         {
+            let Ok(path) = folder.join(name).canonicalize() else {
+                continue;
+            };
+            if !trusted.contains(folder) && names_folders(&path) {
+                continue;
+            }
             let is_program = path
                 .metadata()
                 .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
