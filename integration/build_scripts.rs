@@ -478,3 +478,38 @@ fn compilers() -> Result<(), String> {
     }
     Ok(())
 }
+
+/// A package that `build` doesn't name runs nothing, also not by calling its program like one of the
+/// machine's; what it adds can be used.
+#[test]
+fn programs_of_other_packages_do_not_take_the_place_of_the_machines() {
+    let native = Package::new("native", "1.0.0")
+        .with(
+            "scripts",
+            json!({"install": "echo machine | cat >made && helper >>made"}),
+        )
+        .with("hasInstallScript", json!(true))
+        .depends_on("other", "1");
+    let other = Package::new("other", "1.0.0")
+        .with("bin", json!({"cat": "cat.sh", "helper": "helper.sh"}))
+        .file("cat.sh", b"#!/bin/sh\necho other\n")
+        .file("helper.sh", b"#!/bin/sh\necho helped\n");
+    let registry = Registry::new([
+        Package::speaking("server", "1.0.0", ANSWER).depends_on("native", "1"),
+        native,
+        other,
+    ]);
+    let home = Home::new();
+    let ran = built(&registry, &home);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(
+        fs::read_to_string(made(&home)).unwrap(),
+        "machine\nhelped\n"
+    );
+    // Control: npm takes the package's.
+    let home = Home::new();
+    let (project, ran) = npm_install(&registry, &home);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let made = fs::read_to_string(project.join("node_modules/native/made"));
+    assert_eq!(made.unwrap(), "other\nhelped\n");
+}

@@ -1,11 +1,12 @@
 //! Where pinfold's files are: the XDG base directories, or beside a given manifest.
 //! Computes names only; makes and reads nothing (except to see whether two names are one file).
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::error::ConfigError;
-use crate::lockfile::ServerName;
+use crate::lockfile::{Digest, ServerName};
 
 const FOLDER: &str = "pinfold";
 const MANIFEST: &str = "pinfold.toml";
@@ -103,8 +104,17 @@ impl Paths {
     }
 
     /// What a server keeps between sessions: its HOME and TMPDIR.
+    ///
+    /// A manifest that is not the user's own has folders of its own for its servers: one of them
+    /// that is called like another's must not find what that one keeps. No name of a server has
+    /// an `@`.
     pub fn server_state(&self, name: &ServerName) -> PathBuf {
-        self.state.join("servers").join(name.as_str())
+        let servers = self.state.join("servers");
+        if self.own_manifest {
+            return servers.join(name.as_str());
+        }
+        let manifest = Digest::of(self.manifest.as_os_str().as_bytes()).hex();
+        servers.join(format!("{name}@{}", &manifest[..16]))
     }
 
     /// The record of manifests that the user trusts; see [`super::Trust`].
@@ -201,6 +211,30 @@ mod tests {
         );
         assert_eq!(paths.runtime, None);
         assert!(paths.own_manifest);
+    }
+
+    #[test]
+    fn servers_of_other_manifests_have_folders_of_their_own() {
+        let name: ServerName = "github".parse().unwrap();
+        let own = resolve(&[("HOME", "/home/ada")], None).unwrap();
+        let other = |manifest: &str| Paths {
+            manifest: manifest.into(),
+            own_manifest: false,
+            ..own.clone()
+        };
+        let (one, two) = (other("/a/pinfold.toml"), other("/b/pinfold.toml"));
+        let folders = [&own, &one, &two].map(|paths| paths.server_state(&name));
+        let different: std::collections::BTreeSet<_> = folders.iter().collect();
+        assert_eq!(different.len(), 3, "{folders:?}");
+        assert_eq!(
+            one.server_state(&name),
+            other("/a/pinfold.toml").server_state(&name)
+        );
+        assert!(
+            folders
+                .iter()
+                .all(|folder| folder.parent() == folders[0].parent())
+        );
     }
 
     #[test]

@@ -237,7 +237,11 @@ impl<'a> SandboxedBuild<'a> {
             source,
         };
         symlink(&self.places.node, place.join("node")).map_err(failed)?;
-        let mut programs = BTreeMap::from([
+        let mut programs = programs_of(workshop.folder(), package, artifacts)?;
+        // A package whose own scripts nobody named can't put its program in the place of `sh`.
+        programs.retain(|name, _| !is_of_the_machine(name));
+        programs.remove("node");
+        programs.extend([
             ("node-gyp".to_owned(), self.places.node_gyp()),
             ("npm".to_owned(), self.places.program.clone()),
             (
@@ -245,13 +249,15 @@ impl<'a> SandboxedBuild<'a> {
                 self.places.program.with_file_name("npx-cli.js"),
             ),
         ]);
-        programs.extend(programs_of(workshop.folder(), package, artifacts)?);
-        programs.remove("node");
         for (name, file) in programs {
             wrap(&place.join(name), &file).map_err(failed)?;
         }
         Ok(())
     }
+}
+
+fn is_of_the_machine(name: &str) -> bool {
+    std::env::split_paths(PROGRAMS).any(|folder| folder.join(name).exists())
 }
 
 fn create(folder: &Path) -> Result<(), LaunchError> {
