@@ -315,15 +315,17 @@ mod tests {
         remove_all(&tree).unwrap();
     }
 
-    /// Folders one in the other, with a file, a link and a read-only mode in each.
+    /// Read-only folders one in the other; some hold a file and a link.
     fn nest(place: &Path, depth: usize, link: &Path) {
         let mut folder = open_folder(place).unwrap();
-        for _ in 0..depth {
+        for level in 0..depth {
             mkdirat(&folder, "d", PRIVATE_FOLDER).unwrap();
             let inner = open_folder_at(&folder, c"d").unwrap();
-            symlinkat(link, &inner, "link").unwrap();
-            let flags = OFlag::O_CREAT | OFlag::O_WRONLY;
-            openat(&inner, "file", flags, Mode::empty()).unwrap();
+            if level % 50 == 0 {
+                symlinkat(link, &inner, "link").unwrap();
+                let flags = OFlag::O_CREAT | OFlag::O_WRONLY;
+                openat(&inner, "file", flags, Mode::empty()).unwrap();
+            }
             fchmod(&folder, READ_ONLY_FOLDER).unwrap();
             folder = inner;
         }
