@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 
@@ -21,6 +22,8 @@ pub(super) struct Measurement {
     left: Vec<(usize, PathBuf)>,
     bytes: u64,
     entries: usize,
+    /// Whether one of the folders given hides what is in it.
+    hidden: bool,
 }
 
 /// What a step has brought.
@@ -32,16 +35,20 @@ pub(super) enum Progress {
 }
 
 impl Measurement {
-    /// Begins a round. Folders that can't be opened count nothing.
+    /// Begins a round. Folders that are not there count nothing.
     pub(super) fn begin(folders: &[PathBuf]) -> Self {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let how = OpenHow::new()
             .flags(flags)
             .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-        let roots: Vec<OwnedFd> = folders
-            .iter()
-            .filter_map(|folder| openat2(AT_FDCWD, folder, how).ok())
-            .collect();
+        let mut roots = Vec::new();
+        let mut hidden = false;
+        for folder in folders {
+            match openat2(AT_FDCWD, folder, how) {
+                Ok(root) => roots.push(root),
+                Err(error) => hidden |= !is_gone(error),
+            }
+        }
         let left = (0..roots.len())
             .map(|root| (root, PathBuf::new()))
             .collect();
@@ -50,10 +57,14 @@ impl Measurement {
             left,
             bytes: 0,
             entries: 0,
+            hidden,
         }
     }
 
     pub(super) fn step(&mut self) -> Progress {
+        if self.hidden {
+            return Progress::Finished(u64::MAX);
+        }
         let end = self.entries + STEP;
         while self.entries < end {
             let Some((root, path)) = self.left.pop() else {
@@ -66,7 +77,8 @@ impl Measurement {
         Progress::Unfinished
     }
 
-    /// `None` when it can't be measured: a path that no call takes hides what is below it.
+    /// `None` when it can't be measured: a path that no call takes hides what is below it, and so
+    /// does a folder that its server took our right to read from.
     fn folder(&mut self, root: usize, path: &Path) -> Option<()> {
         let shown = if path.as_os_str().is_empty() {
             Path::new(".")
@@ -80,12 +92,17 @@ impl Measurement {
             .mode(Mode::empty());
         let folder = match openat2(&self.roots[root], shown, how) {
             Ok(folder) => folder,
-            Err(nix::Error::ENAMETOOLONG | nix::Error::EMFILE | nix::Error::ENFILE) => return None,
-            Err(_) => return Some(()),
+            Err(error) => return is_gone(error).then_some(()),
         };
         let mut folder = Dir::from_fd(folder).ok()?;
         let mut found = Vec::new();
-        for entry in folder.iter().flatten() {
+        for entry in folder.iter() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // The folder was removed while it is open.
+                Err(error) if is_gone(error) => break,
+                Err(_) => return None,
+            };
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;
@@ -94,8 +111,10 @@ impl Measurement {
         }
         for name in found {
             self.entries += 1;
-            let Ok(stat) = fstatat(&folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) else {
-                continue;
+            let stat = match fstatat(&folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(error) if is_gone(error) => continue,
+                Err(_) => return None,
             };
             self.bytes = self.bytes.saturating_add(size(&stat));
             if is_folder(&stat) {
@@ -106,6 +125,11 @@ impl Measurement {
         }
         Some(())
     }
+}
+
+/// Whether nothing is there, or no folder. Whatever else goes wrong could be the server's doing.
+fn is_gone(error: Errno) -> bool {
+    matches!(error, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP)
 }
 
 fn is_folder(stat: &FileStat) -> bool {
@@ -154,5 +178,49 @@ mod tests {
     #[test]
     fn a_missing_folder_holds_nothing() {
         assert_eq!(measure(Path::new("/nonexistent")), 0);
+    }
+
+    /// Root reads every folder, so this decides on the kernel's answer alone.
+    #[test]
+    fn only_what_is_gone_counts_nothing() {
+        for gone in [Errno::ENOENT, Errno::ENOTDIR, Errno::ELOOP] {
+            assert!(is_gone(gone), "{gone}");
+        }
+        for hidden in [
+            Errno::EACCES,
+            Errno::EPERM,
+            Errno::ENAMETOOLONG,
+            Errno::EMFILE,
+        ] {
+            assert!(!is_gone(hidden), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_hides_its_content_can_not_be_measured() {
+        use std::os::unix::fs::PermissionsExt as _;
+        if nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: root reads every folder, whatever its mode is");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let own = place.path().join("own");
+        let inner = own.join("inner");
+        fs::create_dir_all(&inner).unwrap();
+        let mut file = fs::File::create(inner.join("file")).unwrap();
+        file.write_all(&vec![1; 1 << 20]).unwrap();
+        file.sync_all().unwrap();
+        let allow = |folder: &Path, mode| {
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for folder in [&inner, &own] {
+            assert!((1 << 20..u64::MAX).contains(&measure(&own)));
+            // Without the right to read its names, and without the right to look at what they name.
+            for mode in [0, 0o300, 0o400] {
+                allow(folder, mode);
+                assert_eq!(measure(&own), u64::MAX, "{} {mode:o}", folder.display());
+                allow(folder, 0o700);
+            }
+        }
     }
 }

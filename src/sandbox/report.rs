@@ -95,7 +95,7 @@ impl fmt::Display for Exceeded {
             ),
             Resource::Disk if *used == u64::MAX => write!(
                 f,
-                "it keeps more files in its own folders than can be counted (limits.disk in the manifest)"
+                "what it keeps in its own folders can't be measured: there are too many files, folders nested too deeply, or folders that may not be read (limits.disk in the manifest)"
             ),
             Resource::Disk => write!(
                 f,
@@ -194,6 +194,8 @@ mod tests {
         }
         assert!(disk_exceeded((1 << 20) - 1, &limits()).is_none());
         assert!(disk_exceeded(1 << 20, &limits()).is_some());
+        let unmeasured = disk_exceeded(u64::MAX, &limits()).unwrap().to_string();
+        assert!(unmeasured.contains("can't be measured"), "{unmeasured}");
     }
 
     #[test]

@@ -13,9 +13,9 @@ use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, renameat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstatat, mkdirat};
-use nix::unistd::symlinkat;
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use super::names;
 
@@ -28,6 +28,9 @@ pub(super) const PRIVATE_FOLDER: Mode = Mode::from_bits_truncate(0o700);
 
 /// Deepest nesting that is walked. Trees of ours are a package's depth below a place of ours.
 pub(super) const MAX_DEPTH: usize = 160;
+
+/// Folders that are open at once, one in the other, while a folder is removed.
+const REMOVED_DEPTH: usize = 64;
 
 /// Opens a folder to read it; the last component of `path` may not be a link.
 pub(super) fn open_folder(path: &Path) -> nix::Result<OwnedFd> {
@@ -148,18 +151,77 @@ fn how(flags: OFlag) -> OpenHow {
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS)
 }
 
-/// Removes whatever is at `path`, read-only folders included. Links are removed, not followed.
+/// Removes whatever is at `path`, read-only folders included, however deep they are nested. Links
+/// are removed, not followed.
 pub(super) fn remove_all(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {
             // An ordinary user may not empty a read-only folder, not even their own.
             make_writable(path)?;
-            make_folders_writable(Dir::from_fd(open_folder(path)?)?, 0)?;
-            std::fs::remove_dir_all(path)
+            empty(&open_folder(path)?)?;
+            std::fs::remove_dir(path)
         }
         Ok(_) => std::fs::remove_file(path),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
+    }
+}
+
+/// Removes what is in `top`. What a hostile program made there may be deeper than there are
+/// descriptors, so each round brings what lies deeper than [`REMOVED_DEPTH`] up to `top`.
+fn empty(top: &OwnedFd) -> nix::Result<()> {
+    let mut raised = 0;
+    loop {
+        let before = raised;
+        let folder = Dir::from_fd(open_folder_at(top, c".")?)?;
+        empty_folder(top, folder, 0, &mut raised)?;
+        if raised == before {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes what is in `folder`, which is `depth` folders below `top`. `raised` counts the folders
+/// that were moved to `top`, and names them.
+fn empty_folder(top: &OwnedFd, mut folder: Dir, depth: usize, raised: &mut u64) -> nix::Result<()> {
+    let names = names_in(&mut folder, usize::MAX)?.unwrap_or_default();
+    for name in names {
+        let name = name.as_c_str();
+        let mode = fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?.st_mode;
+        if !is_folder(mode) {
+            unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir)?;
+            continue;
+        }
+        // To move it is to write its `..`, which needs the right, too.
+        if mode & PRIVATE_FOLDER.bits() != PRIVATE_FOLDER.bits() {
+            fchmodat(
+                &folder,
+                name,
+                PRIVATE_FOLDER,
+                FchmodatFlags::NoFollowSymlink,
+            )?;
+        }
+        if depth == REMOVED_DEPTH {
+            raise(&folder, name, top, raised)?;
+            continue;
+        }
+        let inner = Dir::from_fd(open_folder_at(&folder, name)?)?;
+        empty_folder(top, inner, depth + 1, raised)?;
+        unlinkat(&folder, name, UnlinkatFlags::RemoveDir)?;
+    }
+    Ok(())
+}
+
+/// Moves a folder to `top`, under a number that nothing has there but perhaps an empty folder.
+fn raise(folder: &Dir, name: &CStr, top: &OwnedFd, raised: &mut u64) -> nix::Result<()> {
+    loop {
+        let number = raised.to_string();
+        *raised += 1;
+        match renameat(folder, name, top, number.as_str()) {
+            // Taken (rename(2)).
+            Err(Errno::EEXIST | Errno::ENOTEMPTY | Errno::ENOTDIR) => {}
+            done => return done,
+        }
     }
 }
 
@@ -171,28 +233,6 @@ pub(super) fn make_writable(path: &Path) -> io::Result<()> {
         PRIVATE_FOLDER,
         FchmodatFlags::NoFollowSymlink,
     )?)
-}
-
-fn make_folders_writable(mut folder: Dir, depth: usize) -> nix::Result<()> {
-    let names = names_in(&mut folder, usize::MAX)?.unwrap_or_default();
-    for name in names {
-        let stat = fstatat(&folder, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        if !is_folder(stat.st_mode) {
-            continue;
-        }
-        if depth > MAX_DEPTH * 2 {
-            return Err(Errno::ELOOP);
-        }
-        fchmodat(
-            &folder,
-            name.as_c_str(),
-            PRIVATE_FOLDER,
-            FchmodatFlags::NoFollowSymlink,
-        )?;
-        let inner = Dir::from_fd(open_folder_at(&folder, &name)?)?;
-        make_folders_writable(inner, depth + 1)?;
-    }
-    Ok(())
 }
 
 /// Kind of file, from `st_mode` (inode(7)).
@@ -273,5 +313,41 @@ mod tests {
         assert!(!tree.exists());
         assert!(kept.join("file").exists());
         remove_all(&tree).unwrap();
+    }
+
+    /// Read-only folders one in the other; some hold a file and a link.
+    fn nest(place: &Path, depth: usize, link: &Path) {
+        let mut folder = open_folder(place).unwrap();
+        for level in 0..depth {
+            mkdirat(&folder, "d", PRIVATE_FOLDER).unwrap();
+            let inner = open_folder_at(&folder, c"d").unwrap();
+            if level % 50 == 0 {
+                symlinkat(link, &inner, "link").unwrap();
+                let flags = OFlag::O_CREAT | OFlag::O_WRONLY;
+                openat(&inner, "file", flags, Mode::empty()).unwrap();
+            }
+            fchmod(&folder, READ_ONLY_FOLDER).unwrap();
+            folder = inner;
+        }
+    }
+
+    #[test]
+    fn folders_of_any_depth_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let kept = home.path().join("kept");
+        std::fs::create_dir(&kept).unwrap();
+        write(kept.join("file"), "x").unwrap();
+        for depth in [1, REMOVED_DEPTH, REMOVED_DEPTH + 1, REMOVED_DEPTH + 2, 3000] {
+            let tree = home.path().join("tree");
+            // The names that deep folders would be given are taken.
+            std::fs::create_dir_all(tree.join("1/full")).unwrap();
+            std::fs::create_dir(tree.join("2")).unwrap();
+            write(tree.join("0"), "x").unwrap();
+            symlink(&kept, tree.join("3")).unwrap();
+            nest(&tree, depth, &kept);
+            remove_all(&tree).unwrap();
+            assert!(!tree.exists(), "{depth}");
+        }
+        assert!(kept.join("file").exists());
     }
 }

@@ -194,6 +194,8 @@ pub enum Rule {
     TooManyEntries(u64),
     #[error("it unpacks to more than {0} bytes")]
     TooManyBytes(u64),
+    #[error("it is longer than the {0} bytes accepted for this file")]
+    FileTooLong(u64),
     #[error("two headers disagree about the size ({header} and {pax} bytes)")]
     SizeDisagrees { header: u64, pax: u64 },
     #[error("a folder or link comes with content")]

@@ -129,7 +129,8 @@ fn take_new_lock(path: &Path) -> io::Result<Option<Flock<File>>> {
     Ok((lock.metadata()?.nlink() > 0).then_some(lock))
 }
 
-/// Removes abandoned folders and loose files; returns how many folders.
+/// Removes abandoned folders and loose files; returns how many folders. What can't be removed is
+/// warned of and stays: no command needs it gone.
 pub(super) fn sweep(staging: &Path) -> Result<usize, StoreError> {
     let unreadable = |e| StoreError::io("list", staging, e);
     let mut removed = 0;
@@ -140,7 +141,12 @@ pub(super) fn sweep(staging: &Path) -> Result<usize, StoreError> {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         if let Some(name) = name.strip_suffix(LOCK_SUFFIX) {
-            removed += usize::from(sweep_one(&staging.join(name), &path)?);
+            match sweep_one(&staging.join(name), &path) {
+                Ok(swept) => removed += usize::from(swept),
+                Err(error) => tracing::warn!(
+                    "{error}; it was left behind by another command and only takes up room, and the next command tries again"
+                ),
+            }
         } else if is_stale_file(&path) {
             let _ = std::fs::remove_file(&path);
         }
@@ -229,6 +235,23 @@ mod tests {
         assert!(!abandoned.exists());
         assert!(in_use.folder().exists());
         assert_eq!(count(&store), 2);
+    }
+
+    #[test]
+    fn what_cant_be_swept_stays_and_fails_nothing() {
+        let (_home, store) = store();
+        let staging = store.staging_folder();
+        // A lock that nobody can have, root included, and a folder that can't be changed.
+        std::fs::create_dir(staging.join("1-1-1.lock")).unwrap();
+        sweep_one(&staging.join("1-1-1"), &staging.join("1-1-1.lock")).unwrap_err();
+        let free = staging.join("1-2-3.lock");
+        write(&free, "").unwrap();
+        sweep_one(Path::new("/proc/self/fdinfo"), &free).unwrap_err();
+        assert!(free.exists());
+
+        std::fs::create_dir(staging.join("1-2-3")).unwrap();
+        assert_eq!(store.sweep().unwrap(), 1);
+        assert_eq!(count(&store), 1);
     }
 
     #[test]

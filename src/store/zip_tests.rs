@@ -132,12 +132,37 @@ fn entries_are_placed_or_left_out() {
 fn one_file_can_be_read_by_itself() {
     let home = Home::new();
     let archive = home.archive(&zip(&[a(), b()]));
-    let read = |name| read_zip_file(&archive, name, &Bounds::default());
+    let read = |name| read_zip_file(&archive, name, 100, &Bounds::default());
     assert_eq!(read("d/b").unwrap().unwrap(), b"second second second");
     assert_eq!(read("c").unwrap(), None);
     assert_eq!(read("d").unwrap(), None);
     home.archive(&zip(&[a(), b().both(|header| header.crc ^= 1)]));
     read("a").unwrap_err();
+}
+
+#[test]
+fn one_file_can_not_be_longer_than_is_asked_for() {
+    let home = Home::new();
+    let archive = home.archive(&zip(&[a(), b()]));
+    let read = |limit| read_zip_file(&archive, "d/b", limit, &Bounds::default());
+    let length = "second second second".len() as u64;
+    assert_eq!(read(length).unwrap().unwrap().len() as u64, length);
+    let StoreError::Refused { entry, rule, .. } = read(length - 1).unwrap_err() else {
+        panic!("refused for something else");
+    };
+    assert_eq!(
+        (entry.as_str(), rule),
+        ("d/b", Rule::FileTooLong(length - 1))
+    );
+    // Another file's length doesn't matter.
+    read_zip_file(&archive, "none", 0, &Bounds::default()).unwrap();
+
+    // It is refused by what the archive says of it, before a byte is read: this one can't be.
+    home.archive(&zip(&[a(), b().both(|header| header.crc ^= 1)]));
+    let StoreError::Refused { rule, .. } = read(length - 1).unwrap_err() else {
+        panic!("refused for something else");
+    };
+    assert_eq!(rule, Rule::FileTooLong(length - 1));
 }
 
 #[test]

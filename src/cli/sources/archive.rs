@@ -24,6 +24,9 @@ pub(super) struct Unpacked {
     pub path: String,
 }
 
+/// Of a file that is named like a bundle's manifest, whatever it is; a bundle's own is shorter.
+const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
 /// Makes the tree of `file`, which is called `name`.
 pub(super) fn unpack(staging: &Staging, file: &Path, name: &str) -> anyhow::Result<Unpacked> {
     let bounds = Bounds::default();
@@ -41,7 +44,8 @@ pub(super) fn unpack(staging: &Staging, file: &Path, name: &str) -> anyhow::Resu
             ARCHIVE_FOLDER.to_owned()
         }
         Content::Zip => {
-            let manifest = read_zip_file(file, bundle::MANIFEST, &bounds).with_context(refused)?;
+            let manifest = read_zip_file(file, bundle::MANIFEST, MAX_MANIFEST_BYTES, &bounds)
+                .with_context(refused)?;
             let is_bundle = manifest.is_some_and(|bytes| bundle::looks_like_manifest(&bytes));
             let folder = match is_bundle {
                 true => BUNDLE_FOLDER,

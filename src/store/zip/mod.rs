@@ -123,19 +123,29 @@ pub(super) fn read_zip(
 }
 
 /// Reads one file of the archive, checked as all are; `None` when there is none of that name.
+///
+/// # Errors
+/// When the archive is refused, or the file is longer than `max_bytes`.
 pub fn read_zip_file(
     archive: &Path,
     name: &str,
+    max_bytes: u64,
     bounds: &Bounds,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let mut found = None;
     read_zip(archive, bounds, Links::Inside, |entry| {
         if entry.name == name && matches!(entry.kind, EntryKind::File { .. }) {
+            let too_long =
+                || StoreError::refused(archive, name.as_bytes(), Rule::FileTooLong(max_bytes));
+            if entry.size > max_bytes {
+                return Err(too_long().into());
+            }
             let mut bytes = Vec::new();
-            entry
-                .content
-                .read_to_end(&mut bytes)
-                .map_err(SinkError::Read)?;
+            let mut content = entry.content.take(max_bytes.saturating_add(1));
+            content.read_to_end(&mut bytes).map_err(SinkError::Read)?;
+            if bytes.len() as u64 > max_bytes {
+                return Err(too_long().into());
+            }
             found = Some(bytes);
         }
         Ok(())
