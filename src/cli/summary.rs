@@ -1,5 +1,7 @@
 //! What was locked, for a person: `try` and `add` print it.
 
+use std::collections::BTreeMap;
+
 use super::{output, protocol};
 use crate::lockfile::{Artifact, LockedServer};
 use crate::policy::{EffectivePolicy, EgressPolicy};
@@ -32,7 +34,7 @@ pub(super) fn agreement(
                 false => "its published digest",
             }
         ));
-        lines.push(format!("vouched    {}", vouched(&locked.artifacts)));
+        lines.push(format!("vouched    {}", vouched(locked)));
     }
     lines.push(format!("tree       {}", locked.tree));
     lines.push(match &locked.interpreter {
@@ -92,15 +94,20 @@ fn is_built(locked: &LockedServer, artifact: &Artifact) -> bool {
     build.is_some_and(|build| build.packages.contains(&artifact.name))
 }
 
-/// How many artifacts are signed, and for how many it is known who built them.
-pub(super) fn vouched(artifacts: &[Artifact]) -> String {
-    let signed = artifacts.iter().filter(|one| one.signature.is_some());
-    let built = artifacts.iter().filter(|one| one.provenance.is_some());
+/// How many artifacts are signed, and for how many it is known who built them; those of every
+/// platform and of the interpreter, what they share once.
+pub(super) fn vouched(locked: &LockedServer) -> String {
+    let all: BTreeMap<_, _> = locked
+        .all_artifacts()
+        .map(|one| ((&one.name, &one.version, one.sha256), one))
+        .collect();
+    let signed = all.values().filter(|one| one.signature.is_some());
+    let built = all.values().filter(|one| one.provenance.is_some());
     match (signed.count(), built.count()) {
         (0, 0) => "by nobody: the registry offers neither signatures nor provenance".to_owned(),
         (signed, built) => format!(
             "{signed} of {} signed by their registry, {built} with provenance; all that is offered was verified",
-            artifacts.len()
+            all.len()
         ),
     }
 }
