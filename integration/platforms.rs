@@ -488,6 +488,36 @@ fn behaviour_is_agreed_once_for_all_platforms() {
 }
 
 #[test]
+fn a_platform_that_is_added_gets_nothing_that_lost_its_signature() {
+    let [_, (other, _)] = platforms();
+    let home = Home::new();
+    let shared = |version: &str| Package::new("shared", version).with("main", json!("index.js"));
+    let [server, x64, arm64] = native("1.0.0");
+    let server = server.with("dependencies", json!({"shared": "^1.0.0"}));
+    let registry = Registry::new([server, x64, arm64, shared("1.0.0")]);
+    registry.add_and_ask(&home, "server", "npm:native");
+    registry.publish(shared("1.1.0"));
+    let unsigned = fs::read(home.lock()).unwrap();
+    edit(&home, "server", |entry| {
+        let artifacts = entry["artifacts"].as_array_mut().unwrap();
+        let shared = artifacts.iter_mut().find(|it| it["name"] == "shared");
+        shared.unwrap()["signature"] = json!("npm:SHA256:one");
+    });
+    let signed = fs::read(home.lock()).unwrap();
+    let ran = registry.run(&home, ["lock", "--platform", other]);
+    assert!(
+        ran.stderr.contains("shared@1.1.0 is not signed"),
+        "{ran:#?}"
+    );
+    assert_eq!(fs::read(home.lock()).unwrap(), signed);
+
+    // Where nothing is lost, it is said all the same that the platforms differ.
+    fs::write(home.lock(), unsigned).unwrap();
+    let ran = fine(registry.run(&home, ["lock", "--platform", other]));
+    assert!(ran.stderr.contains(": shared@1.1.0; `"), "{ran:#?}");
+}
+
+#[test]
 fn a_packaged_interpreter_is_known_on_every_platform() {
     let [(here, own), (other, foreign)] = platforms();
     let home = Home::new();

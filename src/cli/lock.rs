@@ -41,9 +41,9 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Re
         }
         warn_of_drift(name, &outcome.drift);
         drifted |= !outcome.drift.is_empty();
-        let artifacts = &outcome.locked.artifacts;
-        if !artifacts.is_empty() && before.servers.get(name) != Some(&outcome.locked) {
-            output::note(&format!("{name}: {}", summary::vouched(artifacts)));
+        let locked = &outcome.locked;
+        if !locked.artifacts.is_empty() && before.servers.get(name) != Some(locked) {
+            output::note(&format!("{name}: {}", summary::vouched(locked)));
         }
         results.push((name.clone(), outcome.locked));
         held.push(outcome.staging);

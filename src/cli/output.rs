@@ -22,9 +22,10 @@ pub(super) fn raw(bytes: &[u8]) {
     let _ = io::stdout().lock().write_all(bytes);
 }
 
-/// Says something about what is being done.
-pub(super) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+/// Says something about what is being done. Whatever it quotes, no control character reaches the
+/// terminal but our own line breaks.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", written_out(text, usize::MAX));
 }
 
 /// Says what went wrong.
@@ -43,10 +44,12 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
             text.push_str(&cause);
         }
     }
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| printable(line, MAX_ERROR_LINE))
-        .collect();
+    written_out(text.trim_end(), MAX_ERROR_LINE)
+}
+
+/// Each line safe to show, and of at most `most` characters.
+fn written_out(text: &str, most: usize) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| printable(line, most)).collect();
     lines.join("\n")
 }
 
@@ -68,7 +71,7 @@ pub(super) fn interactive() -> bool {
 /// Asks on the terminal; `None` at the end of input.
 pub(super) fn ask(question: &str) -> Option<String> {
     let mut stderr = io::stderr().lock();
-    let _ = write!(stderr, "{question}");
+    let _ = write!(stderr, "{}", written_out(question, usize::MAX));
     let _ = stderr.flush();
     let mut answer = String::new();
     match io::stdin().read_line(&mut answer) {
@@ -109,4 +112,20 @@ pub(super) fn bar(count: u64, text: &'static str) -> ProgressBar {
     }
     bar.set_message(text);
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_line_breaks_of_our_own_stay() {
+        let own = "\nkept: `ß 日本`\n  as it is →\n";
+        assert_eq!(written_out(own, usize::MAX), own);
+        assert_eq!(
+            written_out("a\u{1b}[2J\rb\n\u{202e}c", usize::MAX),
+            "a\\x1b[2J\\x0db\n\\u{202e}c"
+        );
+        assert_eq!(written_out("abc\ndef", 2), "ab…\nde…");
+    }
 }

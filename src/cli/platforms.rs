@@ -8,7 +8,7 @@ use super::locking::Versions;
 use super::output;
 use super::sources::{self, Asked};
 use crate::config::{RuntimeRule, Server, Source};
-use crate::lockfile::{LockedServer, PartInterpreter, PlatformPart, ServerName};
+use crate::lockfile::{Artifact, LockedServer, PartInterpreter, PlatformPart, ServerName};
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 
@@ -50,8 +50,12 @@ pub(super) async fn parts(
             .filter(|before| before.source == locked.source && before.build == locked.build);
         let kept = before.filter(|_| is_kept(server, wanted.versions));
         let old = before.and_then(|before| before.part_of(&platform));
+        let is_new = old.is_none();
         match part(asked, server, locked, &platform, old, kept.is_some()).await {
             Ok(part) => {
+                if is_new && kept.is_some() {
+                    warn_of_other_versions(name, &platform, locked, &part);
+                }
                 parts.insert(platform, part);
             }
             Err(error)
@@ -182,9 +186,35 @@ async fn interpreter(
     Ok(PartInterpreter::Recorded(Some(found)))
 }
 
+/// What was locked long ago stays, while a platform that is added gets what its registry has today.
+fn warn_of_other_versions(
+    name: &ServerName,
+    platform: &str,
+    locked: &LockedServer,
+    part: &PlatformPart,
+) {
+    let others = other_versions(&locked.artifacts, &part.artifacts);
+    if !others.is_empty() {
+        output::warning(&format!(
+            "`{name}` gets other versions on {platform} than those that are locked: {}; `pinfold update {name}` brings all platforms to the same",
+            others.join(", ")
+        ));
+    }
+}
+
+/// `NAME@VERSION` of each of `new` whose name `old` has, but not in this version.
+fn other_versions(old: &[Artifact], new: &[Artifact]) -> Vec<String> {
+    let other = new.iter().filter(|new| {
+        let mut named = old.iter().filter(|old| old.name == new.name).peekable();
+        named.peek().is_some() && named.all(|old| old.version != new.version)
+    });
+    let shown = other.map(|one| format!("{}@{}", one.name, one.version));
+    BTreeSet::from_iter(shown).into_iter().collect()
+}
+
 fn same_versions(part: &PlatformPart, locked: &LockedServer) -> bool {
-    let versions = |artifacts: &[crate::lockfile::Artifact]| -> BTreeSet<(String, String)> {
-        let pair = |one: &crate::lockfile::Artifact| (one.name.clone(), one.version.clone());
+    let versions = |artifacts: &[Artifact]| -> BTreeSet<(String, String)> {
+        let pair = |one: &Artifact| (one.name.clone(), one.version.clone());
         artifacts.iter().map(pair).collect()
     };
     versions(&part.artifacts) == versions(&locked.artifacts)

@@ -1,5 +1,7 @@
 //! What was locked, for a person: `try` and `add` print it.
 
+use std::collections::BTreeMap;
+
 use super::{output, protocol};
 use crate::lockfile::{Artifact, LockedServer};
 use crate::policy::{EffectivePolicy, EgressPolicy};
@@ -9,17 +11,45 @@ use crate::sandbox::{Layer, Plan};
 /// Longest part of a tool description that is shown, in characters.
 const MAX_DESCRIPTION: usize = 90;
 
+/// Longest part of a version that is shown, in characters.
+const MAX_VERSION: usize = 100;
+
 /// The bytes and the box, a line each.
 pub(super) fn agreement(
     locked: &LockedServer,
     policy: &EffectivePolicy,
     plan: &Plan,
 ) -> Vec<String> {
+    let mut lines = bytes(locked);
+    lines.push(format!("profile    {}", policy.profile));
+    lines.push(format!("network    {}", network(policy.egress.as_ref())));
+    let granted: Vec<String> = protocol::entries(&policy.protocol)
+        .into_iter()
+        .filter_map(|entry| entry.words)
+        .collect();
+    if !granted.is_empty() {
+        let granted = output::foreign(&granted.join("; "), 400);
+        lines.push(format!("protocol   {granted}"));
+    }
+    lines.push(format!("layers     {}", layers(plan)));
+    let limitations = policy
+        .limitations
+        .iter()
+        .map(String::as_str)
+        .chain(plan.limitations.iter().map(String::as_str));
+    lines.extend(limitations.map(|text| format!("not yet    {text}")));
+    lines
+}
+
+/// What was downloaded or copied, and what runs it. A bundle says what it likes of its version,
+/// and so does an interpreter.
+fn bytes(locked: &LockedServer) -> Vec<String> {
     let mut lines = Vec::new();
     let version = locked.version.as_deref().unwrap_or("(no version)");
     lines.push(format!(
-        "source     {} → {version}",
-        output::foreign(&locked.source, 200)
+        "source     {} → {}",
+        output::foreign(&locked.source, 200),
+        output::foreign(version, MAX_VERSION)
     ));
     if !locked.artifacts.is_empty() {
         let size = locked.artifacts.iter().map(|artifact| artifact.size).sum();
@@ -32,15 +62,15 @@ pub(super) fn agreement(
                 false => "its published digest",
             }
         ));
-        lines.push(format!("vouched    {}", vouched(&locked.artifacts)));
+        lines.push(format!("vouched    {}", vouched(locked)));
     }
     lines.push(format!("tree       {}", locked.tree));
     lines.push(match &locked.interpreter {
         Some(program) => format!(
             "runs on    {} {} ({}, {})",
-            program.kind,
-            program.version.as_deref().unwrap_or(""),
-            program.path,
+            output::foreign(&program.kind, MAX_VERSION),
+            output::foreign(program.version.as_deref().unwrap_or(""), MAX_VERSION),
+            output::foreign(&program.path, 400),
             program.sha256
         ),
         None => "runs on    nothing: it is a program itself".to_owned(),
@@ -67,23 +97,6 @@ pub(super) fn agreement(
             }
         ));
     }
-    lines.push(format!("profile    {}", policy.profile));
-    lines.push(format!("network    {}", network(policy.egress.as_ref())));
-    let granted: Vec<String> = protocol::entries(&policy.protocol)
-        .into_iter()
-        .filter_map(|entry| entry.words)
-        .collect();
-    if !granted.is_empty() {
-        let granted = output::foreign(&granted.join("; "), 400);
-        lines.push(format!("protocol   {granted}"));
-    }
-    lines.push(format!("layers     {}", layers(plan)));
-    let limitations = policy
-        .limitations
-        .iter()
-        .map(String::as_str)
-        .chain(plan.limitations.iter().map(String::as_str));
-    lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
 }
 
@@ -92,15 +105,20 @@ fn is_built(locked: &LockedServer, artifact: &Artifact) -> bool {
     build.is_some_and(|build| build.packages.contains(&artifact.name))
 }
 
-/// How many artifacts are signed, and for how many it is known who built them.
-pub(super) fn vouched(artifacts: &[Artifact]) -> String {
-    let signed = artifacts.iter().filter(|one| one.signature.is_some());
-    let built = artifacts.iter().filter(|one| one.provenance.is_some());
+/// How many artifacts are signed, and for how many it is known who built them; those of every
+/// platform and of the interpreter, what they share once.
+pub(super) fn vouched(locked: &LockedServer) -> String {
+    let all: BTreeMap<_, _> = locked
+        .all_artifacts()
+        .map(|one| ((&one.name, &one.version, one.sha256), one))
+        .collect();
+    let signed = all.values().filter(|one| one.signature.is_some());
+    let built = all.values().filter(|one| one.provenance.is_some());
     match (signed.count(), built.count()) {
         (0, 0) => "by nobody: the registry offers neither signatures nor provenance".to_owned(),
         (signed, built) => format!(
             "{signed} of {} signed by their registry, {built} with provenance; all that is offered was verified",
-            artifacts.len()
+            all.len()
         ),
     }
 }
@@ -161,4 +179,51 @@ pub(super) fn tools(introspection: &Introspection) -> Vec<String> {
             .to_owned()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lockfile::{Behaviour, Confinement, Digest, Interpreter};
+
+    fn lines(version: &str, program: &str) -> String {
+        let digest = Digest::of(b"x");
+        let locked = LockedServer {
+            source: "path:x.mcpb".to_owned(),
+            version: Some(version.to_owned()),
+            locked_at: String::new(),
+            platform: "linux-x86_64".to_owned(),
+            interpreter: Some(Interpreter {
+                kind: "node".to_owned(),
+                path: format!("/opt/{program}/node"),
+                version: Some(program.to_owned()),
+                sha256: digest,
+                package: None,
+            }),
+            entry_point: "x.js".to_owned(),
+            tree: digest,
+            artifacts: Vec::new(),
+            build: None,
+            platforms: BTreeMap::new(),
+            behaviour: Behaviour::default(),
+            confinement: Confinement {
+                policy: digest,
+                landlock_abi: 4,
+                layers: Vec::new(),
+            },
+        };
+        bytes(&locked).join("\n")
+    }
+
+    #[test]
+    fn what_a_bundle_and_an_interpreter_say_of_themselves_is_written_out() {
+        let plain = lines("2.0", "v24.1");
+        assert!(plain.contains("→ 2.0\n"), "{plain}");
+        assert!(plain.contains("node v24.1 (/opt/v24.1/node"), "{plain}");
+        let hostile = lines("2\u{1b}[2J\nsource", "v\u{1b}]0;x\u{7}\n\u{202e}");
+        assert!(!hostile.contains(['\u{1b}', '\u{7}', '\u{202e}']));
+        assert!(hostile.contains("→ 2\\x1b[2J\\x0asource"), "{hostile}");
+        assert!(hostile.contains("/opt/v\\x1b]0;x\\x07\\x0a"), "{hostile}");
+        assert_eq!(hostile.lines().count(), plain.lines().count());
+    }
 }

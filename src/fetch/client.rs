@@ -10,7 +10,7 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, 
 use reqwest::{Response, Url, redirect};
 
 use super::retry::{self, RetrySettings};
-use super::settings::{self, Authorization, FetchSettings, is_loopback, origin_of};
+use super::settings::{self, Authorization, FetchSettings, is_loopback, leads_inside, origin_of};
 use super::{FetchError, without_secrets};
 
 const MAX_REDIRECTS: usize = 5;
@@ -300,6 +300,12 @@ pub(super) fn next_hop(
     };
     if current.scheme() == "https" && next.scheme() != "https" {
         return Err(FetchError::RedirectToPlainHttp {
+            url,
+            target: without_secrets(&next),
+        });
+    }
+    if leads_inside(&next, current) {
+        return Err(FetchError::RedirectInside {
             url,
             target: without_secrets(&next),
         });

@@ -19,7 +19,7 @@ pub use concurrent::{DOWNLOADS_AT_ONCE, for_each_concurrent};
 pub use reqwest::Url;
 pub use retry::RetrySettings;
 pub use settings::{
-    Authorization, FetchSettings, ProxySettings, is_loopback, origin_of, proxy_url,
+    Authorization, FetchSettings, ProxySettings, is_loopback, leads_inside, origin_of, proxy_url,
 };
 
 /// Why something could not be fetched.
@@ -56,6 +56,8 @@ pub enum FetchError {
     PlainHttp { url: String },
     #[error("{url} redirects from https to plain http ({target}): refused")]
     RedirectToPlainHttp { url: String, target: String },
+    #[error("{url} redirects to {target}, an address of this machine or its network: refused")]
+    RedirectInside { url: String, target: String },
     #[error("{url} redirects to an address that can't be followed")]
     InvalidRedirect { url: String },
     #[error("{url} was redirected more than {limit} times: refused")]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -130,6 +131,35 @@ pub fn is_loopback(url: &Url) -> bool {
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether `from`, which may be anybody's, names an address of this machine or its network that is
+/// not its own: a request there would be made in the user's place.
+pub fn leads_inside(url: &Url, from: &Url) -> bool {
+    url.host_str() != from.host_str() && is_inside(url)
+}
+
+/// By its name or number alone; nothing is looked up.
+fn is_inside(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    if host == "localhost" || host.ends_with(".localhost") {
+        return true;
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => match address.octets() {
+            // The last is public by number only: in Azure each machine reaches its host there.
+            [0 | 10 | 127, ..] | [100, 64..=127, ..] | [168, 63, 129, 16] => true,
+            [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..] | [224..=255, ..] => true,
+            _ => false,
+        },
+        // Only 2000::/3 is public; 2002::/16 and 2001:0::/32 carry IPv4 addresses inside.
+        Ok(IpAddr::V6(address)) => {
+            !matches!(address.segments(), [0x2000..=0x3fff, ..])
+                || matches!(address.segments(), [0x2002, ..] | [0x2001, 0, ..])
+        }
+        Err(_) => false,
+    }
 }
 
 /// Every certificate that the settings add.

@@ -315,6 +315,49 @@ fn the_way_from_https_to_http_is_closed() {
 }
 
 #[test]
+fn nobody_leads_into_this_machine_or_its_network() {
+    let inside = [
+        "http://127.0.0.1:4/admin?x",
+        "http://2130706433/",
+        "http://localhost/",
+        "https://a.localhost./",
+        "https://10.1.2.3/",
+        "https://192.168.0.1/",
+        "https://172.31.0.1/",
+        "https://169.254.169.254/latest",
+        "https://100.64.0.1/",
+        "https://0.0.0.0/",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[fe80::1]/",
+        "https://[fd00::1]/",
+        "https://[2002:7f00:1::]/",
+    ];
+    let public = [
+        "https://cdn.example/",
+        "https://10.example/",
+        "https://8.8.8.8/",
+        "https://172.32.0.1/",
+        "https://[2606:4700::1111]/",
+    ];
+    let from = Url::parse("http://npm.example/x").unwrap();
+    for url in inside {
+        let address = Url::parse(url).unwrap();
+        assert!(leads_inside(&address, &from), "{url}");
+        assert!(!leads_inside(&address, &address), "{url}");
+        let hop = next_hop(&from, Some(url), &[]);
+        assert!(
+            matches!(hop, Err(FetchError::RedirectInside { .. })),
+            "{url}"
+        );
+    }
+    for url in public {
+        assert!(!leads_inside(&Url::parse(url).unwrap(), &from), "{url}");
+        assert!(next_hop(&from, Some(url), &[]).is_ok(), "{url}");
+    }
+}
+
+#[test]
 fn plain_http_needs_the_users_own_word() {
     let check = |url: &str, allowed: &[String]| check_scheme(&Url::parse(url).unwrap(), allowed);
     let own = [origin_of(&Url::parse("http://npm.corp/").unwrap())];

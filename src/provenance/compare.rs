@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Identity;
-use crate::lockfile::{Artifact, LockedServer};
+use crate::lockfile::{Artifact, LockedServer, PlatformPart};
 
 /// Something that vouched for a package and doesn't any more.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,25 +72,43 @@ impl fmt::Display for LossKind {
 }
 
 /// What a server lost, its own packages and those of its interpreter each compared among
-/// themselves, on every platform.
+/// themselves, on every platform. What a platform didn't have is compared with what the others
+/// had: a lock for one more platform is no way around what vouches for the packages.
 pub fn server_losses(old: &LockedServer, new: &LockedServer) -> Vec<Loss> {
-    let mut found = losses(&old.artifacts, &new.artifacts);
-    if let (Some(old), Some(new)) = (old.runtime_package(), new.runtime_package()) {
-        found.extend(losses(&old.artifacts, &new.artifacts));
-    }
-    for (platform, new) in &new.platforms {
-        let Some(old) = old.part_of(platform) else {
+    let (own, runtime) = of_all_platforms(old);
+    let front = new.part();
+    let mut found = BTreeSet::new();
+    for (platform, new) in new.platforms.iter().chain([(&new.platform, &front)]) {
+        let before = old.part_of(platform);
+        let known = before.as_ref().map_or(&[][..], |part| &part.artifacts);
+        found.extend(losses(&with_others(known, &own), &new.artifacts));
+        let Some(new) = new.runtime_package() else {
             continue;
         };
-        found.extend(losses(&old.artifacts, &new.artifacts));
-        if let (Some(old), Some(new)) = (old.runtime_package(), new.runtime_package()) {
-            found.extend(losses(&old.artifacts, &new.artifacts));
-        }
+        let known = before.as_ref().and_then(PlatformPart::runtime_package);
+        let known = known.map_or(&[][..], |package| &package.artifacts);
+        found.extend(losses(&with_others(known, &runtime), &new.artifacts));
     }
-    // What several platforms share is lost once.
-    let mut seen = BTreeSet::new();
-    found.retain(|loss| seen.insert(loss.clone()));
-    found
+    found.into_iter().collect()
+}
+
+/// The packages of the server on every platform, and those of its interpreter.
+fn of_all_platforms(server: &LockedServer) -> (Vec<Artifact>, Vec<Artifact>) {
+    let front = server.part();
+    let (mut own, mut runtime) = (Vec::new(), Vec::new());
+    for part in server.platforms.values().chain([&front]) {
+        own.extend_from_slice(&part.artifacts);
+        let package = part.runtime_package();
+        runtime.extend(package.into_iter().flat_map(|it| it.artifacts.clone()));
+    }
+    (own, runtime)
+}
+
+/// What a platform had, and of packages that it didn't have what other platforms had.
+fn with_others(known: &[Artifact], all: &[Artifact]) -> Vec<Artifact> {
+    let names: BTreeSet<&str> = known.iter().map(|one| one.name.as_str()).collect();
+    let others = all.iter().filter(|one| !names.contains(one.name.as_str()));
+    known.iter().chain(others).cloned().collect()
 }
 
 /// What `new` lost of what vouched for `old`, in order of the packages' names.
@@ -168,7 +186,9 @@ fn signers(signature: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lockfile::Digest;
+    use crate::lockfile::{
+        Behaviour, Confinement, Digest, Interpreter, PartInterpreter, RuntimePackage,
+    };
 
     const BUILD: &str = "https://github.com/org/repo@.github/workflows/release.yml via https://token.actions.githubusercontent.com";
 
@@ -258,6 +278,86 @@ mod tests {
             ["provenance-lost", "signature-lost"]
         );
         assert_eq!(codes(&old, &[bare("1"), artifact("a", "3")]), [""; 0]);
+    }
+
+    fn part(artifacts: Vec<Artifact>, runtime: Vec<Artifact>) -> PlatformPart {
+        PlatformPart {
+            interpreter: PartInterpreter::Recorded(Some(Interpreter {
+                kind: "node".to_owned(),
+                path: "bin/node".to_owned(),
+                version: None,
+                sha256: Digest::of(b"node"),
+                package: Some(RuntimePackage {
+                    source: "npm:node".to_owned(),
+                    version: "1".to_owned(),
+                    tree: Digest::of(b"runtime"),
+                    artifacts: runtime,
+                }),
+            })),
+            entry_point: "x.js".to_owned(),
+            tree: Digest::of(b"tree"),
+            artifacts,
+        }
+    }
+
+    /// With `front` on `linux-x86_64` and `parts` on others.
+    fn server(front: PlatformPart, parts: &[(&str, &PlatformPart)]) -> LockedServer {
+        let PartInterpreter::Recorded(interpreter) = front.interpreter else {
+            unreachable!("`part` records one");
+        };
+        LockedServer {
+            source: "npm:x".to_owned(),
+            version: None,
+            locked_at: String::new(),
+            platform: "linux-x86_64".to_owned(),
+            interpreter,
+            entry_point: front.entry_point,
+            tree: front.tree,
+            artifacts: front.artifacts,
+            build: None,
+            platforms: parts
+                .iter()
+                .map(|(name, part)| ((*name).to_owned(), (*part).clone()))
+                .collect(),
+            behaviour: Behaviour::default(),
+            confinement: Confinement {
+                policy: Digest::of(b"policy"),
+                landlock_abi: 4,
+                layers: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_platform_that_is_added_is_compared_with_the_others() {
+        let signed = || vec![artifact("a", "1")];
+        let front = || part(signed(), signed());
+        let old = server(front(), &[]);
+        let codes = |old: &LockedServer, added: &PlatformPart| -> Vec<&'static str> {
+            let new = server(front(), &[("linux-aarch64", added)]);
+            let found = server_losses(old, &new);
+            found.iter().map(|loss| loss.kind.code()).collect()
+        };
+        let lost = ["provenance-lost", "signature-lost"];
+        assert_eq!(codes(&old, &front()), [""; 0]);
+        assert_eq!(
+            codes(&old, &part(vec![artifact("a", "2")], signed())),
+            [""; 0]
+        );
+        assert_eq!(codes(&old, &part(vec![bare("2")], signed())), lost);
+        assert_eq!(codes(&old, &part(signed(), vec![bare("2")])), lost);
+        // The server's own and the interpreter's are not mixed up.
+        let none = server(part(vec![bare("1")], signed()), &[]);
+        assert_eq!(codes(&none, &part(vec![bare("1")], signed())), [""; 0]);
+        // One that this platform didn't have, and another did.
+        let old = server(front(), &[("linux-aarch64", &part(vec![], vec![]))]);
+        assert_eq!(codes(&old, &part(vec![bare("2")], vec![])), lost);
+        // One that this platform had as it is.
+        let old = server(
+            front(),
+            &[("linux-aarch64", &part(vec![bare("2")], vec![]))],
+        );
+        assert_eq!(codes(&old, &part(vec![bare("2")], vec![])), [""; 0]);
     }
 
     #[test]

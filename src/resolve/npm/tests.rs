@@ -319,10 +319,18 @@ fn tarballs_come_from_where_the_registry_says() {
     }
     let elsewhere = with_dist("tarball", json!("https://cdn.example/top.tgz")).unwrap();
     assert_eq!(elsewhere.packages[0].url, "https://cdn.example/top.tgz");
+    // The host of the registry itself, which is on this machine here.
+    let own = "http://127.0.0.1:4/top.tgz?x";
+    let found = with_dist("tarball", json!(own)).unwrap();
+    assert_eq!(found.packages[0].url, own);
     for unusable in [
         "file:///etc/passwd",
         "top.tgz",
         "https://u:p@cdn.example/top.tgz",
+        "https://cdn.example/top.tgz?x",
+        "http://localhost:4/admin",
+        "https://10.0.0.1/top.tgz",
+        "https://[::1]/top.tgz",
     ] {
         let error = with_dist("tarball", json!(unusable)).unwrap_err();
         assert!(

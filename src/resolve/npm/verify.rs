@@ -7,7 +7,7 @@ use super::packument::Published;
 use super::registry::Registry;
 use super::settings::PUBLIC_REGISTRY;
 use super::{AgeRule, MAX_TEXT, OfferedAttestations, ResolvedPackage, integrity};
-use crate::fetch::Url;
+use crate::fetch::{Url, leads_inside};
 use crate::resolve::ResolveError;
 
 /// Accepts one package of the closure.
@@ -81,6 +81,16 @@ fn source(
         .ok_or_else(|| refuse("its tarball has no usable address"))?;
     if !tarball.username().is_empty() || tarball.password().is_some() {
         return Err(refuse("the address of its tarball holds a password"));
+    }
+    if leads_inside(&tarball, &registry.url) {
+        return Err(refuse(
+            "its tarball is at an address of this machine or its network, where the registry is not",
+        ));
+    }
+    if tarball.query().is_some() && tarball.host_str() != registry.url.host_str() {
+        return Err(refuse(
+            "the address of its tarball has a query, and is not the registry's own",
+        ));
     }
     let relative = below(&tarball, registry);
     if let Some(resolved) = &package.resolved {

@@ -11,7 +11,7 @@ use super::{
     WheelName, pylock,
 };
 use crate::config::normalized_pypi_name;
-use crate::fetch::{Url, origin_of};
+use crate::fetch::{Url, leads_inside, origin_of};
 
 const MAX_ADDRESS: usize = 4096;
 /// How many wheels a message lists.
@@ -166,7 +166,7 @@ impl<'a> Choice<'a> {
         }
         self.rule.judge(name, version, file, self.index)?;
         let warning = self.judge_yanked(package, file)?;
-        judge_address(file)?;
+        judge_address(file, self.index)?;
         let wheel = ResolvedWheel {
             name: name.clone(),
             version: version.to_string(),
@@ -306,7 +306,7 @@ fn attestations(
     }))
 }
 
-fn judge_address(file: &ProjectFile) -> Result<(), PypiError> {
+fn judge_address(file: &ProjectFile, index: &Index) -> Result<(), PypiError> {
     let refuse = |reason| {
         Err(PypiError::Address {
             file: file.name.clone(),
@@ -318,6 +318,9 @@ fn judge_address(file: &ProjectFile) -> Result<(), PypiError> {
     }
     if !file.url.username().is_empty() || file.url.password().is_some() {
         return refuse("it holds a password");
+    }
+    if leads_inside(&file.url, &index.url) {
+        return refuse("it is of this machine or its network, where the index is not");
     }
     if file.url.query().is_some() {
         return refuse("it has a query, which may be a passing credential");

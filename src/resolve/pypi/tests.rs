@@ -130,6 +130,8 @@ fn what_the_index_says_otherwise_is_refused() {
         "https://u:p@f.example/x",
         "https://f.example/x?token=1",
         "ftp://f.example/x",
+        "http://127.0.0.1:4/x",
+        "https://169.254.169.254/x",
     ] {
         let mut page = page(&[(PURE, &good(""))]);
         page.files[0].url = Url::parse(address).unwrap();
