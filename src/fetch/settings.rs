@@ -136,7 +136,9 @@ pub fn is_loopback(url: &Url) -> bool {
 /// Whether `from`, which may be anybody's, names an address of this machine or its network that is
 /// not its own: a request there would be made in the user's place.
 pub fn leads_inside(url: &Url, from: &Url) -> bool {
-    url.host_str() != from.host_str() && is_inside(url)
+    // `localhost` and `127.0.0.1` are the same host by two names.
+    let same = url.host_str() == from.host_str() || is_loopback(url) && is_loopback(from);
+    !same && is_inside(url)
 }
 
 /// By its name or number alone; nothing is looked up.

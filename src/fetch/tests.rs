@@ -351,6 +351,10 @@ fn nobody_leads_into_this_machine_or_its_network() {
             "{url}"
         );
     }
+    let [here, localhost, private] =
+        [inside[0], inside[2], inside[4]].map(|url| Url::parse(url).unwrap());
+    assert!(!leads_inside(&localhost, &here));
+    assert!(leads_inside(&private, &here) && leads_inside(&here, &private));
     for url in public {
         assert!(!leads_inside(&Url::parse(url).unwrap(), &from), "{url}");
         assert!(next_hop(&from, Some(url), &[]).is_ok(), "{url}");

@@ -328,9 +328,9 @@ fn tarballs_come_from_where_the_registry_says() {
         "top.tgz",
         "https://u:p@cdn.example/top.tgz",
         "https://cdn.example/top.tgz?x",
-        "http://localhost:4/admin",
+        "https://169.254.169.254/latest",
         "https://10.0.0.1/top.tgz",
-        "https://[::1]/top.tgz",
+        "https://[fd00::1]/top.tgz",
     ] {
         let error = with_dist("tarball", json!(unusable)).unwrap_err();
         assert!(
