@@ -79,11 +79,11 @@ fn is_whole(home: &Home, when: &str) {
 
 /// After a command that ended by itself nothing is left over of those that did not.
 fn is_tidy(home: &Home, when: &str) {
-    assert_eq!(
-        names(&home.store().join("staging")),
-        BTreeSet::new(),
-        "{when}"
-    );
+    let mut left = names(&home.store().join("staging"));
+    // One that was killed while it wrote an index may leave that behind for an hour: nobody can tell
+    // whether its writer still lives.
+    left.retain(|name| !name.starts_with("index-"));
+    assert_eq!(left, BTreeSet::new(), "{when}");
     let configuration = names(home.manifest().parent().unwrap());
     let expected = [".pinfold.write-lock", "pinfold.lock", "pinfold.toml"];
     assert_eq!(configuration, expected.map(str::to_owned).into(), "{when}");
