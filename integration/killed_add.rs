@@ -80,7 +80,7 @@ fn is_whole(home: &Home, when: &str) {
 /// After a command that ended by itself nothing is left over of those that did not.
 fn is_tidy(home: &Home, when: &str) {
     let mut left = names(&home.store().join("staging"));
-    // One that was killed while it wrote an index may leave that behind for an hour: nobody can tell
+    // One that was killed while it wrote an index may leave that behind for ten minutes: nobody can tell
     // whether its writer still lives.
     left.retain(|name| !name.starts_with("index-"));
     assert_eq!(left, BTreeSet::new(), "{when}");
