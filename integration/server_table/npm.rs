@@ -109,7 +109,10 @@ pub(super) fn playwright() -> Result<Row, String> {
     let program = chromium().ok_or("there is no Chromium of Debian")?;
     let page = Page::new("text/html", PAGE);
     let host = page.host();
-    let mut pair = Pair::npm(
+    // The path of a UNIX socket has at most 107 bytes (unix(7)); TMPDIR may be longer. Outside of
+    // the box a folder of our own: another user's would be in the way.
+    let sockets = tempfile::Builder::new().tempdir_in("/tmp").unwrap();
+    let mut pair = Pair::npm_with(
         package,
         &[
             "--profile",
@@ -118,7 +121,6 @@ pub(super) fn playwright() -> Result<Row, String> {
             &host,
             "--exec",
             program,
-            // The path of a UNIX socket has at most 107 bytes (unix(7)); TMPDIR may be longer.
             "--env",
             "PWTEST_SOCKETS_DIR=/tmp",
         ],
@@ -131,6 +133,7 @@ pub(super) fn playwright() -> Result<Row, String> {
             "--executable-path",
             program,
         ],
+        &[("PWTEST_SOCKETS_DIR", sockets.path().to_str().unwrap())],
     )?;
     let address = format!("http://{host}/");
     for client in [&mut pair.bare, &mut pair.boxed] {

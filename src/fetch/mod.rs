@@ -18,6 +18,7 @@ pub use client::{Client, DownloadProgress, Sink, SinkError};
 pub use concurrent::{DOWNLOADS_AT_ONCE, for_each_concurrent};
 pub use reqwest::Url;
 pub use retry::RetrySettings;
+pub(crate) use settings::read_bounded;
 pub use settings::{
     Authorization, FetchSettings, ProxySettings, is_loopback, leads_inside, origin_of, proxy_url,
 };

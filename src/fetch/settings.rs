@@ -168,9 +168,11 @@ fn is_inside(url: &Url) -> bool {
 pub(super) fn certificates(settings: &FetchSettings) -> Result<Vec<Certificate>, FetchError> {
     let mut found = Vec::new();
     for path in &settings.extra_certificates {
-        let pem = read_bounded(path).map_err(|source| FetchError::ReadCertificates {
-            path: path.clone(),
-            source,
+        let pem = read_bounded(path, MAX_CERTIFICATE_BYTES).map_err(|source| {
+            FetchError::ReadCertificates {
+                path: path.clone(),
+                source,
+            }
         })?;
         found.extend(parse_bundle(&pem, &path.display().to_string())?);
     }
@@ -241,13 +243,17 @@ fn shown_proxy(address: &str) -> String {
     }
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The whole of a file of the user's settings.
+///
+/// # Errors
+/// Also when it has more than `limit` bytes.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?
-        .take(MAX_CERTIFICATE_BYTES + 1)
+        .take(limit + 1)
         .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_CERTIFICATE_BYTES) {
-        return Err(std::io::Error::other("larger than any certificate bundle"));
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
+        return Err(std::io::Error::other(format!("larger than {limit} bytes")));
     }
     Ok(bytes)
 }

@@ -6,22 +6,16 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::prepare::{Launcher, PROGRAMS, SpecInput};
-use super::tool::run_tool;
+use super::prepare::{Launcher, PROGRAMS};
+use super::tool::{Resolver, run_resolver};
 use super::{LaunchError, StateFolder};
-use crate::config::{EgressRule, EgressTier};
-use crate::policy::{EffectivePolicy, Runtime};
+use crate::config::EgressRule;
+use crate::policy::Runtime;
 use crate::resolve::interpreter::find_program;
 use crate::resolve::npm::{NpmOutput, NpmRunner, NpmSettings};
-use crate::sandbox::Refusal;
 use crate::store::Staging;
 
-/// A resolution over a slow network, retries included.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// npm's messages; its answer is a file.
-const MAX_MESSAGES: usize = 1 << 20;
 /// As much of package-lock.json as is read; `resolve` refuses larger ones.
 const MAX_PACKAGE_LOCK: u64 = (64 << 20) + 1;
 
@@ -132,33 +126,20 @@ impl<'a> SandboxedNpm<'a> {
             ("TMPDIR".to_owned(), temporary),
             ("npm_config_cache".to_owned(), format!("{home}/cache")),
         ]);
-        let run = async |tier| {
-            let policy =
-                EffectivePolicy::for_resolver(Runtime::Node, self.rules.clone(), tier, &[])?;
-            let launch = self.launcher.launch(SpecInput {
-                policy: &policy,
-                confinement: &policy.confinement(),
-                tree: self.places.npm.clone(),
-                state: &state,
-                interpreter: Some(self.places.node.clone()),
-                runtime: None,
-                modules: Vec::new(),
-                programs: vec![self.places.node.clone()],
-                program: self.places.node.clone(),
-                arguments: words.clone(),
-                environment: environment.clone(),
-                working_directory: work.clone(),
-            })?;
-            run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await
+        let resolver = Resolver {
+            name: "npm",
+            runtime: Runtime::Node,
+            rules: &self.rules,
+            tree: self.places.npm.clone(),
+            state: &state,
+            interpreter: self.places.node.clone(),
+            programs: vec![self.places.node.clone()],
+            program: self.places.node.clone(),
+            arguments: words,
+            environment,
+            working_directory: work.clone(),
         };
-        let output = match run(EgressTier::Names).await {
-            // Nothing was executed. npm is no server: it runs once, with nothing of the user's.
-            Err(LaunchError::Machine(Refusal::NoEgressByName { reason })) => {
-                tracing::info!("{reason}, so npm is held to the ports of its registries alone");
-                run(EgressTier::Ports).await?
-            }
-            result => result?,
-        };
+        let output = run_resolver(self.launcher, &resolver).await?;
         let package_lock = read_bounded(&lock_path).map_err(|source| LaunchError::State {
             path: lock_path,
             source,

@@ -1,14 +1,23 @@
 //! Running a program in the box to its end, its output kept: npm, and `--version`.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::LaunchError;
-use super::prepare::Launcher;
+use super::prepare::{Launcher, SpecInput};
 use super::spawn::Running;
 use super::start::Launch;
-use crate::sandbox::{Exceeded, Plan};
+use super::{LaunchError, StateFolder};
+use crate::config::{EgressRule, EgressTier};
+use crate::policy::{EffectivePolicy, Runtime};
+use crate::sandbox::{Exceeded, Plan, Refusal};
+
+/// A resolution over a slow network, retries included.
+const RESOLVER_TIME: Duration = Duration::from_secs(300);
+/// A resolver's messages; its answer is a file.
+const MAX_RESOLVER_MESSAGES: usize = 1 << 20;
 
 /// What a tool left behind.
 #[derive(Clone, Debug)]
@@ -61,6 +70,62 @@ pub(super) async fn run_tool(
         exceeded: report.exceeded,
         plan: started.plan,
     })
+}
+
+/// A program that chooses versions, and all that it may use.
+pub(super) struct Resolver<'a> {
+    /// For messages: `npm`.
+    pub name: &'static str,
+    pub runtime: Runtime,
+    /// Registries and proxies of the user.
+    pub rules: &'a BTreeSet<EgressRule>,
+    pub tree: PathBuf,
+    pub state: &'a StateFolder,
+    pub interpreter: PathBuf,
+    /// Everything that it may execute.
+    pub programs: Vec<PathBuf>,
+    pub program: PathBuf,
+    pub arguments: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    pub working_directory: PathBuf,
+}
+
+/// Runs a resolver to its end; where the machine can't limit hosts, held to ports.
+///
+/// # Errors
+/// When the box can't be built.
+pub(super) async fn run_resolver(
+    launcher: &Launcher<'_>,
+    resolver: &Resolver<'_>,
+) -> Result<ToolOutput, LaunchError> {
+    let run = async |tier| {
+        let rules = resolver.rules.clone();
+        let policy = EffectivePolicy::for_resolver(resolver.runtime, rules, tier, &[])?;
+        let launch = launcher.launch(SpecInput {
+            policy: &policy,
+            confinement: &policy.confinement(),
+            tree: resolver.tree.clone(),
+            state: resolver.state,
+            interpreter: Some(resolver.interpreter.clone()),
+            runtime: None,
+            modules: Vec::new(),
+            programs: resolver.programs.clone(),
+            program: resolver.program.clone(),
+            arguments: resolver.arguments.clone(),
+            environment: resolver.environment.clone(),
+            working_directory: resolver.working_directory.clone(),
+        })?;
+        run_tool(launcher, launch, RESOLVER_TIME, MAX_RESOLVER_MESSAGES).await
+    };
+    match run(EgressTier::Names).await {
+        // Nothing was executed. A resolver is no server: it runs once, with nothing of the user's.
+        Err(LaunchError::Machine(Refusal::NoEgressByName { reason })) => {
+            let name = resolver.name;
+            tracing::info!("{reason}, so {name} is held to the ports of its registries alone");
+            run(EgressTier::Ports).await
+        }
+        result => result,
+    }
 }
 
 async fn collect(stream: &mut (impl AsyncRead + Unpin), into: &mut Vec<u8>, max_bytes: usize) {

@@ -4,24 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::npm_runner::{lay_out, read_bounded};
-use super::prepare::{Launcher, PROGRAMS, SpecInput};
-use super::tool::run_tool;
+use super::prepare::{Launcher, PROGRAMS};
+use super::tool::{Resolver, run_resolver};
 use super::{LaunchError, StateFolder};
-use crate::config::{EgressRule, EgressTier};
-use crate::policy::{EffectivePolicy, Runtime};
+use crate::config::EgressRule;
+use crate::policy::Runtime;
 use crate::resolve::ResolveError;
 use crate::resolve::interpreter::find_program;
 use crate::resolve::pypi::{ANSWER_FILE, CERTIFICATES_FILE, UvOutput, UvQuestion, UvRunner};
-use crate::sandbox::Refusal;
 use crate::store::Staging;
-
-/// A resolution over a slow network, retries included.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// uv's messages; its answer is a file.
-const MAX_MESSAGES: usize = 1 << 20;
 
 /// Runs uv in the sandbox.
 pub struct SandboxedUv<'a> {
@@ -108,32 +101,20 @@ impl<'a> SandboxedUv<'a> {
             );
         }
         environment.extend(question.environment.clone());
-        let run = async |tier| {
-            let policy = EffectivePolicy::for_resolver(Runtime::Python, rules.clone(), tier, &[])?;
-            let launch = self.launcher.launch(SpecInput {
-                policy: &policy,
-                confinement: &policy.confinement(),
-                tree: state.home(),
-                state: &state,
-                interpreter: Some(self.python.clone()),
-                runtime: None,
-                modules: Vec::new(),
-                programs: vec![self.uv.clone(), self.python.clone()],
-                program: self.uv.clone(),
-                arguments: words.clone(),
-                environment: environment.clone(),
-                working_directory: work.clone(),
-            })?;
-            run_tool(self.launcher, launch, PATIENCE, MAX_MESSAGES).await
+        let resolver = Resolver {
+            name: "uv",
+            runtime: Runtime::Python,
+            rules: &rules,
+            tree: state.home(),
+            state: &state,
+            interpreter: self.python.clone(),
+            programs: vec![self.uv.clone(), self.python.clone()],
+            program: self.uv.clone(),
+            arguments: words,
+            environment,
+            working_directory: work.clone(),
         };
-        let output = match run(EgressTier::Names).await {
-            // Nothing was executed. uv is no server: it runs once, with nothing of the user's.
-            Err(LaunchError::Machine(Refusal::NoEgressByName { reason })) => {
-                tracing::info!("{reason}, so uv is held to the ports of its index alone");
-                run(EgressTier::Ports).await?
-            }
-            result => result?,
-        };
+        let output = run_resolver(self.launcher, &resolver).await?;
         let path = work.join(ANSWER_FILE);
         let answer = read_bounded(&path).map_err(|source| LaunchError::State { path, source })?;
         Ok(UvOutput {

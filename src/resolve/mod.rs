@@ -11,6 +11,8 @@ pub mod npm;
 pub mod path;
 pub mod pypi;
 pub mod server_json;
+pub mod settings;
+pub mod vouching;
 
 use std::path::PathBuf;
 use std::time::Duration;

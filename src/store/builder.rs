@@ -68,14 +68,7 @@ impl TreeBuilder {
         at: &str,
         bounds: &Bounds,
     ) -> Result<(), StoreError> {
-        self.step(|unpacked| {
-            let fold = Some(CaseFold::default());
-            let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
-            archive::read_tar_gz(archive, bounds, |entry| {
-                take_in(&mut intake, bounds, entry, false)
-            })?;
-            intake.finish(Origin::Archive)
-        })
+        self.take_tar_gz(archive, at, bounds, false)
     }
 
     /// As [`Self::unpack_tar_gz`], for archives of any kind: no component is left out.
@@ -85,11 +78,21 @@ impl TreeBuilder {
         at: &str,
         bounds: &Bounds,
     ) -> Result<(), StoreError> {
+        self.take_tar_gz(archive, at, bounds, true)
+    }
+
+    fn take_tar_gz(
+        &mut self,
+        archive: &Path,
+        at: &str,
+        bounds: &Bounds,
+        whole: bool,
+    ) -> Result<(), StoreError> {
         self.step(|unpacked| {
             let fold = Some(CaseFold::default());
             let mut intake = Intake::begin(unpacked, archive, at, bounds, fold)?;
             archive::read_tar_gz(archive, bounds, |entry| {
-                take_in(&mut intake, bounds, entry, true)
+                take_in(&mut intake, bounds, entry, whole)
             })?;
             intake.finish(Origin::Archive)
         })

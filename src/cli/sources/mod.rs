@@ -21,10 +21,12 @@ pub(super) use runtime::{foreign_runtime, packaged_runtime, rebuild_runtime};
 use https::Remote;
 
 use super::context::Context;
+use super::output;
 use crate::config::{BuildRule, RuntimeRule, Server, Settings, Source};
 use crate::launch::Launcher;
 use crate::lockfile::{Artifact, Digest, Lock, LockedServer};
 use crate::resolve::npm::{Platform, Waiting};
+use crate::resolve::vouching::Vouched;
 use crate::store::{Staging, Verification};
 
 /// What every kind of source may want to know.
@@ -175,6 +177,21 @@ async fn published_of<'a>(
             Source::Path { .. } => Vec::new(),
         };
     Ok(artifacts.iter().zip(found).collect())
+}
+
+/// Says for how many packages, whose names are these, attestations are passed on that can't be had.
+fn warn_of_mirrors<'a>(names: impl Iterator<Item = &'a str>, vouched: &[Vouched], place: &str) {
+    let names: Vec<&str> = names
+        .zip(vouched)
+        .filter(|(_, vouched)| vouched.not_mirrored)
+        .map(|(name, _)| name)
+        .collect();
+    if let Some(first) = names.first() {
+        output::warning(&format!(
+            "{} packages have attestations {place} ({first} is one): their provenance is recorded as absent",
+            names.len()
+        ));
+    }
 }
 
 /// The same source, of exactly this version.

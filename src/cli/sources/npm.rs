@@ -11,14 +11,14 @@ use super::super::output;
 use super::download::{Wanted, download, known_digest};
 use super::npm_build::{built_before, built_tree};
 use super::published::Published;
-use super::{Asked, Bytes};
+use super::{Asked, Bytes, warn_of_mirrors};
 use crate::config::BuildRule;
 use crate::fetch::{Client, Url};
 use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
-use crate::resolve::npm::vouching::{Vouched, vouched};
-use crate::resolve::npm::{self, NpmRequest, NpmSettings, Platform, ResolvedPackage, Waiting};
+use crate::resolve::npm::vouching::vouched;
+use crate::resolve::npm::{self, NpmRequest, NpmSettings, Platform, Waiting};
 use crate::store::{Bounds, Staging, Store, TreeBuilder};
 
 pub(super) async fn get(
@@ -61,7 +61,11 @@ pub(super) async fn get(
             Ok(vouched?)
         },
     )?;
-    warn_of_mirrors(&resolution.packages, &vouched);
+    let names = resolution
+        .packages
+        .iter()
+        .map(|package| package.name.as_str());
+    warn_of_mirrors(names, &vouched, "that your registry does not mirror");
     let mut artifacts: Vec<Artifact> = resolution
         .packages
         .iter()
@@ -99,22 +103,6 @@ pub(super) async fn get(
         tree,
         artifacts,
     })
-}
-
-/// Says for how many packages a mirror passes on that there are attestations, but has none.
-fn warn_of_mirrors(packages: &[ResolvedPackage], vouched: &[Vouched]) {
-    let names: Vec<&str> = packages
-        .iter()
-        .zip(vouched)
-        .filter(|(_, vouched)| vouched.not_mirrored)
-        .map(|(package, _)| package.name.as_str())
-        .collect();
-    if let Some(first) = names.first() {
-        output::warning(&format!(
-            "{} packages have attestations that your registry does not mirror ({first} is one): their provenance is recorded as absent",
-            names.len()
-        ));
-    }
 }
 
 /// The version that is too young to be chosen, if there is one.

@@ -10,17 +10,15 @@ use anyhow::Context as _;
 use super::super::context::Context;
 use super::super::output;
 use super::download::{Wanted, download, known_digest};
-use super::{Asked, Bytes, Published};
+use super::{Asked, Bytes, Published, warn_of_mirrors};
 use crate::config::{Source, normalized_pypi_name};
 use crate::fetch::Client;
 use crate::launch::{Launcher, SandboxedPython, SandboxedUv};
 use crate::lockfile::{Artifact, Digest, LockedServer};
 use crate::resolve::interpreter::find_program;
 use crate::resolve::pypi::launcher::{choose, console_scripts, launcher, script_launcher};
-use crate::resolve::pypi::vouching::{Vouched, vouched};
-use crate::resolve::pypi::{
-    self, PypiRequest, PypiSettings, PythonFacts, ResolvedWheel, WheelName,
-};
+use crate::resolve::pypi::vouching::vouched;
+use crate::resolve::pypi::{self, PypiRequest, PypiSettings, PythonFacts, WheelName};
 use crate::store::{
     Bounds, Integrity, SITE_PACKAGES, ScriptKind, Staging, Store, TreeBuilder, UnpackedWheel,
 };
@@ -97,7 +95,9 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
         download(&context.store, staging, &fetch_settings, &wanted),
         async { Ok(vouched(&resolution.wheels, &settings, &client).await?) },
     )?;
-    warn_of_mirrors(&resolution.wheels, &vouched);
+    let names = resolution.wheels.iter().map(|wheel| wheel.name.as_str());
+    let place = "elsewhere than at your index, and they can't be had there";
+    warn_of_mirrors(names, &vouched, place);
     for ((artifact, stored), vouched) in artifacts.iter_mut().zip(stored).zip(vouched) {
         artifact.size = stored.size;
         artifact.provenance = vouched.provenance;
@@ -117,22 +117,6 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
         tree,
         artifacts,
     })
-}
-
-/// Says for how many wheels the index names attestations that can't be had.
-fn warn_of_mirrors(wheels: &[ResolvedWheel], vouched: &[Vouched]) {
-    let names: Vec<&str> = wheels
-        .iter()
-        .zip(vouched)
-        .filter(|(_, vouched)| vouched.not_mirrored)
-        .map(|(wheel, _)| wheel.name.as_str())
-        .collect();
-    if let Some(first) = names.first() {
-        output::warning(&format!(
-            "{} packages have attestations elsewhere than at your index, and they can't be had there ({first} is one): their provenance is recorded as absent",
-            names.len()
-        ));
-    }
 }
 
 pub(super) async fn rebuild(

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::exit::DriftError;
-use super::{Asked, get, get_for, npm};
+use super::{Asked, Bytes, get, get_for, npm};
 use crate::config::{BuildRule, Source};
 use crate::launch::{foreign_interpreter, packaged_interpreter};
 use crate::lockfile::{Interpreter, LockedServer, RuntimePackage};
@@ -28,13 +28,8 @@ pub(in crate::cli) async fn packaged_runtime(
         return Ok(interpreter.clone());
     }
     let bytes = get(asked, source, None, &BuildRule::default()).await?;
-    let package = RuntimePackage {
-        source: text.to_owned(),
-        version: bytes.version.unwrap_or_default(),
-        tree: bytes.tree,
-        artifacts: bytes.artifacts,
-    };
-    Ok(packaged_interpreter(asked.launcher, asked.staging, bytes.entry_point, package).await?)
+    let (entry_point, package) = package(text, bytes);
+    Ok(packaged_interpreter(asked.launcher, asked.staging, entry_point, package).await?)
 }
 
 /// The same for another platform; nothing is run.
@@ -45,14 +40,19 @@ pub(in crate::cli) async fn foreign_runtime(
     platform: Platform,
 ) -> anyhow::Result<Interpreter> {
     let bytes = get_for(asked, source, platform).await?;
+    let (entry_point, package) = package(text, bytes);
+    Ok(foreign_interpreter(asked.launcher, entry_point, package)?)
+}
+
+/// What was had as an interpreter: its program, and the package that the lock names.
+fn package(text: &str, bytes: Bytes) -> (String, RuntimePackage) {
     let package = RuntimePackage {
         source: text.to_owned(),
         version: bytes.version.unwrap_or_default(),
         tree: bytes.tree,
         artifacts: bytes.artifacts,
     };
-    let entry_point = bytes.entry_point;
-    Ok(foreign_interpreter(asked.launcher, entry_point, package)?)
+    (bytes.entry_point, package)
 }
 
 /// Sees to it that the tree of a locked server's interpreter is in the store and whole.

@@ -4,8 +4,6 @@
 //! the current folder is not: it belongs to whatever project a client was started in.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +12,10 @@ use super::npmrc::{self, Entries};
 use super::registry::Registry;
 use crate::fetch::{
     Authorization, FetchError, FetchSettings, ProxySettings, Url, origin_of, proxy_url,
+    read_bounded,
 };
 use crate::resolve::ResolveError;
+use crate::resolve::settings::{Environment, read_if_there, system_bundle};
 
 pub const PUBLIC_REGISTRY: &str = "https://registry.npmjs.org/";
 
@@ -24,17 +24,6 @@ const MAX_NPMRC_BYTES: u64 = 1024 * 1024;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 /// Where distributions keep npm's global settings.
 const GLOBAL_FILES: [&str; 3] = ["/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"];
-/// The machine's own certificates, in the places that distributions use.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// The environment, as a function so that tests can bring their own.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
 /// What npm would use.
 #[derive(Clone, Debug)]
 pub struct NpmSettings {
@@ -286,11 +275,7 @@ impl NpmSettings {
         if self.certificate_files.is_empty() && self.inline_certificates.is_empty() {
             return Ok(None);
         }
-        let system = SYSTEM_BUNDLES
-            .iter()
-            .map(PathBuf::from)
-            .find(|path| path.is_file());
-        let system = system.filter(|_| !self.replaces_roots);
+        let system = system_bundle().filter(|_| !self.replaces_roots);
         let mut bundle = Vec::new();
         for path in self.certificate_files.iter().chain(&system) {
             let read = read_bounded(path, 8 * MAX_NPMRC_BYTES);
@@ -370,26 +355,11 @@ fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
 }
 
 fn read_npmrc(path: &Path) -> Result<String, ResolveError> {
-    let text = match read_bounded(path, MAX_NPMRC_BYTES) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(std::io::Error::other),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(error),
-    };
-    text.map_err(|source| ResolveError::Settings {
+    let text = read_if_there(path, MAX_NPMRC_BYTES).map_err(|source| ResolveError::Settings {
         path: path.to_owned(),
         source,
-    })
-}
-
-fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        return Err(std::io::Error::other(format!("larger than {limit} bytes")));
-    }
-    Ok(bytes)
+    })?;
+    Ok(text.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! npm's settings from files and variables of the test's own.
 
+use std::ffi::OsString;
+
 use super::*;
 
 struct Machine {

@@ -6,33 +6,19 @@
 //! others, because npm's keys are part of this program.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::{NpmSettings, Registry, ResolvedPackage};
-use crate::fetch::{Client, FetchError, Url, for_each_concurrent};
+use crate::fetch::{Client, Url, for_each_concurrent};
 use crate::provenance::{
     BundleVerifier, NpmAttestations, ProvenanceError, RegistryKeys, Release, verify_signatures,
 };
 use crate::resolve::ResolveError;
+use crate::resolve::vouching::{
+    self, MAX_ATTESTATIONS_BYTES, REQUESTS_AT_ONCE, Unavailable, Vouched, is_nothing, verifier,
+};
 
 /// A list of keys is a few hundred bytes.
 const MAX_KEYS_BYTES: u64 = 256 * 1024;
-/// Two bundles are 20 to 40 KiB.
-const MAX_ATTESTATIONS_BYTES: u64 = 2 * 1024 * 1024;
-const REQUESTS_AT_ONCE: usize = 8;
-/// For one document with all its retries. A registry that is slower is not waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What was verified about one package; `None` where its registry offers nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Vouched {
-    /// The keys that signed, for example `npm:SHA256:jl3…`.
-    pub signature: Option<String>,
-    /// Which build made it.
-    pub provenance: Option<String>,
-    /// A mirror says that there are attestations, and does not have them.
-    pub not_mirrored: bool,
-}
 
 /// Verifies what is offered for each of `packages`, in their order.
 ///
@@ -44,10 +30,6 @@ pub async fn vouched(
     client: &Client,
 ) -> Result<Vec<Vouched>, ResolveError> {
     vouched_by(packages, settings, client, verifier).await
-}
-
-fn verifier() -> Result<BundleVerifier, ProvenanceError> {
-    BundleVerifier::public_good().map_err(|reason| ProvenanceError::TrustedRoot { reason })
 }
 
 /// A version, which may be at several places of the closure.
@@ -206,15 +188,6 @@ async fn keys(
     Ok(keys)
 }
 
-/// Why a document could not be had.
-#[derive(Debug, thiserror::Error)]
-enum Unavailable {
-    #[error(transparent)]
-    Fetch(FetchError),
-    #[error("no answer within {} seconds", PATIENCE.as_secs())]
-    Slow,
-}
-
 async fn document(
     client: &Client,
     registry: &Registry,
@@ -222,16 +195,7 @@ async fn document(
     max_bytes: u64,
 ) -> Result<Vec<u8>, Unavailable> {
     let authorization = registry.authorization.as_ref();
-    let request = client.get(url, authorization, "application/json", max_bytes);
-    match tokio::time::timeout(PATIENCE, request).await {
-        Ok(result) => result.map_err(Unavailable::Fetch),
-        Err(_) => Err(Unavailable::Slow),
-    }
-}
-
-/// npm takes these for "this registry has none", too.
-fn is_nothing(error: &FetchError) -> bool {
-    matches!(error.status(), Some(400 | 404 | 410))
+    vouching::document(client, url, authorization, "application/json", max_bytes).await
 }
 
 #[cfg(test)]

@@ -5,30 +5,18 @@
 //! virtual environment are not: they belong to whatever folder a client was started in.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::{Index, PypiError, pip_conf};
-use crate::fetch::{FetchSettings, ProxySettings, Url, origin_of, proxy_url};
+use crate::fetch::{FetchSettings, ProxySettings, Url, origin_of, proxy_url, read_bounded};
+use crate::resolve::settings::{Environment, read_if_there, system_bundle};
 
 pub(super) const PUBLIC_INDEX: &str = "https://pypi.org/simple/";
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_CERTIFICATE_BYTES: u64 = 8 << 20;
-/// The machine's own certificates, in the places that distributions use.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// The environment, as a function so that tests can bring their own.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
 /// What pip and uv would use.
 #[derive(Clone, Debug)]
 pub struct PypiSettings {
@@ -196,8 +184,7 @@ impl PypiSettings {
     ///
     /// uv takes SSL_CERT_FILE instead of its own roots, so the machine's are put beside the user's.
     pub fn certificates_for_sandbox(&self) -> Result<Option<Vec<u8>>, PypiError> {
-        let system = SYSTEM_BUNDLES.iter().map(PathBuf::from);
-        let system = system.into_iter().find(|path| path.is_file());
+        let system = system_bundle();
         let mut bundle = Vec::new();
         for path in self.certificate_files.iter().chain(&system) {
             let read = read_bounded(path, MAX_CERTIFICATE_BYTES);
@@ -240,7 +227,7 @@ fn read_uv(
     };
     // The user's file hides the machine's.
     for path in paths {
-        let Some(text) = read_if_there(&path)? else {
+        let Some(text) = read_text(&path)? else {
             continue;
         };
         return toml::from_str(&text).map_err(|error| PypiError::Settings {
@@ -271,7 +258,7 @@ fn read_pip(
         .chain(named);
     let mut settings = BTreeMap::new();
     for path in paths {
-        if let Some(text) = read_if_there(&path)? {
+        if let Some(text) = read_text(&path)? {
             settings.extend(pip_conf::parse(&text));
         }
     }
@@ -322,27 +309,11 @@ fn proxies(variable: &dyn Fn(&str) -> Option<String>, pip: Option<Found>) -> Pro
     }
 }
 
-fn read_if_there(path: &Path) -> Result<Option<String>, PypiError> {
-    let text = match read_bounded(path, MAX_FILE_BYTES) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(std::io::Error::other),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => Err(error),
-    };
-    text.map(Some).map_err(|source| PypiError::Settings {
+fn read_text(path: &Path) -> Result<Option<String>, PypiError> {
+    read_if_there(path, MAX_FILE_BYTES).map_err(|source| PypiError::Settings {
         path: path.to_owned(),
         source,
     })
-}
-
-fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > limit) {
-        return Err(std::io::Error::other(format!("larger than {limit} bytes")));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Settings of pip and uv, from variables and files.
 
+use std::ffi::OsString;
+
 use super::*;
 
 /// Settings with these variables and these files below the home. The machine's own files are out

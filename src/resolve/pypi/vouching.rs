@@ -2,27 +2,15 @@
 //! for beside the downloads and judged by `provenance`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::{OfferedAttestations, PypiError, PypiSettings, ResolvedWheel};
 use crate::fetch::{Client, FetchError, Url, for_each_concurrent};
 use crate::provenance::{BundleVerifier, ProvenanceError, PypiFile, verify_pypi};
+use crate::resolve::vouching::{
+    MAX_ATTESTATIONS_BYTES, REQUESTS_AT_ONCE, Unavailable, Vouched, document, is_nothing, verifier,
+};
 
-/// One attestation is about 10 KiB.
-const MAX_BYTES: u64 = 2 * 1024 * 1024;
-const REQUESTS_AT_ONCE: usize = 8;
-/// For one document with all its retries.
-const PATIENCE: Duration = Duration::from_secs(60);
 const ACCEPT: &str = "application/vnd.pypi.integrity.v1+json, application/json;q=0.5";
-
-/// What was verified about one wheel.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Vouched {
-    /// Which build or account published it; `None` where nothing is offered.
-    pub provenance: Option<String>,
-    /// The index says that there are attestations elsewhere, and they can't be had there.
-    pub not_mirrored: bool,
-}
 
 /// Verifies what is offered for each of `wheels`, in their order.
 ///
@@ -33,10 +21,7 @@ pub async fn vouched(
     settings: &PypiSettings,
     client: &Client,
 ) -> Result<Vec<Vouched>, PypiError> {
-    vouched_by(wheels, settings, client, || {
-        BundleVerifier::public_good().map_err(|reason| ProvenanceError::TrustedRoot { reason })
-    })
-    .await
+    vouched_by(wheels, settings, client, verifier).await
 }
 
 async fn vouched_by(
@@ -65,7 +50,7 @@ async fn vouched_by(
                 .ok_or_else(|| unavailable(wheel, "there is none among them"))?;
             found = Vouched {
                 provenance: Some(publisher.to_string()),
-                not_mirrored: false,
+                ..Vouched::default()
             };
         }
         vouched.push(found);
@@ -92,16 +77,11 @@ async fn documents<'a>(
         REQUESTS_AT_ONCE,
         |(wheel, offered, url)| async move {
             let authorization = settings.index.authorization_for(url);
-            let request = client.get(url, authorization.as_ref(), ACCEPT, MAX_BYTES);
-            match tokio::time::timeout(PATIENCE, request).await {
-                Ok(Ok(document)) => Ok((wheel, Some(document))),
-                Ok(Err(error)) if offered.passed_on && is_out_of_reach(&error) => Ok((wheel, None)),
-                Err(_) if offered.passed_on => Ok((wheel, None)),
-                Ok(Err(error)) => Err(unavailable(wheel, &error.to_string())),
-                Err(_) => {
-                    let reason = format!("no answer within {} seconds", PATIENCE.as_secs());
-                    Err(unavailable(wheel, &reason))
-                }
+            let authorization = authorization.as_ref();
+            match document(client, url, authorization, ACCEPT, MAX_ATTESTATIONS_BYTES).await {
+                Ok(document) => Ok((wheel, Some(document))),
+                Err(error) if offered.passed_on && is_out_of_reach(&error) => Ok((wheel, None)),
+                Err(error) => Err(unavailable(wheel, &error.to_string())),
             }
         },
         |(wheel, document)| {
@@ -123,8 +103,13 @@ fn unavailable(wheel: &ResolvedWheel, reason: &str) -> PypiError {
 }
 
 /// Whoever uses a mirror may not reach the public index, and needn't.
-fn is_out_of_reach(error: &FetchError) -> bool {
-    matches!(error.status(), Some(400 | 404 | 410)) || matches!(error, FetchError::Connect { .. })
+fn is_out_of_reach(error: &Unavailable) -> bool {
+    match error {
+        Unavailable::Fetch(error) => {
+            is_nothing(error) || matches!(error, FetchError::Connect { .. })
+        }
+        Unavailable::Slow => true,
+    }
 }
 
 #[cfg(test)]

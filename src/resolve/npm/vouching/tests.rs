@@ -9,6 +9,7 @@ use super::*;
 use crate::fetch::tests::{TestServer, answer, client, run, serve_with};
 use crate::provenance::RegistrySignature;
 use crate::provenance::testing::{Claims, Key, Sigstore};
+use crate::resolve::vouching::PATIENCE;
 
 const PATH: &str = "/-/npm/v1/attestations/thing@1.0.0";
 const KEYS: &str = "/-/npm/v1/keys";

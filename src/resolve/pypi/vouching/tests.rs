@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fetch::tests::{TestServer, answer, client, run, serve_with};
 use crate::provenance::testing::{Claims, Sigstore};
+use crate::resolve::vouching::PATIENCE;
 
 const PATH: &str = "/integrity/thing/1.0/thing-1.0-py3-none-any.whl/provenance";
 const WHEEL: &str = "thing-1.0-py3-none-any.whl";
@@ -162,7 +163,7 @@ fn what_is_offered_and_is_not_right_is_refused() {
         document(&sigstore, &statement(name, sha256), claims, "org/repo")
     };
     let none = json!({ "version": 1, "attestation_bundles": [] }).to_string();
-    let huge = vec![b' '; usize::try_from(MAX_BYTES).unwrap() + 1];
+    let huge = vec![b' '; usize::try_from(MAX_ATTESTATIONS_BYTES).unwrap() + 1];
     let elsewhere = Sigstore::new();
     for (words, reply) in [
         ("does not hold", of(WHEEL, &"0".repeat(64), &right)),
