@@ -19,7 +19,6 @@ mod gc;
 mod generate;
 mod lock;
 mod locking;
-mod log;
 mod output;
 mod platforms;
 mod proposal;
@@ -28,8 +27,10 @@ mod review;
 mod run;
 mod sbom;
 mod server_json;
+mod session;
 mod signals;
 mod sources;
+mod stderr;
 mod summary;
 mod tools;
 mod trust;
@@ -85,7 +86,7 @@ pub fn main() -> ExitCode {
     };
     // A read of the client's terminal or file may still be waiting in a thread.
     runtime.shutdown_background();
-    log::finish();
+    stderr::finish();
     exit.into()
 }
 
@@ -121,7 +122,7 @@ fn log_to_stderr() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(log::start)
+        .with_writer(stderr::start)
         .with_ansi(false)
         .without_time()
         .with_target(false)

@@ -117,6 +117,16 @@ impl Paths {
         servers.join(format!("{name}@{}", &manifest[..16]))
     }
 
+    /// The folder of the audit log.
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit")
+    }
+
+    /// Where the daemon listens; `None` where the user has no runtime folder.
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        Some(self.runtime.as_ref()?.join("control.sock"))
+    }
+
     /// The record of manifests that the user trusts; see [`super::Trust`].
     pub fn trusted(&self) -> PathBuf {
         self.state.join("trusted.json")

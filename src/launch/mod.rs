@@ -32,7 +32,7 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{SessionEnd, learn, serve};
+pub use session::{Service, SessionEnd, learn, serve};
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};

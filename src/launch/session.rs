@@ -47,20 +47,32 @@ pub enum SessionEnd {
     Stopped { signal: i32 },
 }
 
+/// What a session is served with.
+pub struct Service<Log> {
+    pub running: Running,
+    pub policy: SessionPolicy,
+    /// Where the server's standard error goes.
+    pub log: Log,
+    pub shown_tools: ShownTools,
+}
+
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
 /// ends every process of the session. `stop` yields the number of the signal that asked for it.
 ///
 /// # Errors
 /// When reading from either side fails.
-pub async fn serve(
-    running: Running,
+pub async fn serve<Log: LineSink + Send + 'static>(
+    service: Service<Log>,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
-    policy: SessionPolicy,
-    log: impl LineSink + Send + 'static,
-    mut shown_tools: ShownTools,
     stop: impl Future<Output = i32>,
 ) -> Result<SessionEnd, LaunchError> {
+    let Service {
+        running,
+        policy,
+        log,
+        mut shown_tools,
+    } = service;
     let Running {
         mut monitor,
         stdin,
