@@ -1,0 +1,3 @@
+//! The supervisor of sessions.
+
+pub mod cgroup;
