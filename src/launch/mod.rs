@@ -9,6 +9,7 @@ mod explain;
 mod locked_interpreter;
 mod network;
 mod npm_runner;
+mod own_group;
 mod prepare;
 mod programs;
 mod python_runner;
@@ -32,7 +33,7 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{Service, SessionEnd, learn, serve};
+pub use session::{Ended, Service, SessionEnd, Used, learn, serve};
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};
