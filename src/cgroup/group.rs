@@ -154,8 +154,8 @@ impl Group {
         }
     }
 
-    /// As [`Self::kill`], on older kernels.
-    fn kill_one_by_one(&self) {
+    /// As [`Self::kill`], for older kernels.
+    pub fn kill_one_by_one(&self) {
         // What is frozen starts nobody, and can be killed (Linux 5.2).
         let _ = self.write("cgroup.freeze", "1");
         for _ in 0..ROUNDS {

@@ -252,7 +252,7 @@ fn each_line_that_is_wrong_is_refused() {
         ("limits = { connections = \"1GiB\" }", Code::WrongType),
         ("limits = { egress = 0 }", Code::InvalidValue),
         ("limits = { egress = \"much\" }", Code::InvalidValue),
-        ("limits = { cpu = 1 }", Code::UnknownKey),
+        ("limits = { gpu = 1 }", Code::UnknownKey),
     ] {
         let found = mistakes(&with_line(line));
         assert_eq!(
