@@ -54,6 +54,11 @@ fn spec(tier: Tier, script: &str) -> SandboxSpec {
                 path: path.into(),
                 access: Access::Execute,
             })
+            // A shell gives it to what it starts in the background.
+            .chain([PathRule {
+                path: "/dev/null".into(),
+                access: Access::Device,
+            }])
             .collect(),
         network,
         own_sockets: false,
