@@ -54,11 +54,11 @@ fn spec(tier: Tier, script: &str) -> SandboxSpec {
                 path: path.into(),
                 access: Access::Execute,
             })
-            // A shell gives it to what it starts in the background.
-            .chain([PathRule {
-                path: "/dev/null".into(),
+            // A shell gives the first to what it starts in the background.
+            .chain(["/dev/null", "/dev/zero"].map(|path| PathRule {
+                path: path.into(),
                 access: Access::Device,
-            }])
+            }))
             .collect(),
         network,
         own_sockets: false,
