@@ -37,6 +37,8 @@ pub struct Launcher<'a> {
     pub store: &'a Store,
     pub environment: &'a Environment,
     pub probe: Probe,
+    /// The control group of the session, in which each server gets one of its own.
+    pub(super) group: Option<PathBuf>,
     /// What the last launch with namespaces has taught.
     namespaces: Mutex<NamespaceSupport>,
 }
@@ -82,8 +84,17 @@ impl<'a> Launcher<'a> {
             store,
             environment,
             probe: Probe::current(),
+            group: None,
             namespaces: Mutex::default(),
         }
+    }
+
+    /// The server that is launched gets a control group of its own in `session`, the folder of its
+    /// session's; a launch that can't have it is refused.
+    #[must_use]
+    pub fn in_group(mut self, session: PathBuf) -> Self {
+        self.group = Some(session);
+        self
     }
 
     /// The cache of digests of interpreters.
@@ -340,6 +351,7 @@ impl<'a> Launcher<'a> {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,
                 processor: policy.limits.processor_time,
+                cpu: policy.limits.cpu,
                 disk: policy.limits.disk,
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
