@@ -156,10 +156,11 @@ impl<'a> Launcher<'a> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
         // Found once, so that what was judged is what runs.
-        let path = self.interpreter_path(locked);
+        let mut digests = self.file_digests();
+        let path = self.interpreter_path_by(locked, &mut digests);
         let changed = match (&locked.interpreter, &path) {
             (Some(interpreter), Some(path)) if interpreter.package.is_none() => {
-                self.changed_interpreter(name, interpreter, path)?
+                changed_interpreter(name, interpreter, path, &mut digests)?
             }
             // It is part of what is looked at with the code.
             _ => None,
@@ -365,35 +366,34 @@ impl<'a> Launcher<'a> {
             egress: policy.egress.clone(),
         })
     }
+}
 
-    /// How the machine's interpreter differs from the one that was locked.
-    ///
-    /// # Errors
-    /// When it can't be told, because it is missing for example.
-    fn changed_interpreter(
-        &self,
-        name: &ServerName,
-        interpreter: &Interpreter,
-        path: &Path,
-    ) -> Result<Option<LaunchError>, LaunchError> {
-        let changed = |reason: String| LaunchError::InterpreterChanged {
-            name: name.clone(),
-            path: path.to_owned(),
-            reason,
-        };
-        let found = self
-            .file_digests()
-            .digest_of(path)
-            .map_err(|error| changed(error.to_string()))?;
-        if found == interpreter.sha256 {
-            return Ok(None);
-        }
-        let version = interpreter.version.as_deref().unwrap_or("unknown");
-        Ok(Some(changed(format!(
-            "locked: version {version}, {}; found: {found}",
-            interpreter.sha256
-        ))))
+/// How the machine's interpreter differs from the one that was locked.
+///
+/// # Errors
+/// When it can't be told, because it is missing for example.
+fn changed_interpreter(
+    name: &ServerName,
+    interpreter: &Interpreter,
+    path: &Path,
+    digests: &mut FileDigests,
+) -> Result<Option<LaunchError>, LaunchError> {
+    let changed = |reason: String| LaunchError::InterpreterChanged {
+        name: name.clone(),
+        path: path.to_owned(),
+        reason,
+    };
+    let found = digests
+        .digest_of(path)
+        .map_err(|error| changed(error.to_string()))?;
+    if found == interpreter.sha256 {
+        return Ok(None);
     }
+    let version = interpreter.version.as_deref().unwrap_or("unknown");
+    Ok(Some(changed(format!(
+        "locked: version {version}, {}; found: {found}",
+        interpreter.sha256
+    ))))
 }
 
 pub(super) fn runtime_tree(store: &Store, locked: &LockedServer) -> Option<PathBuf> {
