@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::{output, signals, stderr, summary};
 
-use crate::launch::{self, Launcher, Service, SessionEnd, ShownTools, StateFolder};
+use crate::launch::{self, Launcher, Service, SessionEnd, SharedBudget, ShownTools, StateFolder};
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 
@@ -28,6 +28,7 @@ struct Decision {
     pins: Pins,
     calls: CallRules,
     shown_tools: ShownTools,
+    budget: SharedBudget,
     log: StderrLog,
 }
 
@@ -44,6 +45,7 @@ pub(super) async fn start(
         pins,
         calls,
         shown_tools,
+        budget,
         mut log,
     } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
@@ -80,6 +82,7 @@ pub(super) async fn start(
         },
         log,
         shown_tools,
+        budget,
     })
 }
 
@@ -144,6 +147,7 @@ fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow
         prepared,
         pins,
         shown_tools: state.shown_tools(),
+        budget: state.budget(),
         log,
     })
 }

@@ -14,6 +14,7 @@ mod programs;
 mod python_runner;
 mod read_set;
 mod session;
+mod shared_budget;
 mod shown_tools;
 mod spawn;
 mod start;
@@ -33,6 +34,7 @@ pub use programs::{
 };
 pub use python_runner::SandboxedPython;
 pub use session::{Service, SessionEnd, learn, serve};
+pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};

@@ -9,6 +9,7 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
@@ -54,6 +55,8 @@ pub struct Service<Log> {
     /// Where the server's standard error goes.
     pub log: Log,
     pub shown_tools: ShownTools,
+    /// What calls cost is taken from this.
+    pub budget: SharedBudget,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
@@ -72,6 +75,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         policy,
         log,
         mut shown_tools,
+        budget,
     } = service;
     let Running {
         mut monitor,
@@ -95,7 +99,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         client_out,
         stdin,
         stdout,
-        Session::new(policy),
+        Session::new(policy).with_budget(Box::new(budget)),
         events,
     );
     let first = tokio::select! {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::LaunchError;
+use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use crate::lockfile::create_private_folder;
 
@@ -45,6 +46,11 @@ impl StateFolder {
     /// Which tools the server last showed otherwise than agreed.
     pub fn shown_tools(&self) -> ShownTools {
         ShownTools::new(self.root.join("tools.json"))
+    }
+
+    /// What the calls of all its sessions have cost.
+    pub fn budget(&self) -> SharedBudget {
+        SharedBudget::new(self.root.join("budget"))
     }
 
     /// Where the server's standard error is kept.
