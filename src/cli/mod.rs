@@ -23,6 +23,7 @@ mod output;
 mod platforms;
 mod proposal;
 mod protocol;
+mod quarantine;
 mod review;
 mod run;
 mod sbom;
@@ -112,6 +113,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             doctor_attack::run(manifest, arguments.json).await
         }
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
+        Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
+        Command::Release(arguments) => quarantine::release(manifest, &arguments),
         Command::Generate(arguments) => generate::run(&arguments.what),
     }
 }

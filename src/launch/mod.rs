@@ -1,6 +1,7 @@
 //! The parent's half: manifest, lock and policy become a spec; the spec becomes a running server
 //! with its relay; the session ends with every process of it.
 
+mod alarms;
 mod build_runner;
 mod bundle;
 mod elf;
@@ -12,6 +13,8 @@ mod npm_runner;
 mod prepare;
 mod programs;
 mod python_runner;
+mod quarantine;
+mod quarantine_watch;
 mod read_set;
 mod session;
 mod shared_budget;
@@ -33,7 +36,9 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{Service, SessionEnd, learn, serve};
+pub use quarantine::{Imposed, ImposedBy, Quarantine};
+pub use quarantine_watch::{QuarantineWatch, Sessions};
+pub use session::{Guard, Service, SessionEnd, learn, serve};
 pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};

@@ -2,8 +2,10 @@
 //! and the server is executed when both are right.
 
 use super::LaunchError;
+use super::alarms::SessionAlarms;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
+use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
@@ -19,6 +21,8 @@ pub struct Launch {
     pub requirements: Requirements,
     /// What the server may reach; `None` is no network.
     pub egress: Option<EgressPolicy>,
+    /// What is to be listened for.
+    pub alarms: Alarms,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -119,7 +123,9 @@ impl Launcher<'_> {
             plan,
             requirements,
             egress,
+            alarms,
         } = launch;
+        let alarms = SessionAlarms::new(alarms);
         let with_namespaces = spec.namespaces.is_some();
         match spawn(&spec).await {
             Err(LaunchError::Sandbox(StepFailure { step, message }))
@@ -131,10 +137,12 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
-                Ok((spawn(&spec).await?, plan))
+                let standing = spawn(&spec).await?;
+                Ok((standing.with_alarms(alarms), plan))
             }
             Err(error) => Err(error),
-            Ok(mut standing) => {
+            Ok(standing) => {
+                let mut standing = standing.with_alarms(alarms);
                 if with_namespaces {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }
