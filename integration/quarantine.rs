@@ -303,7 +303,10 @@ fn refused_egress() {
         panic!("no answer");
     };
     if answer.get("error").is_some() {
-        skip(&format!("egress by name needs namespaces: {answer}"));
+        skip(
+            "refused_egress",
+            &format!("egress by name needs namespaces: {answer}"),
+        );
         return;
     }
     client.initialize();

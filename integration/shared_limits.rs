@@ -116,7 +116,10 @@ fn what_can_not_be_noted_is_not_called() {
     fs::remove_dir(&budget).unwrap();
     assert_eq!(client.call_text("do", json!({"code": "return 3"})), "ok: 3");
     if is_root() {
-        skip("root writes where it is not allowed to");
+        skip(
+            "a_state_folder_that_is_read_only",
+            "root writes where it is not allowed to",
+        );
         return;
     }
     fs::remove_file(&budget).unwrap();
