@@ -329,7 +329,7 @@ fn refused_egress() {
         client,
         &home,
         7,
-        &["the alarm `refused-egress`", "evil.test"],
+        &["the alarm `refused-egress`", "6/min reached"],
     );
     refused(&home, &["the alarm `refused-egress`"]);
 
