@@ -8,8 +8,10 @@ mod elf;
 mod error;
 mod explain;
 mod locked_interpreter;
+mod meter;
 mod network;
 mod npm_runner;
+mod own_group;
 mod prepare;
 mod programs;
 mod python_runner;
@@ -30,6 +32,7 @@ pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};
 pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};
+pub use meter::{Meter, Reading};
 pub use npm_runner::SandboxedNpm;
 pub use prepare::{Launcher, Prepared, here};
 pub use programs::{
@@ -38,7 +41,7 @@ pub use programs::{
 pub use python_runner::SandboxedPython;
 pub use quarantine::{Imposed, ImposedBy, Quarantine};
 pub use quarantine_watch::{QuarantineWatch, Sessions};
-pub use session::{Guard, Service, SessionEnd, learn, serve};
+pub use session::{Ended, Guard, Service, SessionEnd, Stop, Used, learn, serve};
 pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};

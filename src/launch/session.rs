@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::alarms::Tripped;
+use super::meter::Meter;
 use super::quarantine::{Imposed, ImposedBy};
 use super::quarantine_watch::QuarantineWatch;
 use super::shared_budget::SharedBudget;
@@ -54,6 +55,54 @@ pub enum SessionEnd {
     Quarantined { reason: String },
 }
 
+/// Why a session is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The number of the signal that asked for it, or that it is like.
+    pub signal: i32,
+    /// What the client is told, for each request that still waits; `None` where it knows.
+    pub reason: Option<String>,
+}
+
+impl Stop {
+    /// By a signal, which says nothing.
+    pub fn by_signal(signal: i32) -> Self {
+        Self {
+            signal,
+            reason: None,
+        }
+    }
+}
+
+/// What the processes of a session have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The most at one time, in bytes. Seen by the monitor, or counted by the kernel where the server
+    /// has a control group; that holds for the other two as well.
+    pub peak_memory: u64,
+    /// The most processes and threads at one time.
+    pub peak_processes: u64,
+    /// Processor time, in milliseconds.
+    pub processor: u64,
+}
+
+impl Used {
+    fn of(report: &Report) -> Self {
+        Self {
+            peak_memory: report.peak_memory,
+            peak_processes: report.peak_processes,
+            processor: report.processor,
+        }
+    }
+}
+
+/// A session that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub end: SessionEnd,
+    pub used: Used,
+}
+
 /// What a session is served with.
 pub struct Service<Log> {
     pub running: Running,
@@ -61,6 +110,7 @@ pub struct Service<Log> {
     /// Where the server's standard error goes.
     pub log: Log,
     pub shown_tools: ShownTools,
+    pub meter: Meter,
     /// What calls cost is taken from this.
     pub budget: SharedBudget,
     pub quarantine: Guard,
@@ -75,7 +125,7 @@ pub struct Guard {
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
-/// ends every process of the session. `stop` yields the number of the signal that asked for it.
+/// ends every process of the session.
 ///
 /// # Errors
 /// When reading from either side fails.
@@ -83,7 +133,19 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     service: Service<Log>,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
+) -> Result<Ended, LaunchError> {
+    let mut used = Used::default();
+    let end = until_the_end(service, client_in, client_out, stop, &mut used).await?;
+    Ok(Ended { end, used })
+}
+
+async fn until_the_end<Log: LineSink + Send + 'static>(
+    service: Service<Log>,
+    client_in: impl AsyncRead + Unpin,
+    client_out: impl AsyncWrite + Unpin,
+    stop: impl Future<Output = Stop>,
+    used: &mut Used,
 ) -> Result<SessionEnd, LaunchError> {
     let Service {
         running,
@@ -92,7 +154,9 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         mut shown_tools,
         budget,
         quarantine,
+        meter,
     } = service;
+    meter.watch(&running);
     let Running {
         mut monitor,
         stdin,
@@ -109,6 +173,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     let mut spoken = 0;
     let mut listener = alarms.of_relay();
     let events = |event: &Event| {
+        meter.note(event);
         listener.hear_relay(event, std::time::Instant::now());
         match event {
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
@@ -128,7 +193,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
         tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
         end = pump.run_until_client_closes() => Ok(end),
-        signal = stop => Err(Interruption::Signal(signal)),
+        stop = stop => Err(Interruption::Stop(stop)),
     };
     let first = match first {
         Ok(End::ClientClosed) => tokio::select! {
@@ -141,8 +206,15 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     };
     let last = match first {
         Ok(last) => last,
-        Err(Interruption::Signal(signal)) => {
-            end(&mut monitor).await?;
+        Err(Interruption::Stop(Stop { signal, reason })) => {
+            let farewell = async {
+                if let Some(reason) = reason {
+                    let deadline = Instant::now() + FAREWELL_TIME;
+                    let _ = pump.answer_outstanding(&reason, deadline).await;
+                }
+            };
+            let (ended, ()) = tokio::join!(end(&mut monitor), farewell);
+            *used = Used::of(&ended?);
             return Ok(SessionEnd::Stopped { signal });
         }
         Err(interruption) => {
@@ -151,9 +223,9 @@ pub async fn serve<Log: LineSink + Send + 'static>(
             let reason = match interruption {
                 Interruption::Tripped(tripped) => quarantine.impose(&tripped),
                 Interruption::Imposed(imposed) => quarantine.reason(&imposed),
-                Interruption::Signal(_) => String::new(),
+                Interruption::Stop(_) => String::new(),
             };
-            monitor.ended().await?;
+            *used = Used::of(&monitor.ended().await?);
             let deadline = Instant::now() + FAREWELL_TIME;
             let _ = pump.answer_outstanding(&reason, deadline).await;
             return Ok(SessionEnd::Quarantined { reason });
@@ -167,12 +239,14 @@ pub async fn serve<Log: LineSink + Send + 'static>(
                 Ok(report) => report?,
                 Err(_) => {
                     let report = end(&mut monitor).await?;
+                    *used = Used::of(&report);
                     if report.exceeded.is_none() && tripped.is_none() {
                         return Ok(SessionEnd::ClientClosed);
                     }
                     report
                 }
             };
+            *used = Used::of(&report);
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
             let tripped = tripped.or_else(|| alarms.at_end(&report));
@@ -200,6 +274,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
             let report = end(&mut monitor).await?;
+            *used = Used::of(&report);
             if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
                 let reason = quarantine.impose(&tripped);
                 return Ok(SessionEnd::Quarantined { reason });
@@ -211,7 +286,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
 
 /// What ends a session in the middle.
 enum Interruption {
-    Signal(i32),
+    Stop(Stop),
     Imposed(Imposed),
     Tripped(Tripped),
 }
