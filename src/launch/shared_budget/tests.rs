@@ -1,3 +1,5 @@
+//! Several sessions and one file: races, boots, damage, kills.
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Barrier;
 
