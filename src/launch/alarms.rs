@@ -247,7 +247,7 @@ mod tests {
             let mut burst = Burst::new(Rate { calls, period });
             let noted = seconds
                 .iter()
-                .map(|at| burst.note(begin + *at as u32 * SECOND));
+                .map(|at| burst.note(begin + Duration::from_secs(*at)));
             noted.collect::<Vec<bool>>()
         };
         assert_eq!(trips(&[0, 0, 0, 0]), [false, false, true, true]);

@@ -137,9 +137,9 @@ fn parse(bytes: &[u8]) -> Result<Imposed, String> {
     }
     let by = match written.by.as_str() {
         "command" => ImposedBy::Command,
-        name => {
-            ImposedBy::Alarm(Alarm::named(name).ok_or("it does not say who imposed it".to_owned())?)
-        }
+        name => ImposedBy::Alarm(
+            Alarm::named(name).ok_or_else(|| "it does not say who imposed it".to_owned())?,
+        ),
     };
     Ok(Imposed::Known {
         since: humantime::parse_rfc3339(&written.since).map_err(|error| error.to_string())?,

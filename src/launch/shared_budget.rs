@@ -27,7 +27,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::relay::{Budget, Cost, Ledger, Spent, Unpaid};
-use layout::{Boot, Header, SIZE};
+use layout::{Boot, Header, LENGTH, SIZE};
 
 /// Those who hold the file do so for microseconds; longer means that one of them was stopped.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -204,7 +204,7 @@ impl SharedBudget {
         if !(SIZE..=MAX_BYTES).contains(&size) {
             return Ok(damaged("its size"));
         }
-        let mut bytes = [0; SIZE as usize];
+        let mut bytes = [0; LENGTH];
         file.read_exact_at(&mut bytes, 0)?;
         let Some(header) = Header::read(&bytes) else {
             return Ok(damaged("its header"));
@@ -228,7 +228,7 @@ impl SharedBudget {
         };
         let mut bytes = vec![0; usize::try_from(more * SIZE).unwrap_or_default()];
         file.read_exact_at(&mut bytes, SIZE * (1 + read.records))?;
-        for bytes in bytes.chunks_exact(SIZE as usize) {
+        for bytes in bytes.chunks_exact(LENGTH) {
             let Some(spent) = layout::read_record(bytes, now) else {
                 return Ok(damaged("a record"));
             };

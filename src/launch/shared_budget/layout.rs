@@ -18,14 +18,15 @@ use std::time::Duration;
 use crate::relay::{SpendingKey, Spent};
 
 /// Of the header and of each record: a part of a page, so that none lies in two.
-pub(super) const SIZE: u64 = 64;
+pub(super) const LENGTH: usize = 64;
+pub(super) const SIZE: u64 = LENGTH as u64;
 const MAGIC: &[u8; 16] = b"pinfold-budget-1";
 /// A record that speaks of a later time than this from now was not written by us: no window is longer
 /// than a day.
 const LATEST: Duration = Duration::from_secs(25 * 60 * 60);
 const NEVER: u64 = u64::MAX;
 
-type Bytes = [u8; SIZE as usize];
+type Bytes = [u8; LENGTH];
 
 /// Random, and another one after each start of the machine (random(4)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,13 +122,13 @@ pub(super) fn read_record(bytes: &[u8], now: Duration) -> Option<Spent> {
 }
 
 fn sealed(parts: &[&[u8]]) -> Bytes {
-    let mut bytes = [0; SIZE as usize];
+    let mut bytes = [0; LENGTH];
     let mut at = 0;
     for part in parts {
         bytes[at..at + part.len()].copy_from_slice(part);
         at += part.len();
     }
-    let (content, sum) = bytes.split_at_mut(SIZE as usize - 4);
+    let (content, sum) = bytes.split_at_mut(LENGTH - 4);
     sum.copy_from_slice(&checksum(content).to_le_bytes());
     bytes
 }
@@ -135,7 +136,7 @@ fn sealed(parts: &[&[u8]]) -> Bytes {
 /// What is before the checksum, if that is right.
 fn opened(bytes: &[u8]) -> Option<&[u8]> {
     let (content, sum) = bytes.split_last_chunk::<4>()?;
-    (bytes.len() == SIZE as usize && checksum(content).to_le_bytes() == *sum).then_some(content)
+    (bytes.len() == LENGTH && checksum(content).to_le_bytes() == *sum).then_some(content)
 }
 
 /// As in gzip (RFC 1952, section 8).
@@ -185,7 +186,7 @@ mod tests {
         let header = Header::new(Boot([7; 16]), NOW, None).bytes();
         assert_eq!(Header::read(&record), None);
         assert_eq!(read_record(&header[..60], NOW), None);
-        for at in 0..SIZE as usize {
+        for at in 0..LENGTH {
             for bit in 0..8 {
                 let (mut header, mut record) = (header, record);
                 header[at] ^= 1 << bit;
@@ -207,7 +208,10 @@ mod tests {
     #[test]
     fn a_boot_has_an_id() {
         let boot = Boot::parse("01020304-0506-0708-090a-0b0c0d0e0f10\n").unwrap();
-        assert_eq!(boot.0, std::array::from_fn(|at| at as u8 + 1));
+        assert_eq!(
+            boot.0,
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+        );
         for text in [
             "",
             "1",
