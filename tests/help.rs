@@ -7,7 +7,7 @@ use crate::place::{Place, project};
 
 const VERBS: &[&str] = &[
     "try", "add", "lock", "update", "fetch", "run", "verify", "tools", "review", "explain", "gc",
-    "trust", "doctor",
+    "trust", "doctor", "daemon", "ps", "stop",
 ];
 
 /// The name of the committed file and the arguments.
