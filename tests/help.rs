@@ -21,6 +21,9 @@ const VERBS: &[&str] = &[
     "gc",
     "trust",
     "doctor",
+    "daemon",
+    "ps",
+    "stop",
 ];
 
 /// The name of the committed file and the arguments.
