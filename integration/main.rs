@@ -19,6 +19,7 @@ mod confinement;
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
 mod conformance;
+mod daemon;
 mod doctor_attack;
 mod documented_order;
 mod egress;

@@ -6,6 +6,7 @@
 pub mod attack;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod egress;
 pub mod fetch;
 pub mod launch;

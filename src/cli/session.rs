@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::{output, signals, stderr, summary};
 
-use crate::launch::{self, Launcher, Service, SessionEnd, ShownTools, StateFolder};
+use crate::launch::{self, Launcher, Meter, Service, SessionEnd, ShownTools, StateFolder, Stop};
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 
@@ -35,6 +35,7 @@ struct Decision {
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
+    meter: Meter,
 ) -> anyhow::Result<Service<StderrLog>> {
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     // Everything that decides runs here. If it panics the answer is no, like on any error.
@@ -76,17 +77,19 @@ pub(super) async fn start(
             neutralise: prepared.policy.calls.neutralise,
             granted_paths: prepared.policy.granted_paths(),
             grants: prepared.policy.protocol,
+            passed_calls: meter.passed_calls(),
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
         log,
         shown_tools,
+        meter,
     })
 }
 
 /// Serves it on standard input and output until one side, or `stop`, ends it.
 pub(super) async fn serve(
     service: Service<StderrLog>,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
     let end = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
     Ok(match end {

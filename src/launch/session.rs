@@ -9,6 +9,7 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::meter::Meter;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
@@ -47,6 +48,25 @@ pub enum SessionEnd {
     Stopped { signal: i32 },
 }
 
+/// Why a session is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The number of the signal that asked for it, or that it is like.
+    pub signal: i32,
+    /// What the client is told, for each request that still waits; `None` where it knows.
+    pub reason: Option<String>,
+}
+
+impl Stop {
+    /// By a signal, which says nothing.
+    pub fn by_signal(signal: i32) -> Self {
+        Self {
+            signal,
+            reason: None,
+        }
+    }
+}
+
 /// What a session is served with.
 pub struct Service<Log> {
     pub running: Running,
@@ -54,10 +74,11 @@ pub struct Service<Log> {
     /// Where the server's standard error goes.
     pub log: Log,
     pub shown_tools: ShownTools,
+    pub meter: Meter,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
-/// ends every process of the session. `stop` yields the number of the signal that asked for it.
+/// ends every process of the session.
 ///
 /// # Errors
 /// When reading from either side fails.
@@ -65,14 +86,16 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     service: Service<Log>,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
 ) -> Result<SessionEnd, LaunchError> {
     let Service {
         running,
         policy,
         log,
         mut shown_tools,
+        meter,
     } = service;
+    meter.watch(&running);
     let Running {
         mut monitor,
         stdin,
@@ -86,9 +109,12 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     let redaction = policy.redaction.clone();
     let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
-    let events = |event: &Event| match event {
-        Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
-        event => speak(event, &mut spoken),
+    let events = |event: &Event| {
+        meter.note(event);
+        match event {
+            Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
+            event => speak(event, &mut spoken),
+        }
     };
     let mut pump = Pump::new(
         client_in,
@@ -100,11 +126,18 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     );
     let first = tokio::select! {
         end = pump.run_until_client_closes() => Ok(end),
-        signal = stop => Err(signal),
+        stop = stop => Err(stop),
     };
     let last = match first {
-        Err(signal) => {
-            end(&mut monitor).await?;
+        Err(Stop { signal, reason }) => {
+            let farewell = async {
+                if let Some(reason) = reason {
+                    let deadline = Instant::now() + FAREWELL_TIME;
+                    let _ = pump.answer_outstanding(&reason, deadline).await;
+                }
+            };
+            let (ended, ()) = tokio::join!(end(&mut monitor), farewell);
+            ended?;
             return Ok(SessionEnd::Stopped { signal });
         }
         Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,

@@ -209,6 +209,11 @@ impl Monitor {
             .map_or(LaunchError::StubDied { code }, LaunchError::Sandbox))
     }
 
+    /// Its own number; `None` when it has ended.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.id().and_then(|id| i32::try_from(id).ok())
+    }
+
     /// Asks every process of the session to end (SIGTERM).
     pub fn terminate(&mut self) {
         self.tell(TERMINATE);
