@@ -268,6 +268,46 @@ fn what_vouches_for_bytes_is_judged_without_asking_anybody() {
 }
 
 #[test]
+fn the_daemon_starts_sessions_and_knows_no_server() {
+    // No byte of a session and no decision about a server is its own.
+    forbid(
+        in_room("daemon"),
+        &[
+            "crate::launch",
+            "crate::sandbox",
+            "crate::policy",
+            "crate::relay",
+            "crate::egress",
+            "crate::store",
+            "crate::config",
+            "crate::resolve",
+            "crate::fetch",
+            "crate::cli",
+            "std::net",
+            "TcpListener",
+        ],
+    );
+    forbid(
+        |file| file.path == "daemon/protocol.rs",
+        &[
+            "tokio",
+            "async",
+            "await",
+            "std::fs",
+            "std::env",
+            "std::process",
+            "nix",
+            "rustix",
+            "crate::sys",
+        ],
+    );
+    forbid(
+        |file| file.path != "daemon/notify.rs" && file.path != "daemon/socket.rs",
+        &["sd_notify"],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),
