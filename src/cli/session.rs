@@ -91,8 +91,8 @@ pub(super) async fn serve(
     service: Service<StderrLog>,
     stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
-    let end = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
-    Ok(match end {
+    let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
+    Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal } => signals::code(signal),
         SessionEnd::ServerEnded {

@@ -5,6 +5,7 @@
 //! that process, hands it the client's three descriptors and the client's connection, and forgets
 //! them. The end of either end of anything ends the session: see ARCHITECTURE.md, "The daemon".
 
+pub mod cgroup;
 pub mod client;
 mod error;
 pub mod frames;

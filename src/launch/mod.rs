@@ -10,6 +10,7 @@ mod locked_interpreter;
 mod meter;
 mod network;
 mod npm_runner;
+mod own_group;
 mod prepare;
 mod programs;
 mod python_runner;
@@ -34,7 +35,7 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{Service, SessionEnd, Stop, learn, serve};
+pub use session::{Ended, Service, SessionEnd, Stop, Used, learn, serve};
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};

@@ -67,6 +67,35 @@ impl Stop {
     }
 }
 
+/// What the processes of a session have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The most at one time, in bytes. Seen by the monitor, or counted by the kernel where the server
+    /// has a control group; that holds for the other two as well.
+    pub peak_memory: u64,
+    /// The most processes and threads at one time.
+    pub peak_processes: u64,
+    /// Processor time, in milliseconds.
+    pub processor: u64,
+}
+
+impl Used {
+    fn of(report: &Report) -> Self {
+        Self {
+            peak_memory: report.peak_memory,
+            peak_processes: report.peak_processes,
+            processor: report.processor,
+        }
+    }
+}
+
+/// A session that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub end: SessionEnd,
+    pub used: Used,
+}
+
 /// What a session is served with.
 pub struct Service<Log> {
     pub running: Running,
@@ -87,6 +116,18 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
     stop: impl Future<Output = Stop>,
+) -> Result<Ended, LaunchError> {
+    let mut used = Used::default();
+    let end = until_the_end(service, client_in, client_out, stop, &mut used).await?;
+    Ok(Ended { end, used })
+}
+
+async fn until_the_end<Log: LineSink + Send + 'static>(
+    service: Service<Log>,
+    client_in: impl AsyncRead + Unpin,
+    client_out: impl AsyncWrite + Unpin,
+    stop: impl Future<Output = Stop>,
+    used: &mut Used,
 ) -> Result<SessionEnd, LaunchError> {
     let Service {
         running,
@@ -137,7 +178,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
                 }
             };
             let (ended, ()) = tokio::join!(end(&mut monitor), farewell);
-            ended?;
+            *used = Used::of(&ended?);
             return Ok(SessionEnd::Stopped { signal });
         }
         Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
@@ -149,12 +190,14 @@ pub async fn serve<Log: LineSink + Send + 'static>(
                 Ok(report) => report?,
                 Err(_) => {
                     let report = end(&mut monitor).await?;
+                    *used = Used::of(&report);
                     if report.exceeded.is_none() {
                         return Ok(SessionEnd::ClientClosed);
                     }
                     report
                 }
             };
+            *used = Used::of(&report);
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
             let reason = report.reason(&limits);
@@ -174,7 +217,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
-            end(&mut monitor).await?;
+            *used = Used::of(&end(&mut monitor).await?);
             Ok(SessionEnd::ClientClosed)
         }
     }
