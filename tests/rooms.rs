@@ -144,6 +144,32 @@ fn policy_does_no_input_or_output_and_never_waits() {
 }
 
 #[test]
+fn control_groups_know_nothing_of_sessions() {
+    forbid(
+        in_room("cgroup"),
+        &[
+            "crate::policy",
+            "crate::lockfile",
+            "crate::config",
+            "crate::launch",
+            "crate::sandbox",
+            "crate::daemon",
+            "tokio",
+            "async",
+            "await",
+        ],
+    );
+}
+
+#[test]
+fn what_control_groups_hold_and_where_they_are_is_read_without_them() {
+    forbid(
+        |file| ["cgroup/contents.rs", "cgroup/place.rs"].contains(&file.path.as_str()),
+        &["std::fs", "std::process", "crate::sys", "nix", "rustix"],
+    );
+}
+
+#[test]
 fn what_the_relay_decides_is_pure() {
     // These move bytes; all others decide.
     const PUMPS: [&str; 7] = [
