@@ -18,8 +18,8 @@ use crate::policy::{
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirement, Requirements, ResourceLimits,
-    SandboxSpec, compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirement, Requirements,
+    ResourceLimits, SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -101,6 +101,8 @@ impl<'a> Launcher<'a> {
                 landlock: Requirement::Preferred,
             };
         }
+        self
+    }
 
     /// The server that is launched gets a control group of its own in `session`, the folder of its
     /// session's; a launch that can't have it is refused.

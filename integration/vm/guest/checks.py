@@ -7,7 +7,7 @@ import traceback
 import listed
 
 # In this order: later ones change settings of the machine, and put them back.
-THEMES = ["machine", "old_kernel", "namespaces", "attacks", "suites"]
+THEMES = ["machine", "old_kernel", "namespaces", "attacks", "daemon", "suites"]
 
 
 class Report:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 ADA = 1000
-PINFOLD = "/usr/local/bin/pinfold"
+PINFOLD = "/usr/bin/pinfold"
 FIXTURES = "/payload/source/integration/fixtures"
 NATIVE = "/payload/servers/native"
 # Longer than anything takes here, also where every instruction is translated.

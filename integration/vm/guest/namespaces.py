@@ -29,6 +29,7 @@ def accepted(name):
                 client.end()
             with sysctl(setting, value):
                 denied(setting)
+                mine.environment["PINFOLD_LOG"] = "info"
                 with mine.client("puppet") as client:
                     assert "result" in client.initialize(), client.stderr()
                     # The base tier has the machine's name, and still not her files.

@@ -138,8 +138,8 @@ def _():
                 ("return open('/etc/shadow').read()", "refused"),
                 ("import socket; return socket.socket(socket.AF_INET).fileno()", "refused"),
                 ("open(os.environ['HOME'] + '/mine', 'w').write('x'); return 1", "ok: 1"),
-                ("os.kill(1, 0); return sorted(int(n) for n in os.listdir('/proc') if n.isdigit())[0]",
-                 "ok: 1"),
+                ("return [open('/proc/1/comm').read().strip() == 'systemd', len(os.listdir('/home'))]",
+                 "ok: [false, 1]"),
             ]:
                 told = client.call("do", code=code)
                 assert told.startswith(wanted), "%s: %s" % (code, told)
