@@ -117,7 +117,7 @@ def _():
     ada("pinfold", "lock").expect(0)
     systemctl("daemon-reload").expect(0)
     systemctl("enable", "--now", "pinfold.socket").expect(0)
-    verified = ada("systemd-analyze", "--user", "verify", folder + "/pinfold.service")
+    verified = ada("systemd-analyze", "--user", "--man=no", "verify", folder + "/pinfold.service")
     verified.expect(0)
     assert "pinfold" not in verified.err, verified
     assert shown("ActiveState") == "inactive", "it runs before anybody asked"

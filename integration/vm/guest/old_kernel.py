@@ -138,8 +138,8 @@ def _():
                 ("return open('/etc/shadow').read()", "refused"),
                 ("import socket; return socket.socket(socket.AF_INET).fileno()", "refused"),
                 ("open(os.environ['HOME'] + '/mine', 'w').write('x'); return 1", "ok: 1"),
-                ("return [open('/proc/1/comm').read().strip() == 'systemd', len(os.listdir('/home'))]",
-                 "ok: [false, 1]"),
+                ("return [os.path.exists(%r), os.path.exists('/etc/shadow')]" % outside,
+                 "ok: [false, false]"),
             ]:
                 told = client.call("do", code=code)
                 assert told.startswith(wanted), "%s: %s" % (code, told)
