@@ -297,7 +297,11 @@ def _():
                 os.waitpid(pid, 0)
     """
     with session() as client:
+        # Held by the kernel for the whole server, not for each user as setrlimit(2) does.
+        group = server_group()
         told = client.call("do", code=forks)
+        with open(group + "/pids.events") as file:
+            assert "max 0" not in file.read(), "it was not the control group that refused"
         assert told.startswith('ok: ["EAGAIN", '), told
         assert int(told.split(",")[1].strip(" ]")) < PROCESSES, told
     nothing_is_left()
