@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::Alarms;
 use super::answer_keys::Redact;
 use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -79,6 +80,7 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+    pub alarms: Alarms,
 }
 
 /// What stands for the platform in the name of a runtime's package.
@@ -250,6 +252,7 @@ impl Server {
             grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
+            alarms: Alarms::default(),
         }
     }
 }
