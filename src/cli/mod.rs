@@ -3,6 +3,7 @@
 mod add;
 mod args;
 mod argv;
+mod auditing;
 mod behaviour;
 mod calls;
 mod context;

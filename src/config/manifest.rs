@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::answer_keys::Redact;
+use super::audit_keys::AuditSettings;
 use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::egress::{EgressRule, EgressTier};
@@ -35,6 +36,7 @@ pub struct Manifest {
 pub struct Settings {
     /// Younger versions are not resolved unless asked for exactly; zero turns this off.
     pub release_age: Duration,
+    pub audit: AuditSettings,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
         // Most hijacked releases are found and withdrawn within three days.
         Self {
             release_age: Duration::from_secs(72 * 60 * 60),
+            audit: AuditSettings::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
 
 mod answer_keys;
+mod audit_keys;
 mod build_keys;
 mod call_rules;
 mod diagnostic;
@@ -29,6 +30,7 @@ mod trust;
 mod validate;
 
 pub use answer_keys::Redact;
+pub use audit_keys::AuditSettings;
 pub use build_keys::BuildRule;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};

@@ -351,6 +351,7 @@ impl<'a> Launcher<'a> {
             plan,
             requirements,
             egress: policy.egress.clone(),
+            recorder: None,
         })
     }
 

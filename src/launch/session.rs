@@ -5,18 +5,20 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::process::ChildStderr;
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
+use crate::audit::{EgressTotal, Ended, Recorder};
+use crate::egress::{Egress, HostCounters};
 use crate::relay::{
     End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
     StderrTail, drain_stderr, introspect,
 };
-use crate::sandbox::Report;
+use crate::sandbox::{Report, ResourceLimits};
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
 const CLOSING_TIME: Duration = Duration::from_millis(800);
@@ -54,6 +56,8 @@ pub struct Service<Log> {
     /// Where the server's standard error goes.
     pub log: Log,
     pub shown_tools: ShownTools,
+    /// Where the session is recorded.
+    pub recorder: Recorder,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
@@ -72,6 +76,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         policy,
         log,
         mut shown_tools,
+        recorder,
     } = service;
     let Running {
         mut monitor,
@@ -79,33 +84,59 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         stdout,
         stderr,
         limits,
-        egress: _egress,
+        egress,
         trees: _trees,
     } = running;
     let tail = StderrTail::default();
     let redaction = policy.redaction.clone();
+    recorder.redact(redaction.clone());
     let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
     let events = |event: &Event| match event {
         Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
-        event => speak(event, &mut spoken),
+        event => {
+            recorder.event(event);
+            speak(event, &mut spoken);
+        }
     };
     let mut pump = Pump::new(
         client_in,
         client_out,
         stdin,
         stdout,
-        Session::new(policy),
+        Session::new(policy).recorded_in(Box::new(recorder.clone())),
         events,
     );
+    let served = relay(&mut pump, &mut monitor, draining, &tail, &limits, stop).await;
+    // Before the record: what it still moves belongs to this session.
+    let totals = egress.as_ref().map(Egress::counters).unwrap_or_default();
+    drop(egress);
+    recorder.end(ended(&served, &totals));
+    served.map(|(end, _)| end)
+}
+
+/// Until every process is gone. The report is there where the monitor made one.
+async fn relay<ClientIn, ClientOut, Events>(
+    pump: &mut Pump<ClientIn, ClientOut, ChildStdin, ChildStdout, Events>,
+    monitor: &mut Monitor,
+    draining: JoinHandle<()>,
+    tail: &StderrTail,
+    limits: &ResourceLimits,
+    stop: impl Future<Output = i32>,
+) -> Result<(SessionEnd, Report), LaunchError>
+where
+    ClientIn: AsyncRead + Unpin,
+    ClientOut: AsyncWrite + Unpin,
+    Events: FnMut(&Event),
+{
     let first = tokio::select! {
         end = pump.run_until_client_closes() => Ok(end),
         signal = stop => Err(signal),
     };
     let last = match first {
         Err(signal) => {
-            end(&mut monitor).await?;
-            return Ok(SessionEnd::Stopped { signal });
+            let report = end(monitor).await?;
+            return Ok((SessionEnd::Stopped { signal }, report));
         }
         Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
         Ok(end) => end,
@@ -115,35 +146,70 @@ pub async fn serve<Log: LineSink + Send + 'static>(
             let report = match timeout(LAST_BREATH, monitor.ended()).await {
                 Ok(report) => report?,
                 Err(_) => {
-                    let report = end(&mut monitor).await?;
+                    let report = end(monitor).await?;
                     if report.exceeded.is_none() {
-                        return Ok(SessionEnd::ClientClosed);
+                        return Ok((SessionEnd::ClientClosed, report));
                     }
                     report
                 }
             };
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
-            let reason = report.reason(&limits);
+            let reason = report.reason(limits);
             let _ = pump
                 .answer_outstanding(&reason, Instant::now() + FAREWELL_TIME)
                 .await;
             let code = report.code;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
-            Ok(SessionEnd::ServerEnded {
+            let end = SessionEnd::ServerEnded {
                 code,
                 reason,
                 last_words,
-            })
+            };
+            Ok((end, report))
         }
         End::Failed(error) => {
-            end(&mut monitor).await?;
+            end(monitor).await?;
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
-            end(&mut monitor).await?;
-            Ok(SessionEnd::ClientClosed)
+            let report = end(monitor).await?;
+            Ok((SessionEnd::ClientClosed, report))
         }
+    }
+}
+
+/// The end as it is recorded.
+fn ended(served: &Result<(SessionEnd, Report), LaunchError>, totals: &[HostCounters]) -> Ended {
+    let egress = totals
+        .iter()
+        .map(|host| EgressTotal {
+            host: host.host.as_ref().map(ToString::to_string),
+            allowed: host.allowed,
+            refused: host.refused,
+            sent: host.sent,
+            received: host.received,
+        })
+        .collect();
+    let (how, code, reason) = match served {
+        Ok((SessionEnd::ClientClosed, _)) => ("client_closed", None, None),
+        Ok((SessionEnd::Stopped { signal }, _)) => {
+            ("stopped", None, Some(format!("by signal {signal}")))
+        }
+        Ok((SessionEnd::ServerEnded { code, reason, .. }, _)) => {
+            let reason = (*code != 0).then(|| reason.clone());
+            ("server_ended", Some(*code), reason)
+        }
+        Err(error) => ("failed", None, Some(error.to_string())),
+    };
+    let report = served.as_ref().ok().map(|(_, report)| report);
+    Ended {
+        how,
+        code,
+        reason,
+        peak_memory: report.map_or(0, |report| report.peak_memory),
+        processor_ms: report.map_or(0, |report| report.processor),
+        egress,
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::{LaunchError, network};
+use crate::audit::Recorder;
 use crate::config::Environment;
 use crate::egress::Egress;
 use crate::policy::EgressPolicy;
@@ -143,9 +144,10 @@ impl Standing {
         &mut self,
         policy: &EgressPolicy,
         environment: &Environment,
+        recorder: Option<Recorder>,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
-            let egress = network::serve(listeners, policy, environment)?;
+            let egress = network::serve(listeners, policy, environment, recorder)?;
             self.running.egress = Some(egress);
         }
         Ok(())
