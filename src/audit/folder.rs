@@ -6,11 +6,13 @@ use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
+use rustix::fs::{FlockOperation, flock};
 
 use super::error::AuditError;
 
@@ -22,6 +24,17 @@ const PAUSE: Duration = Duration::from_micros(200);
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+}
+
+/// The right to write, given back when it is dropped (flock(2)).
+#[derive(Debug)]
+pub(super) struct Held(Arc<File>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Else it ends with the descriptor.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 /// A file of records.
@@ -54,8 +67,7 @@ impl Folder {
             });
         }
         if found.mode() & 0o077 != 0 {
-            fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
-                .map_err(failed())?;
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700)).map_err(failed())?;
         }
         Ok(())
     }
@@ -144,21 +156,23 @@ impl Folder {
         Ok(file)
     }
 
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    pub(super) fn lock_file(&self) -> Result<Arc<File>, AuditError> {
+        self.open(&self.lock_path(), true).map(Arc::new)
+    }
+
     /// Waits until nobody else holds the lock, at most so long. It ends with the process.
-    pub(super) fn lock(&self, patience: Duration) -> Result<Flock<File>, AuditError> {
-        let path = self.path.join("lock");
-        let mut file = self.open(&path, true)?;
+    pub(super) fn lock(&self, file: Arc<File>, patience: Duration) -> Result<Held, AuditError> {
+        let path = self.lock_path();
         let start = Instant::now();
         loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(held) => return Ok(held),
-                Err((unlocked, Errno::EWOULDBLOCK | Errno::EINTR)) => file = unlocked,
-                Err((_, errno)) => {
-                    return Err(AuditError::Io {
-                        path,
-                        source: errno.into(),
-                    });
-                }
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Held(file)),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(AuditError::io(path)(errno.into())),
             }
             if start.elapsed() >= patience {
                 return Err(AuditError::Busy { path });

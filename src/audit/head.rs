@@ -131,7 +131,11 @@ impl Head {
 /// Tells one start of the machine from another; 0 where /proc can't say.
 pub(super) fn boot() -> u64 {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(12).collect();
+    let digits: String = id
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(12)
+        .collect();
     u64::from_str_radix(&digits, 16).unwrap_or(0)
 }
 

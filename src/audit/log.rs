@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, SystemTime};
 
 use super::chain::{Anchor, Link, MAX_LINE};
@@ -11,13 +13,16 @@ use super::error::AuditError;
 use super::folder::{Folder, RecordFile};
 use super::head::{Head, HeadFile, boot};
 use super::lines::Lines;
-use super::record::{Record, Torn, Who};
+use super::record::{Record, Sync, Torn, Who};
 use super::repair::{Judged, Scanned, judge, scan};
 use crate::lockfile::Digest;
 
 /// For a process that holds the lock. An append takes less than a millisecond, with a disk that
 /// has to be waited for some tens of them.
 const PATIENCE: Duration = Duration::from_secs(2);
+const SHORT_PATIENCE: Duration = Duration::from_millis(50);
+/// More than most records have, in bytes.
+const TYPICAL: u64 = 4096;
 
 /// When a file is full, and how many full ones are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,10 @@ pub struct AuditLog {
     folder: Folder,
     limits: Limits,
     boot: u64,
+    lock: Arc<File>,
+    /// Shorter once it was in vain, so that nobody waits again and again.
+    patience: Duration,
+    syncer: Syncer,
     /// As the last append of this writer left it.
     open: Option<Open>,
 }
@@ -51,37 +60,63 @@ impl AuditLog {
     /// # Errors
     /// When it can't.
     pub fn open(folder: &Path, limits: Limits) -> Result<Self, AuditError> {
+        let folder = Folder::new(folder);
+        folder.create()?;
         let mut log = Self {
-            folder: Folder::new(folder),
+            lock: folder.lock_file()?,
+            folder,
             limits,
             boot: boot(),
+            patience: PATIENCE,
+            syncer: Syncer::default(),
             open: None,
         };
-        log.folder.create()?;
-        let _lock = log.folder.lock(PATIENCE)?;
+        let _held = log.folder.lock(Arc::clone(&log.lock), PATIENCE)?;
         log.open = Some(log.settled()?);
         Ok(log)
     }
 
-    /// Appends a record; when it returns, the record outlives every process of the machine, and
-    /// one that says so a power loss, too.
+    /// Appends a record. When it returns, the record outlives every process of the machine, and
+    /// where that is said of its kind (`Sync::Now`) a power loss, too.
     ///
     /// # Errors
-    /// When it can't be written; nothing of it is in the log then.
+    /// When it can't be written; nothing of it is in the log then, unless it is the disk itself
+    /// that fails.
     pub fn append(&mut self, who: &Who, record: &Record) -> Result<Anchor, AuditError> {
+        let appended = self.append_now(who, record);
+        self.patience = match appended {
+            Ok(_) => PATIENCE,
+            Err(_) => SHORT_PATIENCE,
+        };
+        appended
+    }
+
+    fn append_now(&mut self, who: &Who, record: &Record) -> Result<Anchor, AuditError> {
         // When something goes wrong, the next append looks at everything again.
         let before = self.open.take();
-        let _lock = self.folder.lock(PATIENCE)?;
+        let held = self.folder.lock(Arc::clone(&self.lock), self.patience)?;
         let mut open = match before {
             Some(open) if self.is_unchanged(&open) => open,
             _ => self.settled()?,
         };
-        let length = record.line(who, &open.head.last, SystemTime::now())?.len() as u64;
-        if open.head.end > 0 && open.head.end + length > self.limits.max_size {
-            self.rotate(&mut open)?;
+        if open.head.end + TYPICAL > self.limits.max_size {
+            let length = record.line(who, &open.head.last, SystemTime::now())?.len();
+            if open.head.end > 0 && open.head.end + length as u64 > self.limits.max_size {
+                self.rotate(&mut open)?;
+            }
         }
         self.write(&mut open, who, record)?;
         let anchor = open.head.last;
+        // Others need not wait for the disk.
+        drop(held);
+        match record.sync() {
+            Sync::Now => open
+                .current
+                .sync_data()
+                .map_err(AuditError::io(self.folder.current()))?,
+            Sync::Soon => self.syncer.sync(&open.current),
+            Sync::Later => {}
+        }
         self.open = Some(open);
         Ok(anchor)
     }
@@ -101,9 +136,7 @@ impl AuditLog {
         let head = said.head();
         let current_path = self.folder.current();
         let current = self.folder.open(&current_path, true)?;
-        let found = current
-            .metadata()
-            .map_err(AuditError::io(&current_path))?;
+        let found = current.metadata().map_err(AuditError::io(&current_path))?;
         if let Some(head) = head
             && (head.inode, head.end) == (found.ino(), found.len())
         {
@@ -171,7 +204,8 @@ impl AuditLog {
             && length > head.end
             && ends_with(current, head).map_err(AuditError::io(&path))?
         {
-            let behind = scan(reopened, head.end, length, Some(head)).map_err(AuditError::io(&path))?;
+            let behind =
+                scan(reopened, head.end, length, Some(head)).map_err(AuditError::io(&path))?;
             if behind.last.is_none() {
                 return Ok(Scanned {
                     last: Some(Link {
@@ -259,14 +293,7 @@ impl AuditLog {
             boot: self.boot,
             ..open.head
         };
-        let written = written
-            .and_then(|()| {
-                if record.is_durable() {
-                    open.current.sync_data().map_err(AuditError::io(&path))?;
-                }
-                Ok(())
-            })
-            .and_then(|()| head.write(&open.head_file, &self.folder));
+        let written = written.and_then(|()| head.write(&open.head_file, &self.folder));
         if let Err(error) = written {
             // A record that was not written whole must not be found later as if it had been.
             let _ = open.current.set_len(old_end);
@@ -333,11 +360,40 @@ impl AuditLog {
         };
         open.head.oldest = through.seq + 1;
         self.write(open, &Who::default(), &retention)?;
+        let path = self.folder.current();
+        open.current.sync_data().map_err(AuditError::io(path))?;
         for file in rotated {
             // One that stays is removed the next time; the record says that it is not needed.
             let _ = fs::remove_file(&file.path);
         }
         Ok(())
+    }
+}
+
+/// Forces records onto the disk in a thread of its own, which ends with the log.
+#[derive(Debug, Default)]
+struct Syncer(Option<SyncSender<File>>);
+
+impl Syncer {
+    fn sync(&mut self, file: &File) {
+        let Ok(file) = file.try_clone() else { return };
+        let sender = self.0.get_or_insert_with(|| {
+            let (sender, files) = sync_channel::<File>(1);
+            let work = move || {
+                for file in files {
+                    if let Err(error) = file.sync_data() {
+                        tracing::warn!("the audit log could not be forced onto the disk: {error}");
+                    }
+                }
+            };
+            // Without the thread the kernel gets to it by itself, later.
+            let _ = std::thread::Builder::new()
+                .name("audit".to_owned())
+                .spawn(work);
+            sender
+        });
+        // When one waits already, it will be for this record, too.
+        let _ = sender.try_send(file);
     }
 }
 

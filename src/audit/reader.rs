@@ -52,12 +52,18 @@ impl Filter {
         };
         let is_refusal = || match &*fields.kind {
             "session_refused" => true,
-            "event" => fields.what.as_deref().is_some_and(super::session::is_refusal),
+            "event" => fields
+                .what
+                .as_deref()
+                .is_some_and(super::session::is_refusal),
             _ => fields.decision.as_deref() == Some("deny"),
         };
         wants(&self.server, fields.server.as_deref())
             && wants(&self.kind, Some(&fields.kind))
-            && self.since.as_deref().is_none_or(|since| &*fields.time >= since)
+            && self
+                .since
+                .as_deref()
+                .is_none_or(|since| &*fields.time >= since)
             && (!self.denied || is_refusal())
     }
 }
@@ -102,7 +108,10 @@ impl Follow {
         // Of those before the last one that was begun no record is new.
         let start = files
             .iter()
-            .rposition(|file| file.first.is_some_and(|first| first <= self.last.saturating_add(1)))
+            .rposition(|file| {
+                file.first
+                    .is_some_and(|first| first <= self.last.saturating_add(1))
+            })
             .unwrap_or(0);
         for file in files.get(start..).unwrap_or_default() {
             let opened = match self.folder.open(&file.path, false) {

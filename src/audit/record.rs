@@ -228,6 +228,18 @@ pub struct Torn {
     pub kept_as: String,
 }
 
+/// When a record is forced onto the disk (fdatasync(2)). Each outlives every process from the moment
+/// that it was written; this is about power losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// Before anything goes on.
+    Now,
+    /// At once, but nobody waits for it: a disk takes milliseconds.
+    Soon,
+    /// When the kernel gets to it, usually within half a minute.
+    Later,
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     seq: u64,
@@ -242,21 +254,20 @@ struct Line<'a> {
 }
 
 impl Record {
-    /// Whether it has to be on the disk before anything goes on (fdatasync(2)). Records of calls
-    /// that are allowed are not: they outlive every process, but not a power loss.
-    pub(super) fn is_durable(&self) -> bool {
+    /// When it is forced onto the disk.
+    pub(super) fn sync(&self) -> Sync {
         match self {
-            Self::SessionStart(_)
-            | Self::SessionRefused { .. }
+            Self::SessionRefused { .. }
             | Self::SessionEnd { .. }
             | Self::PolicyChange { .. }
             | Self::Trust { .. }
-            | Self::Resumed { .. }
-            | Self::Repair { .. }
-            | Self::Retention { .. } => true,
-            Self::Call { decision, .. } => *decision == Decision::Deny,
-            Self::Egress { decision, .. } => *decision == Decision::Deny,
-            Self::CallEnd { .. } | Self::Event { .. } => false,
+            | Self::Retention { .. } => Sync::Now,
+            Self::SessionStart(_) | Self::Resumed { .. } | Self::Repair { .. } => Sync::Soon,
+            Self::Call { decision, .. } | Self::Egress { decision, .. } => match decision {
+                Decision::Deny => Sync::Soon,
+                Decision::Allow | Decision::Ask => Sync::Later,
+            },
+            Self::CallEnd { .. } | Self::Event { .. } => Sync::Later,
         }
     }
 

@@ -139,11 +139,23 @@ mod tests {
             let before = judged.before.seq;
             (before, judged.missing, judged.altered, judged.head_lost)
         };
-        assert_eq!(said(Some(head(3)), found(1, 3, Some(3))), (3, None, None, false));
+        assert_eq!(
+            said(Some(head(3)), found(1, 3, Some(3))),
+            (3, None, None, false)
+        );
         // killed before the head was written; a power loss took the newest heads
-        assert_eq!(said(Some(head(3)), found(1, 4, Some(3))), (4, None, None, false));
-        assert_eq!(said(Some(head(3)), found(1, 9, Some(3))), (9, None, None, false));
-        assert_eq!(said(Some(head(3)), found(4, 9, None)), (9, None, None, false));
+        assert_eq!(
+            said(Some(head(3)), found(1, 4, Some(3))),
+            (4, None, None, false)
+        );
+        assert_eq!(
+            said(Some(head(3)), found(1, 9, Some(3))),
+            (9, None, None, false)
+        );
+        assert_eq!(
+            said(Some(head(3)), found(4, 9, None)),
+            (9, None, None, false)
+        );
         // the end is gone
         assert_eq!(
             said(Some(head(3)), found(1, 1, None)),
@@ -157,7 +169,14 @@ mod tests {
         assert_eq!(said(None, found(1, 3, None)), (3, None, None, true));
         assert_eq!(
             judge(None, &Scanned::default(), false),
-            judge(Some(&Head { last: Anchor::NONE, ..head(1) }), &Scanned::default(), false)
+            judge(
+                Some(&Head {
+                    last: Anchor::NONE,
+                    ..head(1)
+                }),
+                &Scanned::default(),
+                false
+            )
         );
         // another record in its place
         let other = Link {
@@ -175,6 +194,9 @@ mod tests {
             ..found(1, 4, None)
         };
         assert_eq!(said(Some(head(3)), scanned), (4, None, Some(3), false));
-        assert_eq!(said(Some(head(3)), found(5, 9, None)), (9, None, Some(3), false));
+        assert_eq!(
+            said(Some(head(3)), found(5, 9, None)),
+            (9, None, Some(3), false)
+        );
     }
 }

@@ -64,7 +64,12 @@ pub fn verify(folder: &Path, outside: Option<&Anchor>) -> Result<Verified, Audit
     if !folder.exists() {
         let mut nothing = Verified::default();
         if let Some(outside) = outside {
-            nothing.problem("", None, Some(outside.seq), "there is no log at all".to_owned());
+            nothing.problem(
+                "",
+                None,
+                Some(outside.seq),
+                "there is no log at all".to_owned(),
+            );
         }
         return Ok(nothing);
     }
@@ -94,16 +99,17 @@ pub fn verify(folder: &Path, outside: Option<&Anchor>) -> Result<Verified, Audit
 impl Snapshot {
     fn take(folder: &Folder) -> Result<Self, AuditError> {
         // Of a folder that can't be written to there are no writers.
-        let _lock = match folder.lock(PATIENCE) {
+        let lock = folder
+            .lock_file()
+            .and_then(|file| folder.lock(file, PATIENCE));
+        let _lock = match lock {
             Err(error @ AuditError::Busy { .. }) => return Err(error),
             other => other.ok(),
         };
         let head_path = folder.head();
         let head = match folder.open(&head_path, false) {
             Ok(file) => HeadFile::of(&file).map_err(AuditError::io(&head_path))?,
-            Err(AuditError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
+            Err(AuditError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 HeadFile::Missing
             }
             Err(error) => return Err(error),
@@ -277,12 +283,8 @@ impl Walk<'_> {
                 }
                 if let Some(ToldTorn { bytes, kept_as }) = told.torn {
                     let what = format!("a torn record of {bytes} bytes was set aside: `{kept_as}`");
-                    self.found.note(
-                        &place.file,
-                        Some(place.line),
-                        Some(place.link.seq),
-                        what,
-                    );
+                    self.found
+                        .note(&place.file, Some(place.line), Some(place.link.seq), what);
                 }
             }
             _ => {}
@@ -339,7 +341,8 @@ impl Walk<'_> {
         let last_seq = last.as_ref().map_or(0, |last| last.link.seq);
         let Some(head) = head_file.head() else {
             if last.is_some() || unfinished.is_some() || head_file == HeadFile::Damaged {
-                let what = "it is gone or damaged: whether records were cut off at the end can't be told";
+                let what =
+                    "it is gone or damaged: whether records were cut off at the end can't be told";
                 self.found.problem(name, None, None, what.to_owned());
             }
             return;

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::output;
 use crate::audit::{Arguments, AuditError, AuditLog, Limits, Record, Who};
 use crate::config::{AuditSettings, ConfigError, Manifest, Paths};
-use crate::lockfile::{Lock, digest, differences};
+use crate::lockfile::{Lock, differences, digest};
 
 /// The log, and how arguments are recorded in it.
 ///

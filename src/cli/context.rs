@@ -11,8 +11,8 @@ use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::{LaunchError, here};
 use crate::lockfile::{
-    Digest, Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest, read,
-    write,
+    Digest, Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest,
+    read, write,
 };
 use crate::store::Store;
 

@@ -20,6 +20,7 @@ mod gc;
 mod generate;
 mod lock;
 mod locking;
+mod log;
 mod output;
 mod platforms;
 mod proposal;
@@ -107,6 +108,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Log(arguments) => log::run(manifest, &arguments).await,
         Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {

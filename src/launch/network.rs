@@ -105,9 +105,11 @@ fn record_of(event: &Event) -> Option<Record> {
             received: *received,
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         },
-        Event::NameRefused { name } => {
-            refused(name.to_string(), None, "the name may not be reached".to_owned())
-        }
+        Event::NameRefused { name } => refused(
+            name.to_string(),
+            None,
+            "the name may not be reached".to_owned(),
+        ),
         Event::Refused { host, port, why } => {
             refused(host.to_string(), Some(*port), why.to_string())
         }

@@ -107,7 +107,8 @@ impl Session {
         match self.begin_call(id, &name, arguments(message), trace_of(message), approved) {
             Ok(()) => verdict,
             Err(reason) => {
-                let answer = self.refuse_unrecorded(id, &name, &reason, is_stateless(message), events);
+                let answer =
+                    self.refuse_unrecorded(id, &name, &reason, is_stateless(message), events);
                 Verdict::Answer(answer)
             }
         }
