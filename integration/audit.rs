@@ -399,44 +399,36 @@ fn a_full_disk() {
     let inside = format!("/proc/{}/root{}", client.child.id(), place.display());
     let inside = PathBuf::from(inside);
     let filler = inside.join("filler");
-    let mark = |client: &mut Client| {
-        client.call(
-            "do",
-            says("open(os.environ['HOME'] + '/marks', 'a').write('x')\nreturn 1"),
-        )
+    let mark = || {
+        says("with open(os.environ['HOME'] + '/marks', 'a') as marks: marks.write('x')\nreturn 1")
     };
-    assert_eq!(mark(&mut client)["result"]["isError"], Value::Null);
-    // Under way while it becomes full: its answer passes.
-    client.ask(
-        7,
-        "tools/call",
-        json!({"name": "do", "arguments": says("time.sleep(2)\nreturn 'late'")}),
-    );
+    assert_eq!(client.call_text("do", mark()), "ok: 1");
+    // Under way while the disk becomes full: its answer passes.
+    let slow = says("time.sleep(2)\nreturn 'late'");
+    client.ask(0, "tools/call", json!({"name": "do", "arguments": slow}));
     std::thread::sleep(Duration::from_millis(300));
     let full = fs::write(&filler, vec![0; 1 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
-    let answer = loop {
-        let message = client.next().unwrap();
-        if message["id"] == 7 {
-            break message;
-        }
-    };
-    assert!(answer.to_string().contains("late"), "{answer}");
-    let mut refused = 0;
-    for _ in 0..3 {
-        let answer = mark(&mut client);
+    // The file's last page has some room.
+    for id in 1..=40 {
+        client.ask(id, "tools/call", json!({"name": "do", "arguments": mark()}));
+    }
+    let (mut passed, mut refused) = (0, 0);
+    while passed + refused < 41 {
+        let answer = client.next().unwrap();
         let text = answer["result"]["content"][0]["text"].as_str().unwrap();
         if answer["result"]["isError"] == true {
             refused += 1;
-            assert!(
-                text.contains("No space left") && text.contains("audit log"),
-                "{text}"
-            );
+            let says = text.contains("No space left") && text.contains("audit log");
+            assert!(says, "{text}");
+        } else {
+            passed += 1;
+            assert_eq!(text == "ok: \"late\"", answer["id"] == 0, "{answer}");
         }
     }
-    assert_eq!(refused, 3);
+    assert!(refused > 20, "{refused}");
     fs::remove_file(&filler).unwrap();
-    assert_eq!(mark(&mut client)["result"]["isError"], Value::Null);
+    assert_eq!(client.call_text("do", mark()), "ok: 1");
     let copy = home.path().join("copy");
     fs::create_dir(&copy).unwrap();
     for name in ["audit.jsonl", "head"] {
@@ -446,7 +438,7 @@ fn a_full_disk() {
     let marks = fs::read_to_string(home.server_home("puppet").join("marks")).unwrap();
     assert_eq!(
         marks.len(),
-        2,
+        passed + 1,
         "those that were refused did not reach the server"
     );
     let found = verify(&copy, None).unwrap();
@@ -459,10 +451,9 @@ fn a_full_disk() {
     let [resumed] = of_kind(&records, "resumed")[..] else {
         panic!("{text}");
     };
-    assert_eq!(
-        (&resumed["calls_refused"], &resumed["records_lost"]),
-        (&json!(3), &json!(1))
-    );
+    assert_eq!(resumed["calls_refused"], refused);
+    // Ends of calls that were under way.
+    assert!(resumed["records_lost"].as_u64().unwrap() > 0, "{resumed}");
 }
 
 /// Does nothing but in a process of the next test, where it appends until it is killed.
