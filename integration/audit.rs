@@ -380,6 +380,37 @@ fn without_a_log_nothing_starts_and_nothing_is_changed() {
     client.close();
 }
 
+/// The log can be opened and has no room for the first record.
+#[test]
+fn a_disk_that_is_full_at_the_start() {
+    const TEST: &str = "a_disk_that_is_full_at_the_start";
+    let home = puppet("");
+    let place = folder(&home);
+    let marked = |size: &str| {
+        let mount = format!(
+            "mount -t tmpfs -o size={size},mode=700 none {}",
+            place.display()
+        );
+        let starter = with_mounts(TEST, &mount)?;
+        let mut client =
+            Client::start(&mut home.behind(&starter, &home.pinfold(["run", "puppet"])));
+        let parameters = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        let answer = client.request("initialize", parameters);
+        let (status, _) = client.close();
+        Some((answer, status.code()))
+    };
+    let Some((answer, code)) = marked("4k") else {
+        return;
+    };
+    let message = answer["error"]["message"].as_str().unwrap();
+    let says = message.contains("No space left") && message.contains("nothing runs unrecorded");
+    assert!(says && code == Some(125), "{message} {code:?}");
+    // The control.
+    let (answer, code) = marked("64k").unwrap();
+    assert_eq!(answer["result"]["serverInfo"]["name"], "puppet", "{answer}");
+    assert_eq!(code, Some(0));
+}
+
 /// A real disk that becomes full in the middle of a session, and has room again.
 #[test]
 fn a_full_disk() {
