@@ -27,10 +27,9 @@ impl Log {
             CallDecision::Ask => "ask",
         };
         let mut line = format!("{decision} {}", call.tool);
-        for part in [call.reason.as_deref(), call.redacted.as_deref(), call.trace] {
-            if let Some(part) = part {
-                line.push_str(&format!(" | {part}"));
-            }
+        let parts = [call.reason.as_deref(), call.redacted.as_deref(), call.trace];
+        for part in parts.into_iter().flatten() {
+            line.push_str(&format!(" | {part}"));
         }
         if call.approved {
             line.push_str(" | approved");
