@@ -15,11 +15,13 @@ mod archives;
 mod audit;
 mod build_scripts;
 mod calls;
+mod cgroup;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
 mod conformance;
+mod daemon;
 mod doctor_attack;
 mod documented_order;
 mod egress;

@@ -102,6 +102,21 @@ fn deprecation_is_advice() {
 }
 
 #[test]
+fn whoever_adds_something_deprecated_is_told() {
+    let says = "part@1.0.0: its authors advise against it: use \\x1b[2Jother";
+    for (deprecated, told) in [(None, false), (Some("use \u{1b}[2Jother"), true)] {
+        let home = Home::new();
+        let server = Package::speaking("tool", "1.0.0", "require('part')").depends_on("part", "1");
+        let part = match deprecated {
+            Some(reason) => part().with("deprecated", json!(reason)),
+            None => part(),
+        };
+        let ran = Registry::new([part, server]).add(&home, "tool", "npm:tool");
+        assert_eq!(ran.stderr.contains(says), told, "{ran:#?}");
+    }
+}
+
+#[test]
 fn no_answer_is_never_fine() {
     let (home, registry) = locked();
     for (fault, words) in [

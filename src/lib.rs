@@ -5,8 +5,10 @@
 
 pub mod attack;
 pub mod audit;
+pub mod cgroup;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod egress;
 pub mod fetch;
 pub mod launch;

@@ -41,7 +41,12 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         &BTreeSet::new(),
     )
     .await?;
-    refuse_losses(&name, lock.servers.get(&name), &outcome.locked)?;
+    refuse_losses(
+        &name,
+        lock.servers.get(&name),
+        &outcome.locked,
+        "To have it all the same, add it under another name",
+    )?;
     server_json::check(offer.as_ref(), &outcome.locked)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::daemon_choice::DaemonChoice;
 use super::sbom;
 use super::update::Risk;
 use crate::resolve::npm::Platform;
@@ -57,6 +58,12 @@ pub(super) enum Command {
     Trust(Trust),
     /// Show what this kernel can enforce and what to do about what is missing
     Doctor(Doctor),
+    /// Supervise all servers of this user; `pinfold run` then only hands over to it
+    Daemon,
+    /// List the sessions that the daemon serves now
+    Ps(Ps),
+    /// End sessions that the daemon serves
+    Stop(Stop),
     /// Print a completion script or write the man pages, for packaging
     #[command(hide = true)]
     Generate(Generate),
@@ -198,6 +205,10 @@ pub(super) struct Run {
     /// The server's name in the manifest
     #[arg(required_unless_present = "argv", conflicts_with = "argv")]
     pub(super) name: Option<String>,
+    /// Whether the daemon serves it: `require`, `auto` (if one is there) or `never` [default:
+    /// the variable PINFOLD_DAEMON, else auto]
+    #[arg(long, value_name = "WHEN")]
+    pub(super) daemon: Option<DaemonChoice>,
     /// The command that was in mcp.json before, after `--`; it is looked up in the lock
     #[arg(last = true)]
     pub(super) argv: Vec<String>,
@@ -320,6 +331,30 @@ pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ps {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "pinfold stop NAME\n       pinfold stop NAME@NUMBER\n       pinfold stop --all"
+)]
+pub(super) struct Stop {
+    /// A server, of which all sessions end, or one session as `pinfold ps` names it
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub(super) target: Option<String>,
+    /// Every session
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -52,7 +52,7 @@ pub fn attacker(targets: Option<String>) -> ExitCode {
 
 pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
-    let stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen()?;
     // When the command is stopped, what was planted goes, and the box with it.
     let report = tokio::select! {
         report = attacks(&context) => report?,

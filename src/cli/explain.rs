@@ -118,7 +118,7 @@ impl Explained<'_> {
         (egress.tier == EgressTier::Names).then_some(egress)
     }
 
-    /// Names and values: bytes, counts, and of `processor_time` milliseconds.
+    /// Names and values: bytes, counts, of `processor_time` milliseconds, of `cpu` hundredths of a processor.
     pub(super) fn numbers(&self) -> Vec<(&'static str, Option<u64>)> {
         let egress = self.egress_by_name();
         let limits = &self.found.policy.limits;
@@ -127,6 +127,7 @@ impl Explained<'_> {
             ("memory", limits.memory),
             ("processes", limits.processes),
             ("processor_time", limits.processor_time),
+            ("cpu", limits.cpu),
             ("disk", limits.disk),
             ("open_files", limits.open_files),
             ("file_size", limits.file_size),

@@ -293,6 +293,10 @@ fn numbers(explained: &Explained<'_>) -> Vec<Row> {
                 "memory" => ("memory of all its processes", output::size(value)),
                 "processes" => ("processes and threads", value.to_string()),
                 "processor_time" => ("processor time", format!("{} s", value / 1000)),
+                "cpu" => (
+                    "share of the processors (100 % is one)",
+                    format!("{value} %"),
+                ),
                 "disk" => ("what it keeps in its own folders", output::size(value)),
                 "open_files" => ("open files of each process", value.to_string()),
                 "file_size" => ("size of a file that it writes", output::size(value)),

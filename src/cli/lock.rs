@@ -31,7 +31,12 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Re
             &platforms,
         )
         .await?;
-        refuse_losses(name, before.servers.get(name), &outcome.locked)?;
+        refuse_losses(
+            name,
+            before.servers.get(name),
+            &outcome.locked,
+            &format!("`pinfold update {name}` shows what changed, and there it can be accepted"),
+        )?;
         for tool in &server.tools.allow {
             if !outcome.locked.behaviour.tools.contains_key(tool) {
                 output::warning(&format!(

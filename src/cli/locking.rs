@@ -176,11 +176,13 @@ fn version_agreed_elsewhere(
     }
 }
 
-/// Refuses what nobody vouches for any more as for what was locked under the same name.
+/// Refuses what nobody vouches for any more as for what was locked under the same name. `instead`
+/// says what a person can do.
 pub(super) fn refuse_losses(
     name: &ServerName,
     before: Option<&LockedServer>,
     now: &LockedServer,
+    instead: &str,
 ) -> anyhow::Result<()> {
     let Some(before) = before else {
         return Ok(());
@@ -193,7 +195,7 @@ pub(super) fn refuse_losses(
         return Ok(());
     }
     Err(DriftError(format!(
-        "`{name}`: {}. Somebody who took over a package can publish it, but not in the same way; nothing was locked. `pinfold update {name}` shows what changed, and there it can be accepted",
+        "`{name}`: {}. Somebody who took over a package can publish it, but not in the same way; nothing was locked. {instead}",
         losses.join("; ")
     ))
     .into())

@@ -59,7 +59,7 @@ async fn show(folder: &Path, arguments: &Log) -> anyhow::Result<Exit> {
         log.poll(print)?;
         return Ok(Exit::Success);
     }
-    let stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen()?;
     let following = async {
         loop {
             log.poll(print)?;

@@ -7,6 +7,8 @@ mod auditing;
 mod behaviour;
 mod calls;
 mod context;
+mod daemon;
+mod daemon_choice;
 mod definitions;
 mod difference;
 mod doctor;
@@ -18,6 +20,7 @@ mod explain_text;
 mod fetch;
 mod gc;
 mod generate;
+mod hand_over;
 mod lock;
 mod locking;
 mod log;
@@ -25,14 +28,17 @@ mod output;
 mod platforms;
 mod proposal;
 mod protocol;
+mod ps;
 mod review;
 mod run;
 mod sbom;
 mod server_json;
 mod session;
+mod session_process;
 mod signals;
 mod sources;
 mod stderr;
+mod stop;
 mod summary;
 mod tools;
 mod trust;
@@ -49,6 +55,7 @@ use clap::Parser;
 use args::{Arguments, Command};
 pub use doctor_attack::attacker;
 use exit::{Exit, exit_for};
+pub use session_process::{VERB as SESSION_VERB, session};
 
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
@@ -66,10 +73,7 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&anyhow::Error::new(error).context("could not start"));
@@ -90,6 +94,13 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     stderr::finish();
     exit.into()
+}
+
+/// One thread for everything that waits.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
@@ -115,6 +126,9 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             doctor_attack::run(manifest, arguments.json).await
         }
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
+        Command::Daemon => daemon::run(manifest).await,
+        Command::Ps(arguments) => ps::run(manifest, &arguments).await,
+        Command::Stop(arguments) => stop::run(manifest, &arguments).await,
         Command::Generate(arguments) => generate::run(&arguments.what),
     }
 }

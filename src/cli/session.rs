@@ -12,7 +12,9 @@ use super::exit::{Exit, UsageError};
 use super::{output, signals, stderr, summary};
 
 use crate::audit::{Caller, Recorder, Start};
-use crate::launch::{self, LaunchError, Launcher, Service, SessionEnd, ShownTools, StateFolder};
+use crate::launch::{
+    self, LaunchError, Launcher, Meter, Service, SessionEnd, ShownTools, StateFolder, Stop,
+};
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 use crate::sandbox::{Layer, Plan};
@@ -40,23 +42,17 @@ struct Decision {
     start: Start,
 }
 
-/// Starts the server in its box for whoever started this program, once everything is found to be
-/// as it was locked.
+/// Starts the server in its box for this caller, once everything is found to be as it was locked.
+///
+/// `id` is the session's name in the audit log, if it has one already.
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
-) -> anyhow::Result<Service<StderrLog>> {
-    start_for(context, wanted, &Caller::embedded(), None).await
-}
-
-/// As [`start`], for this caller. `id` is the session's name in the audit log, if it has one.
-pub(super) async fn start_for(
-    context: &Context,
-    wanted: &Wanted,
+    meter: Meter,
     caller: &Caller,
     id: Option<String>,
 ) -> anyhow::Result<Service<StderrLog>> {
-    let started = start_recorded(context, wanted, caller, id).await;
+    let started = start_recorded(context, wanted, meter, caller, id).await;
     if let Err(error) = &started {
         let name = match wanted {
             Wanted::Name(name) => Some(name.as_str()),
@@ -71,6 +67,7 @@ pub(super) async fn start_for(
 async fn start_recorded(
     context: &Context,
     wanted: &Wanted,
+    meter: Meter,
     caller: &Caller,
     id: Option<String>,
 ) -> anyhow::Result<Service<StderrLog>> {
@@ -126,10 +123,12 @@ async fn start_recorded(
             neutralise: prepared.policy.calls.neutralise,
             granted_paths: prepared.policy.granted_paths(),
             grants: prepared.policy.protocol,
+            passed_calls: meter.passed_calls(),
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
         log,
         shown_tools,
+        meter,
         recorder,
     })
 }
@@ -149,10 +148,10 @@ fn with_layers(start: Start, plan: &Plan) -> Start {
 /// Serves it on standard input and output until one side, or `stop`, ends it.
 pub(super) async fn serve(
     service: Service<StderrLog>,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
-    let end = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
-    Ok(match end {
+    let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
+    Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal } => signals::code(signal),
         SessionEnd::ServerEnded {

@@ -216,6 +216,8 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Milliseconds.
     pub processor_time: Option<u64>,
+    /// Hundredths of a processor.
+    pub cpu: Option<u64>,
     /// Bytes.
     pub disk: Option<u64>,
     pub open_files: Option<u64>,

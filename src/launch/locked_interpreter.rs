@@ -8,21 +8,30 @@ use std::path::{Path, PathBuf};
 use super::elf::names_folders;
 use super::prepare::{Launcher, PROGRAMS};
 use crate::lockfile::{Interpreter, LockedServer};
+use crate::store::FileDigests;
 
 impl Launcher<'_> {
     /// The program that runs a server, wherever it is; `None` when its entry point runs itself.
     pub fn interpreter_path(&self, locked: &LockedServer) -> Option<PathBuf> {
+        self.interpreter_path_by(locked, &mut self.file_digests())
+    }
+
+    /// The same, with the cache of digests in hand.
+    pub(super) fn interpreter_path_by(
+        &self,
+        locked: &LockedServer,
+        digests: &mut FileDigests,
+    ) -> Option<PathBuf> {
         let interpreter = locked.interpreter.as_ref()?;
         Some(match &interpreter.package {
             Some(package) => self.store.tree(&package.tree).join(&interpreter.path),
-            None => self.machine_interpreter(interpreter),
+            None => self.machine_interpreter(interpreter, digests),
         })
     }
 
     /// The program at the locked path, if that is the locked one; else a program with the same
     /// bytes elsewhere on this machine; else the locked path, where another one or none is.
-    pub(super) fn machine_interpreter(&self, interpreter: &Interpreter) -> PathBuf {
-        let mut digests = self.file_digests();
+    fn machine_interpreter(&self, interpreter: &Interpreter, digests: &mut FileDigests) -> PathBuf {
         let mut is_locked = |path: &Path| {
             digests
                 .digest_of(path)

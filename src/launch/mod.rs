@@ -7,8 +7,10 @@ mod elf;
 mod error;
 mod explain;
 mod locked_interpreter;
+mod meter;
 mod network;
 mod npm_runner;
+mod own_group;
 mod prepare;
 mod programs;
 mod python_runner;
@@ -26,13 +28,14 @@ pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};
 pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};
+pub use meter::{Meter, Reading};
 pub use npm_runner::SandboxedNpm;
 pub use prepare::{Launcher, Prepared, here};
 pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{Service, SessionEnd, learn, serve};
+pub use session::{Ended, Service, SessionEnd, Stop, Used, learn, serve};
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};

@@ -37,6 +37,8 @@ pub struct Launcher<'a> {
     pub store: &'a Store,
     pub environment: &'a Environment,
     pub probe: Probe,
+    /// The control group of the session, in which each server gets one of its own.
+    pub(super) group: Option<PathBuf>,
     /// What the last launch with namespaces has taught.
     namespaces: Mutex<NamespaceSupport>,
 }
@@ -82,8 +84,17 @@ impl<'a> Launcher<'a> {
             store,
             environment,
             probe: Probe::current(),
+            group: None,
             namespaces: Mutex::default(),
         }
+    }
+
+    /// The server that is launched gets a control group of its own in `session`, the folder of its
+    /// session's; a launch that can't have it is refused.
+    #[must_use]
+    pub fn in_group(mut self, session: PathBuf) -> Self {
+        self.group = Some(session);
+        self
     }
 
     /// The cache of digests of interpreters.
@@ -145,10 +156,11 @@ impl<'a> Launcher<'a> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
         // Found once, so that what was judged is what runs.
-        let path = self.interpreter_path(locked);
+        let mut digests = self.file_digests();
+        let path = self.interpreter_path_by(locked, &mut digests);
         let changed = match (&locked.interpreter, &path) {
             (Some(interpreter), Some(path)) if interpreter.package.is_none() => {
-                self.changed_interpreter(name, interpreter, path)?
+                changed_interpreter(name, interpreter, path, &mut digests)?
             }
             // It is part of what is looked at with the code.
             _ => None,
@@ -339,6 +351,7 @@ impl<'a> Launcher<'a> {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,
                 processor: policy.limits.processor_time,
+                cpu: policy.limits.cpu,
                 disk: policy.limits.disk,
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
@@ -354,35 +367,34 @@ impl<'a> Launcher<'a> {
             recorder: None,
         })
     }
+}
 
-    /// How the machine's interpreter differs from the one that was locked.
-    ///
-    /// # Errors
-    /// When it can't be told, because it is missing for example.
-    fn changed_interpreter(
-        &self,
-        name: &ServerName,
-        interpreter: &Interpreter,
-        path: &Path,
-    ) -> Result<Option<LaunchError>, LaunchError> {
-        let changed = |reason: String| LaunchError::InterpreterChanged {
-            name: name.clone(),
-            path: path.to_owned(),
-            reason,
-        };
-        let found = self
-            .file_digests()
-            .digest_of(path)
-            .map_err(|error| changed(error.to_string()))?;
-        if found == interpreter.sha256 {
-            return Ok(None);
-        }
-        let version = interpreter.version.as_deref().unwrap_or("unknown");
-        Ok(Some(changed(format!(
-            "locked: version {version}, {}; found: {found}",
-            interpreter.sha256
-        ))))
+/// How the machine's interpreter differs from the one that was locked.
+///
+/// # Errors
+/// When it can't be told, because it is missing for example.
+fn changed_interpreter(
+    name: &ServerName,
+    interpreter: &Interpreter,
+    path: &Path,
+    digests: &mut FileDigests,
+) -> Result<Option<LaunchError>, LaunchError> {
+    let changed = |reason: String| LaunchError::InterpreterChanged {
+        name: name.clone(),
+        path: path.to_owned(),
+        reason,
+    };
+    let found = digests
+        .digest_of(path)
+        .map_err(|error| changed(error.to_string()))?;
+    if found == interpreter.sha256 {
+        return Ok(None);
     }
+    let version = interpreter.version.as_deref().unwrap_or("unknown");
+    Ok(Some(changed(format!(
+        "locked: version {version}, {}; found: {found}",
+        interpreter.sha256
+    ))))
 }
 
 pub(super) fn runtime_tree(store: &Store, locked: &LockedServer) -> Option<PathBuf> {

@@ -5,20 +5,21 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::meter::Meter;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
-use crate::audit::{EgressTotal, Ended, Recorder};
+use crate::audit::{self, Recorder};
 use crate::egress::{Egress, HostCounters};
 use crate::relay::{
     End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
     StderrTail, drain_stderr, introspect,
 };
-use crate::sandbox::{Report, ResourceLimits};
+use crate::sandbox::Report;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
 const CLOSING_TIME: Duration = Duration::from_millis(800);
@@ -49,6 +50,54 @@ pub enum SessionEnd {
     Stopped { signal: i32 },
 }
 
+/// Why a session is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The number of the signal that asked for it, or that it is like.
+    pub signal: i32,
+    /// What the client is told, for each request that still waits; `None` where it knows.
+    pub reason: Option<String>,
+}
+
+impl Stop {
+    /// By a signal, which says nothing.
+    pub fn by_signal(signal: i32) -> Self {
+        Self {
+            signal,
+            reason: None,
+        }
+    }
+}
+
+/// What the processes of a session have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The most at one time, in bytes. Seen by the monitor, or counted by the kernel where the server
+    /// has a control group; that holds for the other two as well.
+    pub peak_memory: u64,
+    /// The most processes and threads at one time.
+    pub peak_processes: u64,
+    /// Processor time, in milliseconds.
+    pub processor: u64,
+}
+
+impl Used {
+    fn of(report: &Report) -> Self {
+        Self {
+            peak_memory: report.peak_memory,
+            peak_processes: report.peak_processes,
+            processor: report.processor,
+        }
+    }
+}
+
+/// A session that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub end: SessionEnd,
+    pub used: Used,
+}
+
 /// What a session is served with.
 pub struct Service<Log> {
     pub running: Running,
@@ -56,12 +105,13 @@ pub struct Service<Log> {
     /// Where the server's standard error goes.
     pub log: Log,
     pub shown_tools: ShownTools,
+    pub meter: Meter,
     /// Where the session is recorded.
     pub recorder: Recorder,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
-/// ends every process of the session. `stop` yields the number of the signal that asked for it.
+/// ends every process of the session.
 ///
 /// # Errors
 /// When reading from either side fails.
@@ -69,22 +119,75 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     service: Service<Log>,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
+) -> Result<Ended, LaunchError> {
+    let mut used = Used::default();
+    let recorder = service.recorder.clone();
+    let egress = service.running.egress.as_ref().map(Egress::meter);
+    let end = until_the_end(service, client_in, client_out, stop, &mut used).await;
+    // Nothing moves any more.
+    let totals = egress.map(|egress| egress.hosts()).unwrap_or_default();
+    recorder.end(as_recorded(&end, used, &totals));
+    end.map(|end| Ended { end, used })
+}
+
+/// The end as the audit log has it.
+fn as_recorded(
+    end: &Result<SessionEnd, LaunchError>,
+    used: Used,
+    totals: &[HostCounters],
+) -> audit::Ended {
+    let (how, code, reason) = match end {
+        Ok(SessionEnd::ClientClosed) => ("client_closed", None, None),
+        Ok(SessionEnd::Stopped { signal }) => {
+            ("stopped", None, Some(format!("by signal {signal}")))
+        }
+        Ok(SessionEnd::ServerEnded { code, reason, .. }) => {
+            let reason = (*code != 0).then(|| reason.clone());
+            ("server_ended", Some(*code), reason)
+        }
+        Err(error) => ("failed", None, Some(error.to_string())),
+    };
+    let egress = totals.iter().map(|host| audit::EgressTotal {
+        host: host.host.as_ref().map(ToString::to_string),
+        allowed: host.allowed,
+        refused: host.refused,
+        sent: host.sent,
+        received: host.received,
+    });
+    audit::Ended {
+        how,
+        code,
+        reason,
+        peak_memory: used.peak_memory,
+        processor_ms: used.processor,
+        egress: egress.collect(),
+    }
+}
+
+async fn until_the_end<Log: LineSink + Send + 'static>(
+    service: Service<Log>,
+    client_in: impl AsyncRead + Unpin,
+    client_out: impl AsyncWrite + Unpin,
+    stop: impl Future<Output = Stop>,
+    used: &mut Used,
 ) -> Result<SessionEnd, LaunchError> {
     let Service {
         running,
         policy,
         log,
         mut shown_tools,
+        meter,
         recorder,
     } = service;
+    meter.watch(&running);
     let Running {
         mut monitor,
         stdin,
         stdout,
         stderr,
         limits,
-        egress,
+        egress: _egress,
         trees: _trees,
     } = running;
     let tail = StderrTail::default();
@@ -92,11 +195,14 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     recorder.redact(redaction.clone());
     let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
-    let events = |event: &Event| match event {
-        Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
-        event => {
-            recorder.event(event);
-            speak(event, &mut spoken);
+    let events = |event: &Event| {
+        meter.note(event);
+        match event {
+            Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
+            event => {
+                recorder.event(event);
+                speak(event, &mut spoken);
+            }
         }
     };
     let mut pump = Pump::new(
@@ -107,36 +213,21 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         Session::new(policy).recorded_in(Box::new(recorder.clone())),
         events,
     );
-    let served = relay(&mut pump, &mut monitor, draining, &tail, &limits, stop).await;
-    // Before the record: what it still moves belongs to this session.
-    let totals = egress.as_ref().map(Egress::counters).unwrap_or_default();
-    drop(egress);
-    recorder.end(ended(&served, &totals));
-    served.map(|(end, _)| end)
-}
-
-/// Until every process is gone. The report is there where the monitor made one.
-async fn relay<ClientIn, ClientOut, Events>(
-    pump: &mut Pump<ClientIn, ClientOut, ChildStdin, ChildStdout, Events>,
-    monitor: &mut Monitor,
-    draining: JoinHandle<()>,
-    tail: &StderrTail,
-    limits: &ResourceLimits,
-    stop: impl Future<Output = i32>,
-) -> Result<(SessionEnd, Report), LaunchError>
-where
-    ClientIn: AsyncRead + Unpin,
-    ClientOut: AsyncWrite + Unpin,
-    Events: FnMut(&Event),
-{
     let first = tokio::select! {
         end = pump.run_until_client_closes() => Ok(end),
-        signal = stop => Err(signal),
+        stop = stop => Err(stop),
     };
     let last = match first {
-        Err(signal) => {
-            let report = end(monitor).await?;
-            return Ok((SessionEnd::Stopped { signal }, report));
+        Err(Stop { signal, reason }) => {
+            let farewell = async {
+                if let Some(reason) = reason {
+                    let deadline = Instant::now() + FAREWELL_TIME;
+                    let _ = pump.answer_outstanding(&reason, deadline).await;
+                }
+            };
+            let (ended, ()) = tokio::join!(end(&mut monitor), farewell);
+            *used = Used::of(&ended?);
+            return Ok(SessionEnd::Stopped { signal });
         }
         Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
         Ok(end) => end,
@@ -146,70 +237,37 @@ where
             let report = match timeout(LAST_BREATH, monitor.ended()).await {
                 Ok(report) => report?,
                 Err(_) => {
-                    let report = end(monitor).await?;
+                    let report = end(&mut monitor).await?;
+                    *used = Used::of(&report);
                     if report.exceeded.is_none() {
-                        return Ok((SessionEnd::ClientClosed, report));
+                        return Ok(SessionEnd::ClientClosed);
                     }
                     report
                 }
             };
+            *used = Used::of(&report);
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
-            let reason = report.reason(limits);
+            let reason = report.reason(&limits);
             let _ = pump
                 .answer_outstanding(&reason, Instant::now() + FAREWELL_TIME)
                 .await;
             let code = report.code;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
-            let end = SessionEnd::ServerEnded {
+            Ok(SessionEnd::ServerEnded {
                 code,
                 reason,
                 last_words,
-            };
-            Ok((end, report))
+            })
         }
         End::Failed(error) => {
-            end(monitor).await?;
+            end(&mut monitor).await?;
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
-            let report = end(monitor).await?;
-            Ok((SessionEnd::ClientClosed, report))
+            *used = Used::of(&end(&mut monitor).await?);
+            Ok(SessionEnd::ClientClosed)
         }
-    }
-}
-
-/// The end as it is recorded.
-fn ended(served: &Result<(SessionEnd, Report), LaunchError>, totals: &[HostCounters]) -> Ended {
-    let egress = totals
-        .iter()
-        .map(|host| EgressTotal {
-            host: host.host.as_ref().map(ToString::to_string),
-            allowed: host.allowed,
-            refused: host.refused,
-            sent: host.sent,
-            received: host.received,
-        })
-        .collect();
-    let (how, code, reason) = match served {
-        Ok((SessionEnd::ClientClosed, _)) => ("client_closed", None, None),
-        Ok((SessionEnd::Stopped { signal }, _)) => {
-            ("stopped", None, Some(format!("by signal {signal}")))
-        }
-        Ok((SessionEnd::ServerEnded { code, reason, .. }, _)) => {
-            let reason = (*code != 0).then(|| reason.clone());
-            ("server_ended", Some(*code), reason)
-        }
-        Err(error) => ("failed", None, Some(error.to_string())),
-    };
-    let report = served.as_ref().ok().map(|(_, report)| report);
-    Ended {
-        how,
-        code,
-        reason,
-        peak_memory: report.map_or(0, |report| report.peak_memory),
-        processor_ms: report.map_or(0, |report| report.processor),
-        egress,
     }
 }
 

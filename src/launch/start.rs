@@ -1,7 +1,10 @@
 //! From a launch that is in order to a running server: the box is built while the code is looked at,
 //! and the server is executed when both are right.
 
+use std::path::PathBuf;
+
 use super::LaunchError;
+use super::own_group;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
 use crate::audit::Recorder;
@@ -145,7 +148,13 @@ impl Launcher<'_> {
             recorder,
         } = launch;
         let with_namespaces = spec.namespaces.is_some();
-        match spawn(&spec).await {
+        let limits = spec.limits.clone();
+        // One for each attempt: the first is gone with its processes.
+        let group = || {
+            let make = |session: &PathBuf| own_group::make(session, &limits);
+            self.group.as_ref().map(make).transpose()
+        };
+        match spawn(&spec, group()?).await {
             Err(LaunchError::Sandbox(StepFailure { step, message }))
                 if with_namespaces && step == NAMESPACES =>
             {
@@ -155,7 +164,7 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
-                Ok((spawn(&spec).await?, plan))
+                Ok((spawn(&spec, group()?).await?, plan))
             }
             Err(error) => Err(error),
             Ok(mut standing) => {

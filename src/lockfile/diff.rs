@@ -153,30 +153,6 @@ impl ChangeKind {
             _ => None,
         }
     }
-
-    /// Whether the new lock is protected by less, or asks for more, than the old one.
-    pub fn weakens(&self) -> bool {
-        match self {
-            Self::InstallScriptAdded(_) => true,
-            Self::SignatureChanged { old, new, .. } | Self::ProvenanceChanged { old, new, .. } => {
-                old.is_some() && new.is_none()
-            }
-            Self::BuildChanged { old, new } => {
-                let all = |build: &Option<Build>| -> BTreeSet<String> {
-                    let parts = build
-                        .iter()
-                        .flat_map(|build| [&build.packages, &build.egress]);
-                    parts.flatten().cloned().collect()
-                };
-                !all(new).is_subset(&all(old))
-            }
-            Self::EnforcementChanged { old, new } => {
-                new.landlock_abi < old.landlock_abi
-                    || old.layers.iter().any(|layer| !new.layers.contains(layer))
-            }
-            _ => false,
-        }
-    }
 }
 
 /// Every difference, server by server in order of their names. `locked_at` alone is none.

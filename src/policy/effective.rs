@@ -60,6 +60,8 @@ pub struct EffectivePolicy {
     pub limitations: Vec<String>,
 }
 
+const CPU_NEEDS_A_GROUP: &str = "limits.cpu holds where the server has a control group: sessions of `pinfold daemon`, run by systemd (Delegate=yes) with the cpu controller";
+
 /// Limits in bytes and counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -67,6 +69,10 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Of all processes together, in milliseconds.
     pub processor_time: Option<u64>,
+    /// Of all processes together, in hundredths of a processor. Not in the digest where it is not
+    /// set, so that locks from before it existed stay what they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u64>,
     /// What it keeps in its own folders, in bytes.
     pub disk: Option<u64>,
     pub open_files: Option<u64>,
@@ -119,7 +125,10 @@ impl EffectivePolicy {
         }
         let own_sockets = profile.own_sockets && sockets_are_its_own(server, egress.as_ref());
         let limitations = egress.iter().flat_map(limitations_of);
-        let limitations = limitations.chain(profile.limitations).collect();
+        let limitations = limitations
+            .chain(profile.limitations)
+            .chain(settings.limits.cpu.map(|_| CPU_NEEDS_A_GROUP.to_owned()))
+            .collect();
         Ok(Self {
             profile: server.profile.clone(),
             runtime,

@@ -31,9 +31,9 @@ pub enum LossKind {
     Signer { was: String, now: String },
 }
 
+#[cfg(test)]
 impl LossKind {
-    /// A word for programs; it never changes its meaning.
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Provenance { .. } => "provenance-lost",
             Self::Repository { .. } => "provenance-changed",

@@ -2,6 +2,7 @@
 //! Where that is kept is not known here; a call that can't be recorded is not passed on.
 
 use std::fmt::Debug;
+use std::sync::atomic::Ordering;
 
 use super::call_gate::arguments;
 use super::client_rules::is_stateless;
@@ -107,6 +108,8 @@ impl Session {
         match self.begin_call(id, &name, arguments(message), trace_of(message), approved) {
             Ok(()) => verdict,
             Err(reason) => {
+                // It was counted when it was judged.
+                self.policy.passed_calls.fetch_sub(1, Ordering::Relaxed);
                 let answer =
                     self.refuse_unrecorded(id, &name, &reason, is_stateless(message), events);
                 Verdict::Answer(answer)
@@ -156,8 +159,13 @@ impl Session {
         events: &mut Vec<Event>,
     ) -> Result<(), Vec<u8>> {
         let (arguments, trace) = of_line(line);
-        self.begin_call(id, tool, arguments, trace, true)
-            .map_err(|reason| self.refuse_unrecorded(id, tool, &reason, false, events))
+        match self.begin_call(id, tool, arguments, trace, true) {
+            Ok(()) => {
+                self.policy.passed_calls.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(reason) => Err(self.refuse_unrecorded(id, tool, &reason, false, events)),
+        }
     }
 
     fn begin_call(

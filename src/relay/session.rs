@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::approval::Approvals;
@@ -48,6 +50,8 @@ pub struct SessionPolicy {
     pub neutralise: bool,
     /// Longest line in bytes, without the newline, in either direction.
     pub max_line: usize,
+    /// Counts the calls of tools that the server gets to see.
+    pub passed_calls: Arc<AtomicU64>,
 }
 
 impl SessionPolicy {
@@ -62,6 +66,7 @@ impl SessionPolicy {
             redaction: Redaction::default(),
             neutralise: false,
             max_line: DEFAULT_MAX_LINE,
+            passed_calls: Arc::default(),
         }
     }
 }

@@ -18,8 +18,11 @@ use crate::launch::SandboxedNpm;
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::vouching::vouched;
-use crate::resolve::npm::{self, NpmRequest, NpmSettings, Platform, Waiting};
+use crate::resolve::npm::{self, NpmProgress, NpmRequest, NpmSettings, Platform, Waiting};
 use crate::store::{Bounds, Staging, Store, TreeBuilder};
+
+/// Longest reason against a version that is shown, in characters.
+const MAX_REASON: usize = 300;
 
 pub(super) async fn get(
     asked: &Asked<'_>,
@@ -37,8 +40,23 @@ pub(super) async fn get(
     let search_path = context.search_path();
     let runner = SandboxedNpm::find(asked.launcher, staging, &npm_settings, search_path)?;
     let spinner = output::spinner("resolving");
-    let resolution = npm::resolve(&request, &npm_settings, &client, &runner, &|_| {}).await?;
+    let progress = |step| {
+        if let NpmProgress::Checking { done, total } = step {
+            spinner.set_message(format!("comparing with the registry: {done} of {total}"));
+        }
+    };
+    let resolution = npm::resolve(&request, &npm_settings, &client, &runner, &progress).await?;
     spinner.finish_and_clear();
+    for package in &resolution.packages {
+        if let Some(reason) = &package.deprecated {
+            output::warning(&format!(
+                "{}@{}: its authors advise against it: {}",
+                package.name,
+                package.version,
+                output::foreign(reason, MAX_REASON)
+            ));
+        }
+    }
     let wanted = resolution
         .packages
         .iter()

@@ -190,17 +190,3 @@ fn a_new_version_is_one_line_and_another_key_is_one_more() {
         "{changes:?}"
     );
 }
-
-#[test]
-fn what_weakens_is_known() {
-    let weakens =
-        |edit: fn(&mut LockedServer)| changes_after(edit).iter().any(|c| c.kind.weakens());
-    assert!(weakens(|s| s.artifacts[0].install_script = true));
-    assert!(weakens(|s| s.artifacts[1].signature = None));
-    assert!(weakens(|s| s.artifacts[0].provenance = None));
-    assert!(weakens(|s| s.confinement.landlock_abi = 3));
-    assert!(weakens(|s| s.confinement.layers = vec!["landlock".into()]));
-    assert!(!weakens(|s| s.confinement.landlock_abi = 5));
-    assert!(!weakens(|s| s.artifacts[2].provenance = Some("p".into())));
-    assert!(!weakens(|s| s.version = Some("3".into())));
-}

@@ -69,10 +69,6 @@ pub struct NpmResolution {
     pub packages: Vec<ResolvedPackage>,
     /// Where the requested package is in the tree: `node_modules/NAME`.
     pub root_path: String,
-    /// Optional packages for other platforms.
-    pub skipped: Vec<PackageAt>,
-    /// Packages that come inside the tarball of another one and are pinned with it.
-    pub bundled: Vec<PackageAt>,
 }
 
 /// One tarball of the closure.
@@ -112,14 +108,6 @@ pub struct OfferedAttestations {
     /// The document names another host than the registry that served it, so the registry passes
     /// on what it was told, and may not have them.
     pub passed_on: bool,
-}
-
-/// A package that is part of the closure and is not downloaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackageAt {
-    pub name: String,
-    pub version: String,
-    pub path: String,
 }
 
 /// How far resolving is.
@@ -185,9 +173,9 @@ pub async fn resolve<R: NpmRunner>(
     let package_lock = ask(&question, request, &wanted, &rule, settings, runner).await?;
 
     let packages = package_lock::parse(&package_lock)?;
-    let (packages, skipped) = package_lock::for_platform(packages, &request.platform)?;
-    let (bundled, packages): (Vec<_>, Vec<_>) =
-        packages.into_iter().partition(|package| package.in_bundle);
+    let mut packages = package_lock::for_platform(packages, &request.platform)?;
+    // Those inside the tarball of another one are pinned with it.
+    packages.retain(|package| !package.in_bundle);
     let root_path = format!("node_modules/{}", request.name);
     let version = requested_version(&packages, request, &wanted, &root_path)?;
     let packages = check_all(&packages, &rule, settings, client, progress).await?;
@@ -195,15 +183,6 @@ pub async fn resolve<R: NpmRunner>(
         version,
         packages,
         root_path,
-        skipped,
-        bundled: bundled
-            .into_iter()
-            .map(|package| PackageAt {
-                name: package.name,
-                version: package.version,
-                path: package.path,
-            })
-            .collect(),
     })
 }
 

@@ -8,9 +8,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use super::MAX_TEXT;
 use super::name::{is_package_name, is_version};
 use super::platform::Platform;
-use super::{MAX_TEXT, PackageAt};
 use crate::resolve::ResolveError;
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -75,16 +75,14 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Package>, ResolveError> {
 pub fn for_platform(
     packages: Vec<Package>,
     platform: &Platform,
-) -> Result<(Vec<Package>, Vec<PackageAt>), ResolveError> {
-    let mut skipped: Vec<PackageAt> = Vec::new();
+) -> Result<Vec<Package>, ResolveError> {
+    let mut skipped: Vec<String> = Vec::new();
     for package in &packages {
         if platform.admits(&package.os, &package.cpu, &package.libc) {
             continue;
         }
         // What lies inside a skipped package goes with it, whether it says so or not.
-        let goes_along = skipped
-            .iter()
-            .any(|above| is_below(&package.path, &above.path));
+        let goes_along = skipped.iter().any(|above| is_below(&package.path, above));
         if !package.optional && !goes_along {
             let lists = [&package.os, &package.cpu, &package.libc];
             let wanted: Vec<String> = lists.iter().map(|list| list.join("|")).collect();
@@ -95,21 +93,17 @@ pub fn for_platform(
                 machine: platform.to_string(),
             });
         }
-        skipped.push(PackageAt {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            path: package.path.clone(),
-        });
+        skipped.push(package.path.clone());
     }
     let kept = packages
         .into_iter()
         .filter(|package| {
             !skipped
                 .iter()
-                .any(|other| package.path == other.path || is_below(&package.path, &other.path))
+                .any(|other| package.path == *other || is_below(&package.path, other))
         })
         .collect();
-    Ok((kept, skipped))
+    Ok(kept)
 }
 
 /// The name in the last `node_modules/NAME` of an install path, if the whole path is a chain

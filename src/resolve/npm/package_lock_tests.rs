@@ -188,16 +188,9 @@ fn packages_for_other_machines_are_dropped_when_optional() {
         "node_modules/x-win/node_modules/inner": { "version": "1.0.0" },
     })))
     .unwrap();
-    let (kept, skipped) = for_platform(packages, &MACHINE).unwrap();
-    let names = |paths: Vec<&String>| paths.into_iter().cloned().collect::<Vec<_>>();
-    assert_eq!(
-        names(kept.iter().map(|package| &package.path).collect()),
-        ["node_modules/x-linux", "node_modules/zod"]
-    );
-    assert_eq!(
-        names(skipped.iter().map(|package| &package.path).collect()),
-        ["node_modules/x-musl", "node_modules/x-win"]
-    );
+    let kept = for_platform(packages, &MACHINE).unwrap();
+    let paths: Vec<&str> = kept.iter().map(|package| package.path.as_str()).collect();
+    assert_eq!(paths, ["node_modules/x-linux", "node_modules/zod"]);
 }
 
 #[test]
@@ -206,7 +199,7 @@ fn a_mandatory_package_for_another_machine_is_an_error() {
         let packages = json!({ "node_modules/a": { "version": "1.0.0", "os": [os] } });
         for_platform(parse(&lock(packages)).unwrap(), &MACHINE)
     };
-    assert_eq!(with("!win32").unwrap().0.len(), 1);
+    assert_eq!(with("!win32").unwrap().len(), 1);
     assert!(matches!(with("darwin"), Err(ResolveError::Platform { .. })));
 }
 
