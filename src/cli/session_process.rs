@@ -67,7 +67,7 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 /// Takes one session, serves it, and tells `run` how it ended.
 async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Exit> {
     let mut stop = StopSignals::listen().context("could not listen for signals")?;
-    let channel = Connection::new(channel)?;
+    let channel = Arc::new(Connection::new(channel)?);
     let Some(Order::Launch(launch)) = channel.receive().await? else {
         anyhow::bail!("the daemon wants nothing");
     };
@@ -77,7 +77,8 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     let meter = Meter::default();
     let (tell, told) = oneshot::channel();
     let attending = {
-        let (connection, meter) = (Arc::clone(&connection), meter.clone());
+        let (channel, connection) = (Arc::clone(&channel), Arc::clone(&connection));
+        let meter = meter.clone();
         tokio::task::spawn_local(async move {
             let mut tell = Some(tell);
             attend(&channel, &connection, &meter, &mut stop, |reason| {
@@ -97,7 +98,7 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
         mode: Mode::Daemon,
         client,
     };
-    let session = tokio::task::spawn_local(run(manifest, launch, meter, caller, told));
+    let session = tokio::task::spawn_local(run(manifest, launch, meter, caller, told, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -143,6 +144,7 @@ async fn run(
     meter: Meter,
     caller: Caller,
     mut stop: oneshot::Receiver<Stop>,
+    channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
     tracing::debug!("session {}", launch.session);
     let wanted = Wanted::Name(launch.server);
@@ -161,6 +163,8 @@ async fn run(
             return Ok(super::signals::code(stopped.signal));
         }
     };
+    // A daemon that has gone needs no telling.
+    let _ = channel.send(&Report::Started).await;
     match started {
         Ok(service) => {
             let stop = async {
