@@ -33,11 +33,7 @@ fn session() -> Session {
         grants: Grants::default(),
         granted_paths: Vec::new(),
         max_line: 1 << 20,
-<<<<<<< HEAD
         passed_calls: std::sync::Arc::default(),
-=======
-        passed_calls: Default::default(),
->>>>>>> room-daemon
     })
 }
 
