@@ -52,6 +52,10 @@ pub(super) enum Command {
     Explain(Explain),
     /// Show the audit log: sessions, calls, refusals, connections, changes of what may run
     Log(Log),
+    /// Stop a server: end every session of it at once, and let none start until it is released
+    Quarantine(Quarantine),
+    /// Let a server that was put into quarantine start again
+    Release(Release),
     /// Remove from the store what no lock names and no session runs
     Gc(Gc),
     /// Trust a manifest that is not your own, in its present content
@@ -305,6 +309,21 @@ pub(super) struct LogVerify {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Quarantine {
+    /// The server's name in the manifest
+    pub(super) name: String,
+    /// Why, for whoever finds it stopped
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Release {
+    /// The server's name in the manifest
+    pub(super) name: String,
 }
 
 #[derive(Debug, Args)]

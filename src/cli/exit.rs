@@ -156,7 +156,8 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NoBundle { .. }
         | LaunchError::Resolve(ResolveError::Bundle(_))
         | LaunchError::Policy(_) => Exit::Usage,
-        LaunchError::SourceChanged { .. }
+        LaunchError::Quarantined { .. }
+        | LaunchError::SourceChanged { .. }
         | LaunchError::RuntimeChanged { .. }
         | LaunchError::BuildChanged { .. }
         | LaunchError::PolicyChanged { .. }
@@ -171,6 +172,7 @@ fn launch(error: &LaunchError) -> Exit {
             Exit::Machine
         }
         LaunchError::State { .. }
+        | LaunchError::Watch { .. }
         | LaunchError::Build { .. }
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }

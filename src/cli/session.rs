@@ -13,7 +13,8 @@ use super::{output, signals, stderr, summary};
 
 use crate::audit::{Caller, Recorder, Start};
 use crate::launch::{
-    self, LaunchError, Launcher, Meter, Service, SessionEnd, ShownTools, StateFolder, Stop,
+    self, Guard, LaunchError, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools,
+    StateFolder, Stop,
 };
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
@@ -37,6 +38,8 @@ struct Decision {
     pins: Pins,
     calls: CallRules,
     shown_tools: ShownTools,
+    budget: SharedBudget,
+    quarantine: Guard,
     log: StderrLog,
     /// What is recorded of it, but for the layers.
     start: Start,
@@ -82,6 +85,8 @@ async fn start_recorded(
         pins,
         calls,
         shown_tools,
+        budget,
+        quarantine,
         mut log,
         start,
     } = decided.unwrap_or_else(|_| {
@@ -105,9 +110,12 @@ async fn start_recorded(
         tracing::info!("{limitation}");
     }
     let announce = |plan: &Plan| Ok(recorder.start(with_layers(start, plan))?);
-    let started = launcher
-        .start_announced(prepared.launch, prepared.code, announce)
-        .await?;
+    // Dropped in the middle, a launch takes its box down.
+    let started = tokio::select! {
+        biased;
+        imposed = quarantine.watch.imposed() => return Err(quarantine.error(&imposed).into()),
+        started = launcher.start_announced(prepared.launch, prepared.code, announce) => started?,
+    };
     log.write_line(&format!(
         "pinfold: session begins; in force: {}",
         summary::layers(&started.plan)
@@ -128,6 +136,8 @@ async fn start_recorded(
         },
         log,
         shown_tools,
+        budget,
+        quarantine,
         meter,
         recorder,
     })
@@ -154,6 +164,10 @@ pub(super) async fn serve(
     Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal } => signals::code(signal),
+        SessionEnd::Quarantined { reason } => {
+            stderr::note(&format!("pinfold: {reason}"));
+            Exit::Refused
+        }
         SessionEnd::ServerEnded {
             code,
             reason,
@@ -204,12 +218,21 @@ fn decide(
     };
     let (name, server, locked) = context.server(&name, &manifest, &lock)?;
     let state = StateFolder::create(context.paths.server_state(&name))?;
+    // Watched first and then looked at: one that comes between is seen by the watch.
+    let quarantine = Guard {
+        watch: state.watch_quarantine()?,
+        name: name.clone(),
+        release: command(context, "release", &name),
+    };
+    if let Some(imposed) = quarantine.watch.quarantine().look() {
+        return Err(quarantine.error(&imposed).into());
+    }
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
     let pins = Pins {
         tools: locked.behaviour.tools.clone(),
         instructions: locked.behaviour.instructions,
-        review: review_command(context, &name),
+        review: command(context, "review", &name),
     };
     let start = Start {
         pinfold: env!("CARGO_PKG_VERSION"),
@@ -237,15 +260,18 @@ fn decide(
         prepared,
         pins,
         shown_tools: state.shown_tools(),
+        budget: state.budget(),
+        quarantine,
         log,
         start,
     })
 }
 
-fn review_command(context: &Context, name: &ServerName) -> String {
+/// What to type for this server of this manifest.
+pub(super) fn command(context: &Context, verb: &str, name: &ServerName) -> String {
     if context.paths.own_manifest {
-        return format!("pinfold review {name}");
+        return format!("pinfold {verb} {name}");
     }
     let manifest = context.paths.manifest.display();
-    format!("pinfold --manifest {manifest} review {name}")
+    format!("pinfold --manifest {manifest} {verb} {name}")
 }

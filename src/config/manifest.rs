@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::Alarms;
 use super::answer_keys::Redact;
 use super::audit_keys::AuditSettings;
 use super::build_keys::BuildRule;
@@ -82,6 +83,7 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+    pub alarms: Alarms,
 }
 
 /// What stands for the platform in the name of a runtime's package.
@@ -253,6 +255,7 @@ impl Server {
             grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
+            alarms: Alarms::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::alarms;
 use super::answer_keys::{neutralise, redact};
 use super::audit_keys::audit;
 use super::build_keys::build;
@@ -92,7 +93,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 21] = [
+const SERVER_KEYS: [&str; 22] = [
     "source",
     "program",
     "args",
@@ -114,6 +115,7 @@ const SERVER_KEYS: [&str; 21] = [
     "grants",
     "limits",
     "layers",
+    "alarms",
 ];
 
 fn server(
@@ -187,6 +189,10 @@ fn server(
         .get("layers")
         .map(|node| layers(walk, node))
         .unwrap_or_default();
+    let alarms = table
+        .get("alarms")
+        .map(|node| alarms(walk, node))
+        .unwrap_or_default();
     let (source_text, source) = source?;
     Some(Server {
         source,
@@ -209,6 +215,7 @@ fn server(
         grants,
         limits,
         layers,
+        alarms,
     })
 }
 

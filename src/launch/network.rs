@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use super::LaunchError;
+use super::alarms::Listener;
 use crate::audit::{Decision, Record, Recorder};
 use crate::config::Environment;
 use crate::egress::{Egress, EgressError, Event, Listeners, Outside, Proxies};
@@ -47,6 +49,7 @@ pub(super) fn serve(
     policy: &EgressPolicy,
     environment: &Environment,
     recorder: Option<Recorder>,
+    alarms: Listener,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
     let outside = if policy.trusts_names {
@@ -58,6 +61,7 @@ pub(super) fn serve(
         }
     };
     let spoken = RefCell::new(BTreeSet::new());
+    let alarms = RefCell::new(alarms);
     Egress::start(
         Listeners { names, streams },
         policy.clone(),
@@ -67,6 +71,7 @@ pub(super) fn serve(
                 recorder.egress(&record);
             }
             speak(event, &mut spoken.borrow_mut());
+            alarms.borrow_mut().hear_egress(event, Instant::now());
         },
     )
     .map_err(LaunchError::Spawn)

@@ -365,6 +365,7 @@ impl<'a> Launcher<'a> {
             requirements,
             egress: policy.egress.clone(),
             recorder: None,
+            alarms: policy.alarms.clone(),
         })
     }
 }

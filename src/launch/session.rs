@@ -9,12 +9,17 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::alarms::Tripped;
 use super::meter::Meter;
+use super::quarantine::{Imposed, ImposedBy};
+use super::quarantine_watch::QuarantineWatch;
+use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::audit::{self, Recorder};
 use crate::egress::{Egress, HostCounters};
+use crate::lockfile::ServerName;
 use crate::relay::{
     End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
     StderrTail, drain_stderr, introspect,
@@ -48,6 +53,8 @@ pub enum SessionEnd {
     },
     /// We were asked to stop, by this signal.
     Stopped { signal: i32 },
+    /// The server was put into quarantine; `reason` is what the client was told.
+    Quarantined { reason: String },
 }
 
 /// Why a session is to end.
@@ -106,8 +113,19 @@ pub struct Service<Log> {
     pub log: Log,
     pub shown_tools: ShownTools,
     pub meter: Meter,
+    /// What calls cost is taken from this.
+    pub budget: SharedBudget,
+    pub quarantine: Guard,
     /// Where the session is recorded.
     pub recorder: Recorder,
+}
+
+/// A session's part in the quarantine of its server.
+pub struct Guard {
+    pub watch: QuarantineWatch,
+    pub name: ServerName,
+    /// The command that lifts it.
+    pub release: String,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
@@ -142,6 +160,7 @@ fn as_recorded(
         Ok(SessionEnd::Stopped { signal }) => {
             ("stopped", None, Some(format!("by signal {signal}")))
         }
+        Ok(SessionEnd::Quarantined { reason }) => ("quarantined", None, Some(reason.clone())),
         Ok(SessionEnd::ServerEnded { code, reason, .. }) => {
             let reason = (*code != 0).then(|| reason.clone());
             ("server_ended", Some(*code), reason)
@@ -177,6 +196,8 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
         policy,
         log,
         mut shown_tools,
+        budget,
+        quarantine,
         meter,
         recorder,
     } = service;
@@ -187,6 +208,7 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
         stdout,
         stderr,
         limits,
+        mut alarms,
         egress: _egress,
         trees: _trees,
     } = running;
@@ -195,8 +217,10 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
     recorder.redact(redaction.clone());
     let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
+    let mut listener = alarms.of_relay();
     let events = |event: &Event| {
         meter.note(event);
+        listener.hear_relay(event, std::time::Instant::now());
         match event {
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
             event => {
@@ -210,15 +234,30 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
         client_out,
         stdin,
         stdout,
-        Session::new(policy).recorded_in(Box::new(recorder.clone())),
+        Session::new(policy)
+            .with_budget(Box::new(budget))
+            .recorded_in(Box::new(recorder.clone())),
         events,
     );
     let first = tokio::select! {
+        biased;
+        imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
+        tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
         end = pump.run_until_client_closes() => Ok(end),
-        stop = stop => Err(stop),
+        stop = stop => Err(Interruption::Stop(stop)),
+    };
+    let first = match first {
+        Ok(End::ClientClosed) => tokio::select! {
+            biased;
+            imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
+            tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
+            end = pump.drain(Instant::now() + CLOSING_TIME) => Ok(end),
+        },
+        other => other,
     };
     let last = match first {
-        Err(Stop { signal, reason }) => {
+        Ok(last) => last,
+        Err(Interruption::Stop(Stop { signal, reason })) => {
             let farewell = async {
                 if let Some(reason) = reason {
                     let deadline = Instant::now() + FAREWELL_TIME;
@@ -229,9 +268,22 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
             *used = Used::of(&ended?);
             return Ok(SessionEnd::Stopped { signal });
         }
-        Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
-        Ok(end) => end,
+        Err(interruption) => {
+            // It gets no time to do anything more.
+            monitor.kill();
+            let reason = match interruption {
+                Interruption::Tripped(tripped) => quarantine.impose(&tripped),
+                Interruption::Imposed(imposed) => quarantine.reason(&imposed),
+                Interruption::Stop(_) => String::new(),
+            };
+            *used = Used::of(&monitor.ended().await?);
+            let deadline = Instant::now() + FAREWELL_TIME;
+            let _ = pump.answer_outstanding(&reason, deadline).await;
+            return Ok(SessionEnd::Quarantined { reason });
+        }
     };
+    // What the server did last may have tripped one, too.
+    let tripped = alarms.has_tripped();
     match last {
         End::ServerClosed => {
             let report = match timeout(LAST_BREATH, monitor.ended()).await {
@@ -239,7 +291,7 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
                 Err(_) => {
                     let report = end(&mut monitor).await?;
                     *used = Used::of(&report);
-                    if report.exceeded.is_none() {
+                    if report.exceeded.is_none() && tripped.is_none() {
                         return Ok(SessionEnd::ClientClosed);
                     }
                     report
@@ -248,10 +300,17 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
             *used = Used::of(&report);
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
-            let reason = report.reason(&limits);
+            let tripped = tripped.or_else(|| alarms.at_end(&report));
+            let reason = match &tripped {
+                Some(tripped) => quarantine.impose(tripped),
+                None => report.reason(&limits),
+            };
             let _ = pump
                 .answer_outstanding(&reason, Instant::now() + FAREWELL_TIME)
                 .await;
+            if tripped.is_some() {
+                return Ok(SessionEnd::Quarantined { reason });
+            }
             let code = report.code;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
             Ok(SessionEnd::ServerEnded {
@@ -265,8 +324,64 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
-            *used = Used::of(&end(&mut monitor).await?);
+            let report = end(&mut monitor).await?;
+            *used = Used::of(&report);
+            if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
+                let reason = quarantine.impose(&tripped);
+                return Ok(SessionEnd::Quarantined { reason });
+            }
             Ok(SessionEnd::ClientClosed)
+        }
+    }
+}
+
+/// What ends a session in the middle.
+enum Interruption {
+    Stop(Stop),
+    Imposed(Imposed),
+    Tripped(Tripped),
+}
+
+impl Guard {
+    /// What a client is told.
+    fn reason(&self, imposed: &Imposed) -> String {
+        self.error(imposed).to_string()
+    }
+
+    pub fn error(&self, imposed: &Imposed) -> LaunchError {
+        LaunchError::Quarantined {
+            name: self.name.clone(),
+            imposed: imposed.describe(),
+            release: self.release.clone(),
+        }
+    }
+
+    /// Puts the server into quarantine, for all its sessions, and says what clients are told.
+    fn impose(&self, tripped: &Tripped) -> String {
+        let place = self.watch.quarantine();
+        let by = ImposedBy::Alarm(tripped.alarm);
+        let imposed = match place.impose(by, Some(&tripped.what)) {
+            Ok(Some(already)) => Some(already),
+            Ok(None) => place.look(),
+            Err(error) => {
+                return format!(
+                    "`{}` was ended by the alarm `{}`: {}; its quarantine could not be recorded ({error}), so it can be started again: `pinfold quarantine {}` tries again",
+                    self.name,
+                    tripped.alarm.name(),
+                    tripped.what,
+                    self.name
+                );
+            }
+        };
+        match imposed {
+            Some(imposed) => self.reason(&imposed),
+            // Released in the same moment.
+            None => format!(
+                "`{}` was ended by the alarm `{}`: {}",
+                self.name,
+                tripped.alarm.name(),
+                tripped.what
+            ),
         }
     }
 }

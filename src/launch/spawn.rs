@@ -11,10 +11,11 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use super::alarms::SessionAlarms;
 use super::{LaunchError, network, own_group};
 use crate::audit::Recorder;
 use crate::cgroup::ServerGroup;
-use crate::config::Environment;
+use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
 use crate::policy::EgressPolicy;
 use crate::sandbox::{
@@ -44,6 +45,7 @@ pub struct Running {
     pub stderr: ChildStderr,
     /// What it may use.
     pub limits: ResourceLimits,
+    pub alarms: SessionAlarms,
     /// Its network, which is served for as long as this lives.
     pub egress: Option<Egress>,
     /// Its code and its interpreter's, which stay in the store for as long as this lives.
@@ -143,6 +145,7 @@ pub(super) async fn spawn(
             stdout,
             stderr,
             limits: spec.limits.clone(),
+            alarms: SessionAlarms::new(Alarms::default()),
             egress: None,
             trees: Vec::new(),
         },
@@ -152,6 +155,12 @@ pub(super) async fn spawn(
 }
 
 impl Standing {
+    /// Listens for these.
+    pub(super) fn with_alarms(mut self, alarms: SessionAlarms) -> Self {
+        self.running.alarms = alarms;
+        self
+    }
+
     /// Answers what the server will ask of its network, if that is relayed.
     ///
     /// # Errors
@@ -163,7 +172,8 @@ impl Standing {
         recorder: Option<Recorder>,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
-            let egress = network::serve(listeners, policy, environment, recorder)?;
+            let listener = self.running.alarms.of_egress();
+            let egress = network::serve(listeners, policy, environment, recorder, listener)?;
             self.running.egress = Some(egress);
         }
         Ok(())

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 
 use super::LaunchError;
+use super::alarms::SessionAlarms;
 use super::own_group;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
 use crate::audit::Recorder;
+use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
@@ -25,6 +27,8 @@ pub struct Launch {
     pub egress: Option<EgressPolicy>,
     /// Where its connections are recorded.
     pub recorder: Option<Recorder>,
+    /// What is to be listened for.
+    pub alarms: Alarms,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -146,7 +150,9 @@ impl Launcher<'_> {
             requirements,
             egress,
             recorder,
+            alarms,
         } = launch;
+        let alarms = SessionAlarms::new(alarms);
         let with_namespaces = spec.namespaces.is_some();
         let limits = spec.limits.clone();
         // One for each attempt: the first is gone with its processes.
@@ -164,10 +170,12 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
-                Ok((spawn(&spec, group()?).await?, plan))
+                let standing = spawn(&spec, group()?).await?;
+                Ok((standing.with_alarms(alarms), plan))
             }
             Err(error) => Err(error),
-            Ok(mut standing) => {
+            Ok(standing) => {
+                let mut standing = standing.with_alarms(alarms);
                 if with_namespaces {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }

@@ -53,7 +53,7 @@ mod strict;
 mod tool_list;
 mod trace_context;
 
-pub use budget::Rate;
+pub use budget::{Budget, Cost, Ledger, OwnBudget, Rate, SpendingKey, Spent, Unpaid};
 pub use call_gate::{CallRules, Ruled};
 pub use call_log::{CallDecision, CallLog, CallOutcome, CallRecord};
 pub use catalogue::{refused_method, refused_notification};

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::approval::Approvals;
-use super::budget::Budget;
+use super::budget::{Budget, OwnBudget};
 use super::call_gate::CallRules;
 use super::call_log::CallLog;
 use super::capabilities::{Declared, all_granted};
@@ -86,7 +86,7 @@ pub struct Session {
     pub(super) questions: Questions,
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
-    pub(super) budget: Budget,
+    pub(super) budget: Box<dyn Budget>,
     pub(super) approvals: Approvals,
     /// Where calls are recorded.
     pub(super) call_log: Option<Box<dyn CallLog>>,
@@ -143,7 +143,7 @@ impl Session {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
             looks: Looks::new(all_granted(&policy.grants)),
-            budget: Budget::default(),
+            budget: Box::<OwnBudget>::default(),
             approvals: Approvals::new(),
             call_log: None,
             now: None,
@@ -154,6 +154,13 @@ impl Session {
             declared: Declared::default(),
             questions: Questions::default(),
         }
+    }
+
+    /// Takes what calls cost from `budget`, in place of one of this session's own.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Box<dyn Budget>) -> Self {
+        self.budget = budget;
+        self
     }
 
     pub fn max_line(&self) -> usize {
