@@ -47,6 +47,6 @@ pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};
 pub use state::StateFolder;
-pub use stdio::{input, output};
+pub use stdio::{input, output, streams};
 pub use tool::ToolOutput;
 pub use uv_runner::SandboxedUv;
