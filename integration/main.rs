@@ -12,6 +12,7 @@
 )]
 
 mod archives;
+mod audit;
 mod build_scripts;
 mod calls;
 mod cgroup;

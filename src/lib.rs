@@ -4,6 +4,7 @@
 //! `tests/rooms.rs` checks it.
 
 pub mod attack;
+pub mod audit;
 pub mod cgroup;
 pub mod cli;
 pub mod config;

@@ -16,6 +16,7 @@ const VERBS: &[&str] = &[
     "tools",
     "review",
     "explain",
+    "log",
     "quarantine",
     "release",
     "gc",

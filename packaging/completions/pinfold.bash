@@ -19,9 +19,6 @@ _pinfold() {
             pinfold,add)
                 cmd="pinfold__subcmd__add"
                 ;;
-            pinfold,daemon)
-                cmd="pinfold__subcmd__daemon"
-                ;;
             pinfold,doctor)
                 cmd="pinfold__subcmd__doctor"
                 ;;
@@ -43,17 +40,14 @@ _pinfold() {
             pinfold,lock)
                 cmd="pinfold__subcmd__lock"
                 ;;
-            pinfold,ps)
-                cmd="pinfold__subcmd__ps"
+            pinfold,log)
+                cmd="pinfold__subcmd__log"
                 ;;
             pinfold,review)
                 cmd="pinfold__subcmd__review"
                 ;;
             pinfold,run)
                 cmd="pinfold__subcmd__run"
-                ;;
-            pinfold,stop)
-                cmd="pinfold__subcmd__stop"
                 ;;
             pinfold,tools)
                 cmd="pinfold__subcmd__tools"
@@ -91,9 +85,6 @@ _pinfold() {
             pinfold__subcmd__help,add)
                 cmd="pinfold__subcmd__help__subcmd__add"
                 ;;
-            pinfold__subcmd__help,daemon)
-                cmd="pinfold__subcmd__help__subcmd__daemon"
-                ;;
             pinfold__subcmd__help,doctor)
                 cmd="pinfold__subcmd__help__subcmd__doctor"
                 ;;
@@ -115,17 +106,14 @@ _pinfold() {
             pinfold__subcmd__help,lock)
                 cmd="pinfold__subcmd__help__subcmd__lock"
                 ;;
-            pinfold__subcmd__help,ps)
-                cmd="pinfold__subcmd__help__subcmd__ps"
+            pinfold__subcmd__help,log)
+                cmd="pinfold__subcmd__help__subcmd__log"
                 ;;
             pinfold__subcmd__help,review)
                 cmd="pinfold__subcmd__help__subcmd__review"
                 ;;
             pinfold__subcmd__help,run)
                 cmd="pinfold__subcmd__help__subcmd__run"
-                ;;
-            pinfold__subcmd__help,stop)
-                cmd="pinfold__subcmd__help__subcmd__stop"
                 ;;
             pinfold__subcmd__help,tools)
                 cmd="pinfold__subcmd__help__subcmd__tools"
@@ -148,6 +136,30 @@ _pinfold() {
             pinfold__subcmd__help__subcmd__generate,man)
                 cmd="pinfold__subcmd__help__subcmd__generate__subcmd__man"
                 ;;
+            pinfold__subcmd__help__subcmd__log,head)
+                cmd="pinfold__subcmd__help__subcmd__log__subcmd__head"
+                ;;
+            pinfold__subcmd__help__subcmd__log,verify)
+                cmd="pinfold__subcmd__help__subcmd__log__subcmd__verify"
+                ;;
+            pinfold__subcmd__log,head)
+                cmd="pinfold__subcmd__log__subcmd__head"
+                ;;
+            pinfold__subcmd__log,help)
+                cmd="pinfold__subcmd__log__subcmd__help"
+                ;;
+            pinfold__subcmd__log,verify)
+                cmd="pinfold__subcmd__log__subcmd__verify"
+                ;;
+            pinfold__subcmd__log__subcmd__help,head)
+                cmd="pinfold__subcmd__log__subcmd__help__subcmd__head"
+                ;;
+            pinfold__subcmd__log__subcmd__help,help)
+                cmd="pinfold__subcmd__log__subcmd__help__subcmd__help"
+                ;;
+            pinfold__subcmd__log__subcmd__help,verify)
+                cmd="pinfold__subcmd__log__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -155,7 +167,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain gc trust doctor daemon ps stop generate help"
+            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain log gc trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,24 +251,6 @@ _pinfold() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --manifest)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__daemon)
-            opts="-h -V --manifest --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -455,7 +449,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock update fetch run verify tools review explain gc trust doctor daemon ps stop generate help"
+            opts="try add lock update fetch run verify tools review explain log gc trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -469,20 +463,6 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__add)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__help__subcmd__daemon)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -622,9 +602,37 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__help__subcmd__ps)
-            opts=""
+        pinfold__subcmd__help__subcmd__log)
+            opts="verify head"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__log__subcmd__head)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__log__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -651,20 +659,6 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__run)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__help__subcmd__stop)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -774,13 +768,121 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__ps)
-            opts="-h -V --json --manifest --help --version"
+        pinfold__subcmd__log)
+            opts="-h -V --follow --server --kind --since --denied --json --manifest --help --version verify head help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__head)
+            opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__help)
+            opts="verify head help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__help__subcmd__head)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__verify)
+            opts="-h -V --head --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --head)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -815,29 +917,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__run)
-            opts="-h -V --daemon --manifest --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --daemon)
-                    COMPREPLY=($(compgen -W "require auto never" -- "${cur}"))
-                    return 0
-                    ;;
-                --manifest)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__stop)
-            opts="-h -V --all --manifest --help --version"
+            opts="-h -V --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

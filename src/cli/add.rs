@@ -73,7 +73,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     let mut lock = context.lock_or_empty()?;
     lock.servers.insert(name.clone(), locked);
     // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
-    context.save(lock)?;
+    context.save(lock, "add")?;
     if !manifest.servers.contains_key(&name) {
         let text = manifest_text(&context)?;
         let text = add_server(&text, &wanted)?;

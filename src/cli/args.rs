@@ -50,6 +50,8 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Show the audit log: sessions, calls, refusals, connections, changes of what may run
+    Log(Log),
     /// Stop a server: end every session of it at once, and let none start until it is released
     Quarantine(Quarantine),
     /// Let a server that was put into quarantine start again
@@ -259,6 +261,51 @@ pub(super) struct Review {
 pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Log {
+    #[command(subcommand)]
+    pub(super) what: Option<LogCommand>,
+    /// Go on with what comes, until it is interrupted
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// Only records of this server
+    #[arg(long, value_name = "NAME")]
+    pub(super) server: Option<String>,
+    /// Only records of this kind, for example call, call_end, egress, event, session_start,
+    /// session_refused, session_end or policy_change
+    #[arg(long, value_name = "KIND")]
+    pub(super) kind: Option<String>,
+    /// Only what came after this: a time in UTC such as 2026-07-28T09:00:00Z, or a time span such
+    /// as 2h, which ends now
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Only what was refused
+    #[arg(long)]
+    pub(super) denied: bool,
+    /// Print the lines as they are in the log
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LogCommand {
+    /// Prove that no line of the log was changed, taken out, moved or cut off
+    Verify(LogVerify),
+    /// Print the log's last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`
+    Head,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogVerify {
+    /// A last record that was printed by `pinfold log head` earlier: it must still be there
+    #[arg(long, value_name = "NUMBER:SHA256")]
+    pub(super) head: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::platforms::NeedsThatMachine;
+use crate::audit::AuditError;
 use crate::config::{ConfigError, SourceError};
 use crate::daemon::DaemonError;
 use crate::fetch::FetchError;
@@ -114,6 +115,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
         return Some(Exit::Usage);
     }
+    if error.is::<AuditError>() {
+        return Some(Exit::Environment);
+    }
     if error.is::<FetchError>() || error.is::<IntegrityError>() || error.is::<std::io::Error>() {
         return Some(Exit::Environment);
     }
@@ -173,6 +177,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }
         | LaunchError::Relay(_)
+        | LaunchError::Audit(_)
         | LaunchError::Learn { .. }
         | LaunchError::Io(_) => Exit::Environment,
         LaunchError::Config(error) => config(error),

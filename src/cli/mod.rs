@@ -3,6 +3,7 @@
 mod add;
 mod args;
 mod argv;
+mod auditing;
 mod behaviour;
 mod calls;
 mod context;
@@ -22,6 +23,7 @@ mod generate;
 mod hand_over;
 mod lock;
 mod locking;
+mod log;
 mod output;
 mod platforms;
 mod proposal;
@@ -118,6 +120,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Log(arguments) => log::run(manifest, &arguments).await,
         Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {

@@ -178,7 +178,7 @@ impl Findings<'_> {
         if accepted.instructions {
             locked.behaviour.instructions = self.definitions.instructions.new_digest();
         }
-        context.save(lock)?;
+        context.save(lock, "review")?;
         for tool in &accepted.tools {
             output::note(&format!("accepted: `{tool}`"));
         }

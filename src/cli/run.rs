@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::hand_over::{Outcome, hand_over};
 use super::session::{self, Wanted};
 use super::signals::StopSignals;
+use crate::audit::Caller;
 use crate::launch::{Meter, Stop};
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Result<Exit> {
@@ -25,7 +26,8 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
     }
     let started = async {
         let context = Context::open(manifest)?;
-        session::start(&context, &wanted, Meter::default()).await
+        let caller = Caller::embedded();
+        session::start(&context, &wanted, Meter::default(), &caller, None).await
     };
     match started.await {
         Ok(service) => {

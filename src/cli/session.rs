@@ -5,16 +5,23 @@ use std::io::IsTerminal as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::argv::server_for_argv;
+use super::auditing;
 use super::calls::call_rules;
-use super::context::Context;
+use super::context::{Agreed, Context};
 use super::exit::{Exit, UsageError};
 use super::{output, signals, stderr, summary};
 
+use crate::audit::{Caller, Recorder, Start};
 use crate::launch::{
-    self, Guard, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools, StateFolder, Stop,
+    self, Guard, LaunchError, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools,
+    StateFolder, Stop,
 };
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
+use crate::sandbox::{Layer, Plan};
+
+/// Names of withheld variables that are recorded; a client has a hundred or so.
+const MAX_WITHHELD: usize = 500;
 
 /// Which server is meant.
 #[derive(Clone, Debug)]
@@ -26,6 +33,7 @@ pub(super) enum Wanted {
 
 /// That it may start, and how.
 struct Decision {
+    name: ServerName,
     prepared: launch::Prepared,
     pins: Pins,
     calls: CallRules,
@@ -33,30 +41,64 @@ struct Decision {
     budget: SharedBudget,
     quarantine: Guard,
     log: StderrLog,
+    /// What is recorded of it, but for the layers.
+    start: Start,
 }
 
-/// Starts the server in its box, once everything is found to be as it was locked.
+/// Starts the server in its box for this caller, once everything is found to be as it was locked.
+///
+/// `id` is the session's name in the audit log, if it has one already.
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
     meter: Meter,
+    caller: &Caller,
+    id: Option<String>,
+) -> anyhow::Result<Service<StderrLog>> {
+    let started = start_recorded(context, wanted, meter, caller, id).await;
+    if let Err(error) = &started {
+        let name = match wanted {
+            Wanted::Name(name) => Some(name.as_str()),
+            // It may hold anything.
+            Wanted::Argv(_) => None,
+        };
+        auditing::launch_refused(context, name, error);
+    }
+    started
+}
+
+async fn start_recorded(
+    context: &Context,
+    wanted: &Wanted,
+    meter: Meter,
+    caller: &Caller,
+    id: Option<String>,
 ) -> anyhow::Result<Service<StderrLog>> {
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     // Everything that decides runs here. If it panics the answer is no, like on any error.
-    let decided = catch_unwind(AssertUnwindSafe(|| decide(context, &launcher, wanted)));
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        decide(context, &launcher, wanted, caller)
+    }));
     let Decision {
-        prepared,
+        name,
+        mut prepared,
         pins,
         calls,
         shown_tools,
         budget,
         quarantine,
         mut log,
+        start,
     } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "the decision failed, which is a bug of pinfold"
         ))
     })?;
+    let (audit, arguments) = auditing::open_log(context).map_err(LaunchError::Audit)?;
+    let recorder = Recorder::new(audit, name.as_str(), id, arguments);
+    let redaction = Redaction::new(prepared.secrets);
+    recorder.redact(redaction.clone());
+    prepared.launch.recorder = Some(recorder.clone());
     if !prepared.withheld.is_empty() {
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
@@ -67,11 +109,12 @@ pub(super) async fn start(
     for limitation in &prepared.policy.limitations {
         tracing::info!("{limitation}");
     }
+    let announce = |plan: &Plan| Ok(recorder.start(with_layers(start, plan))?);
     // Dropped in the middle, a launch takes its box down.
     let started = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => return Err(quarantine.error(&imposed).into()),
-        started = launcher.start(prepared.launch, prepared.code) => started?,
+        started = launcher.start_announced(prepared.launch, prepared.code, announce) => started?,
     };
     log.write_line(&format!(
         "pinfold: session begins; in force: {}",
@@ -84,7 +127,7 @@ pub(super) async fn start(
         running: started.running,
         policy: SessionPolicy {
             calls,
-            redaction: Redaction::new(prepared.secrets),
+            redaction,
             neutralise: prepared.policy.calls.neutralise,
             granted_paths: prepared.policy.granted_paths(),
             grants: prepared.policy.protocol,
@@ -96,7 +139,20 @@ pub(super) async fn start(
         budget,
         quarantine,
         meter,
+        recorder,
     })
+}
+
+fn with_layers(start: Start, plan: &Plan) -> Start {
+    let (layers, missing): (Vec<Layer>, Vec<Layer>) = Layer::ALL
+        .into_iter()
+        .partition(|layer| plan.layers.contains(layer));
+    let names = |layers: Vec<Layer>| layers.into_iter().map(Layer::name).collect();
+    Start {
+        layers: names(layers),
+        missing: names(missing),
+        ..start
+    }
 }
 
 /// Serves it on standard input and output until one side, or `stop`, ends it.
@@ -142,8 +198,18 @@ pub(super) async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
     Ok(Exit::Refused)
 }
 
-fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow::Result<Decision> {
-    let (manifest, lock) = context.trusted()?;
+fn decide(
+    context: &Context,
+    launcher: &Launcher<'_>,
+    wanted: &Wanted,
+    caller: &Caller,
+) -> anyhow::Result<Decision> {
+    let Agreed {
+        manifest,
+        manifest_digest,
+        lock,
+        lock_digest,
+    } = context.agreed()?;
     let name = match wanted {
         Wanted::Name(name) => name.clone(),
         Wanted::Argv(argv) => server_for_argv(argv, &manifest)
@@ -168,14 +234,36 @@ fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow
         instructions: locked.behaviour.instructions,
         review: command(context, "review", &name),
     };
+    let start = Start {
+        pinfold: env!("CARGO_PKG_VERSION"),
+        mode: caller.mode,
+        client: caller.client.clone(),
+        version: locked
+            .version
+            .as_deref()
+            .map(|version| output::foreign(version, 100)),
+        tree: locked.tree.to_string(),
+        manifest: manifest_digest.to_string(),
+        lock: lock_digest.to_string(),
+        layers: Vec::new(),
+        missing: Vec::new(),
+        withheld: prepared
+            .withheld
+            .iter()
+            .take(MAX_WITHHELD)
+            .map(|name| output::foreign(name, 128))
+            .collect(),
+    };
     Ok(Decision {
         calls: call_rules(context, &name, &prepared.policy),
+        name,
         prepared,
         pins,
         shown_tools: state.shown_tools(),
         budget: state.budget(),
         quarantine,
         log,
+        start,
     })
 }
 

@@ -17,6 +17,8 @@ use super::exit::{Exit, exit_for};
 use super::session::{self, Wanted};
 use super::signals::StopSignals;
 use super::{log_to_stderr, output, runtime, stderr};
+use crate::audit::{self, Caller, Mode};
+use crate::daemon::client_behind;
 use crate::daemon::frames::Connection;
 use crate::daemon::protocol::{self, FromRun, Launch, Order, Report, Status, ToRun};
 use crate::launch::{Meter, Stop};
@@ -88,7 +90,15 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
             .await;
         })
     };
-    let session = tokio::task::spawn_local(run(manifest, launch, meter, told, channel));
+    let client = client_behind(&*connection).map(|client| audit::Client {
+        pid: client.pid,
+        command: Some(client.command),
+    });
+    let caller = Caller {
+        mode: Mode::Daemon,
+        client,
+    };
+    let session = tokio::task::spawn_local(run(manifest, launch, meter, caller, told, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -132,6 +142,7 @@ async fn run(
     manifest: Option<PathBuf>,
     launch: Launch,
     meter: Meter,
+    caller: Caller,
     mut stop: oneshot::Receiver<Stop>,
     channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
@@ -139,7 +150,7 @@ async fn run(
     let wanted = Wanted::Name(launch.server);
     let started = async {
         let context = Context::open(manifest.as_deref())?;
-        session::start(&context, &wanted, meter).await
+        session::start(&context, &wanted, meter, &caller, Some(launch.session)).await
     };
     let started = tokio::select! {
         started = started => started,

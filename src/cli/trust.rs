@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
+use super::auditing;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
+use crate::audit::Record;
 use crate::config::{Manifest, Trust};
 use crate::lockfile::digest;
 
@@ -24,6 +28,13 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
             server.tools.allow.len()
         ));
     }
+    let record = Record::Trust {
+        manifest: context.paths.manifest.display().to_string(),
+        manifest_digest: manifest_digest.to_string(),
+        lock_digest: lock_digest.to_string(),
+    };
+    auditing::append(&context, &record)
+        .context("this can't be recorded in the audit log, so nothing was changed")?;
     Trust::record(
         &context.paths.trusted(),
         &context.paths.manifest,

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 
 use super::alarm_keys::Alarms;
 use super::answer_keys::Redact;
+use super::audit_keys::AuditSettings;
 use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::egress::{EgressRule, EgressTier};
@@ -36,6 +37,7 @@ pub struct Manifest {
 pub struct Settings {
     /// Younger versions are not resolved unless asked for exactly; zero turns this off.
     pub release_age: Duration,
+    pub audit: AuditSettings,
 }
 
 impl Default for Settings {
@@ -43,6 +45,7 @@ impl Default for Settings {
         // Most hijacked releases are found and withdrawn within three days.
         Self {
             release_age: Duration::from_secs(72 * 60 * 60),
+            audit: AuditSettings::default(),
         }
     }
 }

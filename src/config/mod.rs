@@ -5,6 +5,7 @@
 
 mod alarm_keys;
 mod answer_keys;
+mod audit_keys;
 mod build_keys;
 mod call_rules;
 mod diagnostic;
@@ -31,6 +32,7 @@ mod validate;
 
 pub use alarm_keys::{Alarm, Alarms};
 pub use answer_keys::Redact;
+pub use audit_keys::AuditSettings;
 pub use build_keys::BuildRule;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};

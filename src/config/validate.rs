@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use super::alarm_keys::alarms;
 use super::answer_keys::{neutralise, redact};
+use super::audit_keys::audit;
 use super::build_keys::build;
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
@@ -71,7 +72,10 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     let Some(table) = walk.table(node, "[settings]") else {
         return settings;
     };
-    walk.only_keys(table, &["release_age"], "[settings]");
+    walk.only_keys(table, &["release_age", "audit"], "[settings]");
+    if let Some(node) = table.get("audit") {
+        settings.audit = audit(walk, node);
+    }
     let Some(node) = table.get("release_age") else {
         return settings;
     };

@@ -17,5 +17,6 @@ mod sessions;
 mod socket;
 
 pub use error::DaemonError;
+pub use peer::client_behind;
 pub use server::{Settings, Verdict, serve};
 pub use socket::Listening;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::egress::EgressError;
 use crate::lockfile::{LockError, ServerName};
@@ -130,6 +131,10 @@ pub enum LaunchError {
     StubDied { code: Option<i32> },
     #[error("the server's network can't be served: {0}")]
     Egress(#[source] EgressError),
+    #[error(
+        "the audit log can't be written, and nothing runs unrecorded: {0}; is the disk full or read-only?"
+    )]
+    Audit(#[from] AuditError),
     #[error("the relay failed: {0}")]
     Relay(#[from] RelayError),
     #[error("the server could not be asked for its tools: {source}; {last_words}")]

@@ -379,6 +379,7 @@ impl<'a> Launcher<'a> {
             plan,
             requirements,
             egress: policy.egress.clone(),
+            recorder: None,
             alarms: policy.alarms.clone(),
         })
     }

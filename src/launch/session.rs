@@ -17,6 +17,8 @@ use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
+use crate::audit::{self, Recorder};
+use crate::egress::{Egress, HostCounters};
 use crate::lockfile::ServerName;
 use crate::relay::{
     End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
@@ -114,6 +116,8 @@ pub struct Service<Log> {
     /// What calls cost is taken from this.
     pub budget: SharedBudget,
     pub quarantine: Guard,
+    /// Where the session is recorded.
+    pub recorder: Recorder,
 }
 
 /// A session's part in the quarantine of its server.
@@ -136,8 +140,48 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     stop: impl Future<Output = Stop>,
 ) -> Result<Ended, LaunchError> {
     let mut used = Used::default();
-    let end = until_the_end(service, client_in, client_out, stop, &mut used).await?;
-    Ok(Ended { end, used })
+    let recorder = service.recorder.clone();
+    let egress = service.running.egress.as_ref().map(Egress::meter);
+    let end = until_the_end(service, client_in, client_out, stop, &mut used).await;
+    // Nothing moves any more.
+    let totals = egress.map(|egress| egress.hosts()).unwrap_or_default();
+    recorder.end(as_recorded(&end, used, &totals));
+    end.map(|end| Ended { end, used })
+}
+
+/// The end as the audit log has it.
+fn as_recorded(
+    end: &Result<SessionEnd, LaunchError>,
+    used: Used,
+    totals: &[HostCounters],
+) -> audit::Ended {
+    let (how, code, reason) = match end {
+        Ok(SessionEnd::ClientClosed) => ("client_closed", None, None),
+        Ok(SessionEnd::Stopped { signal }) => {
+            ("stopped", None, Some(format!("by signal {signal}")))
+        }
+        Ok(SessionEnd::Quarantined { reason }) => ("quarantined", None, Some(reason.clone())),
+        Ok(SessionEnd::ServerEnded { code, reason, .. }) => {
+            let reason = (*code != 0).then(|| reason.clone());
+            ("server_ended", Some(*code), reason)
+        }
+        Err(error) => ("failed", None, Some(error.to_string())),
+    };
+    let egress = totals.iter().map(|host| audit::EgressTotal {
+        host: host.host.as_ref().map(ToString::to_string),
+        allowed: host.allowed,
+        refused: host.refused,
+        sent: host.sent,
+        received: host.received,
+    });
+    audit::Ended {
+        how,
+        code,
+        reason,
+        peak_memory: used.peak_memory,
+        processor_ms: used.processor,
+        egress: egress.collect(),
+    }
 }
 
 async fn until_the_end<Log: LineSink + Send + 'static>(
@@ -155,6 +199,7 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
         budget,
         quarantine,
         meter,
+        recorder,
     } = service;
     meter.watch(&running);
     let Running {
@@ -169,6 +214,7 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
     } = running;
     let tail = StderrTail::default();
     let redaction = policy.redaction.clone();
+    recorder.redact(redaction.clone());
     let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
     let mut listener = alarms.of_relay();
@@ -177,7 +223,10 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
         listener.hear_relay(event, std::time::Instant::now());
         match event {
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
-            event => speak(event, &mut spoken),
+            event => {
+                recorder.event(event);
+                speak(event, &mut spoken);
+            }
         }
     };
     let mut pump = Pump::new(
@@ -185,7 +234,9 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
         client_out,
         stdin,
         stdout,
-        Session::new(policy).with_budget(Box::new(budget)),
+        Session::new(policy)
+            .with_budget(Box::new(budget))
+            .recorded_in(Box::new(recorder.clone())),
         events,
     );
     let first = tokio::select! {

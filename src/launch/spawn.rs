@@ -13,6 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::alarms::SessionAlarms;
 use super::{LaunchError, network, own_group};
+use crate::audit::Recorder;
 use crate::cgroup::ServerGroup;
 use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
@@ -168,10 +169,11 @@ impl Standing {
         &mut self,
         policy: &EgressPolicy,
         environment: &Environment,
+        recorder: Option<Recorder>,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
             let listener = self.running.alarms.of_egress();
-            let egress = network::serve(listeners, policy, environment, listener)?;
+            let egress = network::serve(listeners, policy, environment, recorder, listener)?;
             self.running.egress = Some(egress);
         }
         Ok(())

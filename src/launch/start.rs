@@ -8,6 +8,7 @@ use super::alarms::SessionAlarms;
 use super::own_group;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
+use crate::audit::Recorder;
 use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
@@ -24,6 +25,8 @@ pub struct Launch {
     pub requirements: Requirements,
     /// What the server may reach; `None` is no network.
     pub egress: Option<EgressPolicy>,
+    /// Where its connections are recorded.
+    pub recorder: Option<Recorder>,
     /// What is to be listened for.
     pub alarms: Alarms,
 }
@@ -84,6 +87,20 @@ impl Launcher<'_> {
     /// # Errors
     /// When the code is not what was locked, or the box could not be built.
     pub async fn start(&self, launch: Launch, code: TreeCheck) -> Result<Started, LaunchError> {
+        self.start_announced(launch, code, |_| Ok(())).await
+    }
+
+    /// As [`Self::start`]. `announce` is told what is in force once the box stands, the code is in
+    /// order, and nothing of the server has been executed; nothing is if it says no.
+    ///
+    /// # Errors
+    /// Also when `announce` says no.
+    pub async fn start_announced(
+        &self,
+        launch: Launch,
+        code: TreeCheck,
+        announce: impl FnOnce(&Plan) -> Result<(), LaunchError>,
+    ) -> Result<Started, LaunchError> {
         let check = tokio::task::spawn_blocking(|| code.answer());
         let (built, checked) = tokio::join!(self.build(launch), check);
         let checked = checked.unwrap_or_else(|panicked| {
@@ -92,13 +109,19 @@ impl Launcher<'_> {
             ))))
         });
         match (checked, built) {
-            (Ok(in_use), Ok((standing, plan))) => Ok(Started {
-                running: Running {
-                    trees: in_use,
-                    ..standing.execute().await?
-                },
-                plan,
-            }),
+            (Ok(in_use), Ok((standing, plan))) => {
+                if let Err(error) = announce(&plan) {
+                    standing.abandon().await?;
+                    return Err(error);
+                }
+                Ok(Started {
+                    running: Running {
+                        trees: in_use,
+                        ..standing.execute().await?
+                    },
+                    plan,
+                })
+            }
             (Err(error), Ok((standing, _))) => {
                 standing.abandon().await?;
                 Err(error)
@@ -126,6 +149,7 @@ impl Launcher<'_> {
             plan,
             requirements,
             egress,
+            recorder,
             alarms,
         } = launch;
         let alarms = SessionAlarms::new(alarms);
@@ -156,7 +180,7 @@ impl Launcher<'_> {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }
                 if let Some(egress) = &egress {
-                    standing.serve_network(egress, self.environment)?;
+                    standing.serve_network(egress, self.environment, recorder)?;
                 }
                 Ok((standing, plan))
             }
