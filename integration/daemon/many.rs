@@ -27,7 +27,12 @@ fn at_once(test: &str, number: usize) {
     }
     for client in &mut clients {
         let answer = client.next().unwrap();
-        assert_eq!(answer["result"]["content"][0]["text"], "ok: 42", "{answer}");
+        // All write the same file, so what one reads there is anybody's.
+        let text = answer["result"]["content"][0]["text"].as_str();
+        assert!(
+            text.is_some_and(|text| text.starts_with("ok: ")),
+            "{answer}"
+        );
     }
     let answered = began.elapsed();
     let sessions = daemon.sessions();

@@ -18,6 +18,10 @@ use crate::daemon::DaemonError;
 use crate::daemon::client::{Reception, RemoteSession, ask_to_run};
 use crate::daemon::protocol::{self, Places, ToRun};
 
+/// For the daemon's answer, where the server can be served without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// And where it can't.
+const LONG_PATIENCE: Duration = Duration::from_secs(20);
 /// For a session that was told of a signal to end.
 const ENDING_TIME: Duration = Duration::from_secs(4);
 
@@ -48,7 +52,8 @@ pub(super) async fn hand_over(
         DaemonChoice::Require => true,
         DaemonChoice::Auto => false,
     };
-    let not_served = match ask(&environment, manifest, wanted, stop).await {
+    let patience = if is_required { LONG_PATIENCE } else { PATIENCE };
+    let not_served = match ask(&environment, manifest, wanted, patience, stop).await {
         Ok(Asked::Ended(exit)) => return Outcome::Served(exit),
         Ok(Asked::Refused(reason)) => return Outcome::Refused(anyhow::Error::msg(reason)),
         Ok(Asked::Unserved(reason)) => reason,
@@ -83,6 +88,7 @@ async fn ask(
     environment: &Environment,
     manifest: Option<&Path>,
     wanted: &Wanted,
+    patience: Duration,
     stop: &mut StopSignals,
 ) -> anyhow::Result<Asked> {
     // Whatever is wrong with the files is said by the session that reads them.
@@ -108,7 +114,7 @@ async fn ask(
             Err(error) => return unserved(&error.to_string()),
         },
     };
-    let handover = match ask_to_run(&socket, protocol::Wanted { server, places }).await? {
+    let handover = match ask_to_run(&socket, protocol::Wanted { server, places }, patience).await? {
         Reception::Ready(handover) => handover,
         Reception::Unserved(reason) => return Ok(Asked::Unserved(reason)),
         Reception::Refused(reason) => return Ok(Asked::Refused(reason)),

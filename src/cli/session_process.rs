@@ -65,7 +65,7 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 /// Takes one session, serves it, and tells `run` how it ended.
 async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Exit> {
     let mut stop = StopSignals::listen().context("could not listen for signals")?;
-    let channel = Connection::new(channel)?;
+    let channel = Arc::new(Connection::new(channel)?);
     let Some(Order::Launch(launch)) = channel.receive().await? else {
         anyhow::bail!("the daemon wants nothing");
     };
@@ -75,7 +75,8 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     let meter = Meter::default();
     let (tell, told) = oneshot::channel();
     let attending = {
-        let (connection, meter) = (Arc::clone(&connection), meter.clone());
+        let (channel, connection) = (Arc::clone(&channel), Arc::clone(&connection));
+        let meter = meter.clone();
         tokio::task::spawn_local(async move {
             let mut tell = Some(tell);
             attend(&channel, &connection, &meter, &mut stop, |reason| {
@@ -87,7 +88,7 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
             .await;
         })
     };
-    let session = tokio::task::spawn_local(run(manifest, launch, meter, told));
+    let session = tokio::task::spawn_local(run(manifest, launch, meter, told, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -132,6 +133,7 @@ async fn run(
     launch: Launch,
     meter: Meter,
     mut stop: oneshot::Receiver<Stop>,
+    channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
     tracing::debug!("session {}", launch.session);
     let wanted = Wanted::Name(launch.server);
@@ -150,6 +152,8 @@ async fn run(
             return Ok(super::signals::code(stopped.signal));
         }
     };
+    // A daemon that has gone needs no telling.
+    let _ = channel.send(&Report::Started).await;
     match started {
         Ok(service) => {
             let stop = async {

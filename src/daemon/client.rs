@@ -12,8 +12,6 @@ use super::frames::Connection;
 use super::protocol::{Answer, FromRun, Request, STREAMS, SessionRow, Target, ToRun, Wanted};
 use super::{DaemonError, peer, socket};
 
-/// For each step before the descriptors are handed over.
-pub const PATIENCE: Duration = Duration::from_secs(2);
 /// For the answers to `ps` and `stop`.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
 /// Before trying again to get into a queue that is full.
@@ -38,7 +36,11 @@ pub struct RemoteSession(Connection);
 ///
 /// # Errors
 /// No daemon, none of this user, none that answers in time.
-pub async fn ask_to_run(path: &Path, wanted: Wanted) -> Result<Reception, DaemonError> {
+pub async fn ask_to_run(
+    path: &Path,
+    wanted: Wanted,
+    patience: Duration,
+) -> Result<Reception, DaemonError> {
     let asked = async {
         let connection = connect(path).await?;
         connection.send(&Request::Run(wanted)).await?;
@@ -50,7 +52,7 @@ pub async fn ask_to_run(path: &Path, wanted: Wanted) -> Result<Reception, Daemon
             None => Err(DaemonError::Closed),
         }
     };
-    timeout(PATIENCE, asked)
+    timeout(patience, asked)
         .await
         .unwrap_or(Err(DaemonError::NoAnswer))
 }

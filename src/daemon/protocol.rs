@@ -182,6 +182,8 @@ pub struct Launch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Report {
+    /// The server runs, or it was refused: the work of starting is over.
+    Started,
     Status(Status),
 }
 

@@ -212,7 +212,7 @@ impl Shared {
         pid: i32,
         wanted: Wanted,
         deadline: Instant,
-        _pending: OwnedSemaphorePermit,
+        pending: OwnedSemaphorePermit,
     ) {
         let answer = match self.judge(&wanted).await {
             Verdict::Serve => Answer::Ready,
@@ -245,6 +245,8 @@ impl Shared {
             let error = DaemonError::Refused(format!("{MAX_SESSIONS} sessions run already"));
             return self.refuse(&connection, pid, &error).await;
         };
+        // The request is finished; a session may have to wait for its turn.
+        drop(pending);
         let ask = Ask {
             server: wanted.server,
             client: peer::client(pid),

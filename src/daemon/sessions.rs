@@ -28,6 +28,11 @@ const STATUS_PATIENCE: Duration = Duration::from_millis(500);
 const ENDING_TIME: Duration = Duration::from_secs(3);
 /// For one that doesn't read its channel.
 const ORDER_PATIENCE: Duration = Duration::from_millis(500);
+/// So many may be starting, for each processor: more would only keep each other waiting, and the
+/// daemon from answering those who ask.
+const STARTING_PER_PROCESSOR: usize = 4;
+/// One that takes longer to start no longer keeps others waiting.
+const STARTING_TIME: Duration = Duration::from_secs(1);
 /// Questions and orders that wait for one session.
 const WAITING_ORDERS: usize = 16;
 
@@ -55,6 +60,7 @@ pub(super) struct Sessions {
     program: Program,
     running: Mutex<Running>,
     free: Arc<Semaphore>,
+    starting: Arc<Semaphore>,
     /// Told whenever one begins or ends.
     pub(super) changed: Arc<Notify>,
 }
@@ -92,6 +98,10 @@ impl Sessions {
             program,
             running: Mutex::default(),
             free: Arc::new(Semaphore::new(MAX_SESSIONS)),
+            starting: Arc::new(Semaphore::new(
+                STARTING_PER_PROCESSOR
+                    * std::thread::available_parallelism().map_or(1, usize::from),
+            )),
             changed: Arc::default(),
         }
     }
@@ -105,13 +115,14 @@ impl Sessions {
         Arc::clone(&self.free).try_acquire_owned().ok()
     }
 
-    /// Starts a session process, and hands it everything. `ask` is closed here in any case; it stays
-    /// the caller's to answer only while this fails.
+    /// Starts a session process when it is its turn, and hands it everything; its id.
     pub(super) async fn begin(
         self: &Arc<Self>,
         ask: &Ask,
         room: OwnedSemaphorePermit,
     ) -> Result<String, DaemonError> {
+        // Never closed.
+        let turn = Arc::clone(&self.starting).acquire_owned().await.ok();
         let files = self.program.files.each_ref().map(stamp);
         let (channel, theirs) = Connection::pair()?;
         let mut child = self.program.spawn(&theirs)?;
@@ -150,7 +161,7 @@ impl Sessions {
         let sessions = Arc::clone(self);
         let name = id.clone();
         tokio::spawn(async move {
-            watch(&name, child, channel, told).await;
+            watch(&name, child, channel, told, turn).await;
             sessions.running().sessions.remove(&number);
             drop(room);
             sessions.changed.notify_one();
@@ -251,11 +262,18 @@ async fn hand_over(channel: &Connection, launch: Launch, ask: &Ask) -> Result<()
 }
 
 /// Follows one session process until it has ended.
-async fn watch(id: &str, mut child: Child, channel: Connection, mut told: mpsc::Receiver<Told>) {
+async fn watch(
+    id: &str,
+    mut child: Child,
+    channel: Connection,
+    mut told: mpsc::Receiver<Told>,
+    mut turn: Option<OwnedSemaphorePermit>,
+) {
     let mut channel = Some(channel);
     let mut asked: Vec<oneshot::Sender<Status>> = Vec::new();
     // When one that should have ended is killed. What it has started ends with it.
     let mut deadline: Option<Instant> = None;
+    let started_by = Instant::now() + STARTING_TIME;
     let is_orderly = loop {
         let report = async {
             match &channel {
@@ -269,9 +287,17 @@ async fn watch(id: &str, mut child: Child, channel: Connection, mut told: mpsc::
                 None => std::future::pending().await,
             }
         };
+        let slow = async {
+            match turn {
+                Some(_) => sleep_until(started_by).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ended = child.wait() => break ended.is_ok_and(|status| status.code().is_some()),
+            () = slow => turn = None,
             report = report => match report {
+                Ok(Some(Report::Started)) => turn = None,
                 Ok(Some(Report::Status(status))) => {
                     for answer in asked.drain(..) {
                         // Who asked may have gone.
