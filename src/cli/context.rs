@@ -10,8 +10,8 @@ use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::{LaunchError, here};
 use crate::lockfile::{
-    Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest, read,
-    write,
+    Digest, Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest,
+    read, write,
 };
 use crate::store::Store;
 
@@ -23,6 +23,16 @@ pub(super) struct Context {
     pub environment: Environment,
     pub paths: Paths,
     pub store: Store,
+}
+
+/// Manifest and lock as they may be obeyed.
+pub(super) struct Agreed {
+    pub manifest: Manifest,
+    pub manifest_digest: Digest,
+    /// With this machine's platform in front.
+    pub lock: Lock,
+    /// Of the lock as it is in the file.
+    pub lock_digest: Digest,
 }
 
 impl Context {
@@ -93,17 +103,29 @@ impl Context {
     /// Manifest and lock for a launch. Those of somebody else's repository must have been trusted
     /// in exactly this content.
     pub(super) fn trusted(&self) -> Result<(Manifest, Lock), LaunchError> {
+        let Agreed { manifest, lock, .. } = self.agreed()?;
+        Ok((manifest, lock))
+    }
+
+    /// As [`Self::trusted`], with the digests of both files.
+    pub(super) fn agreed(&self) -> Result<Agreed, LaunchError> {
         let (manifest, manifest_digest) = Manifest::load_with_digest(&self.paths)?;
         let lock = self.recorded_lock()?;
+        let lock_digest = digest(&lock);
         if !self.paths.own_manifest {
             let trust = Trust::load(&self.paths.trusted())?;
-            if !trust.is_trusted(&self.paths.manifest, &manifest_digest, &digest(&lock)) {
+            if !trust.is_trusted(&self.paths.manifest, &manifest_digest, &lock_digest) {
                 return Err(LaunchError::NotTrusted {
                     manifest: self.paths.manifest.clone(),
                 });
             }
         }
-        Ok((manifest, lock.on(&here())))
+        Ok(Agreed {
+            manifest,
+            manifest_digest,
+            lock: lock.on(&here()),
+            lock_digest,
+        })
     }
 
     /// A server of the manifest with its lock.

@@ -25,12 +25,12 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
     }
     let started = async {
         let context = Context::open(manifest)?;
-        session::start(&context, &wanted, Meter::default()).await
+        session::start(&context, &wanted, Meter::default(), None).await
     };
     match started.await {
-        Ok(service) => {
+        Ok(started) => {
             let stop = async { Stop::by_signal(stop.first().await) };
-            session::serve(service, stop).await
+            session::serve(started.service, stop).await
         }
         Err(error) => tokio::select! {
             refused = session::refuse(&error) => refused,

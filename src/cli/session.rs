@@ -3,11 +3,13 @@
 
 use std::io::IsTerminal as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use super::argv::server_for_argv;
 use super::calls::call_rules;
-use super::context::Context;
+use super::context::{Agreed, Context};
 use super::exit::{Exit, UsageError};
+use super::fingerprint::Fingerprint;
 use super::{output, signals, stderr, summary};
 
 use crate::launch::{self, Launcher, Meter, Service, SessionEnd, ShownTools, StateFolder, Stop};
@@ -29,15 +31,30 @@ struct Decision {
     calls: CallRules,
     shown_tools: ShownTools,
     log: StderrLog,
+    fingerprint: Fingerprint,
 }
 
-/// Starts the server in its box, once everything is found to be as it was locked.
+/// A server that runs, and that nobody has spoken to.
+pub(super) struct Started {
+    pub service: Service,
+    /// What its client has to know, which was said on standard error when it was started.
+    pub notice: Option<String>,
+    /// What it was started from.
+    pub fingerprint: Fingerprint,
+}
+
+/// Starts the server in its box, once everything is found to be as it was locked. `group` is the
+/// folder of the session's control group, where it has one.
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
     meter: Meter,
-) -> anyhow::Result<Service<StderrLog>> {
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    group: Option<PathBuf>,
+) -> anyhow::Result<Started> {
+    let mut launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    if let Some(group) = group {
+        launcher = launcher.in_group(group);
+    }
     // Everything that decides runs here. If it panics the answer is no, like on any error.
     let decided = catch_unwind(AssertUnwindSafe(|| decide(context, &launcher, wanted)));
     let Decision {
@@ -46,6 +63,7 @@ pub(super) async fn start(
         calls,
         shown_tools,
         mut log,
+        fingerprint,
     } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "the decision failed, which is a bug of pinfold"
@@ -69,26 +87,32 @@ pub(super) async fn start(
     for limitation in &started.plan.limitations {
         tracing::info!("{limitation}");
     }
-    Ok(Service {
-        running: started.running,
+    meter.watch(&started.running);
+    let redaction = Redaction::new(prepared.secrets);
+    let service = Service {
+        running: started.running.drained(log, redaction.clone()),
         policy: SessionPolicy {
             calls,
-            redaction: Redaction::new(prepared.secrets),
+            redaction,
             neutralise: prepared.policy.calls.neutralise,
             granted_paths: prepared.policy.granted_paths(),
             grants: prepared.policy.protocol,
             passed_calls: meter.passed_calls(),
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
-        log,
         shown_tools,
         meter,
+    };
+    Ok(Started {
+        service,
+        notice: prepared.notice,
+        fingerprint,
     })
 }
 
 /// Serves it on standard input and output until one side, or `stop`, ends it.
 pub(super) async fn serve(
-    service: Service<StderrLog>,
+    service: Service,
     stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
     let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
@@ -126,14 +150,17 @@ pub(super) async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
 }
 
 fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow::Result<Decision> {
-    let (manifest, lock) = context.trusted()?;
+    let agreed = context.agreed()?;
+    let Agreed { manifest, lock, .. } = &agreed;
     let name = match wanted {
         Wanted::Name(name) => name.clone(),
-        Wanted::Argv(argv) => server_for_argv(argv, &manifest)
+        Wanted::Argv(argv) => server_for_argv(argv, manifest)
             .map_err(UsageError)?
             .to_string(),
     };
-    let (name, server, locked) = context.server(&name, &manifest, &lock)?;
+    let (name, server, locked) = context.server(&name, manifest, lock)?;
+    // Before anything of it is looked at: what changes later is then seen.
+    let fingerprint = Fingerprint::of(context, launcher, &agreed, &name, locked);
     let state = StateFolder::create(context.paths.server_state(&name))?;
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
@@ -148,6 +175,7 @@ fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow
         pins,
         shown_tools: state.shown_tools(),
         log,
+        fingerprint,
     })
 }
 

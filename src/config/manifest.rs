@@ -79,6 +79,8 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+    /// So many processes of it the daemon keeps started before a client is there.
+    pub warm: u8,
 }
 
 /// What stands for the platform in the name of a runtime's package.
@@ -250,6 +252,7 @@ impl Server {
             grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
+            warm: 0,
         }
     }
 }

@@ -27,6 +27,7 @@ mod source;
 mod tool_keys;
 mod trust;
 mod validate;
+mod warm_key;
 
 pub use answer_keys::Redact;
 pub use build_keys::BuildRule;

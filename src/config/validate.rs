@@ -23,6 +23,7 @@ use super::program_keys::{config, program};
 use super::raw::{Node, Walk};
 use super::source::Source;
 use super::tool_keys::tools;
+use super::warm_key::warm;
 use crate::lockfile::{ServerName, is_hidden};
 
 pub(super) const DEFAULT_PROFILE: &str = "offline";
@@ -88,7 +89,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 21] = [
+const SERVER_KEYS: [&str; 22] = [
     "source",
     "program",
     "args",
@@ -110,6 +111,7 @@ const SERVER_KEYS: [&str; 21] = [
     "grants",
     "limits",
     "layers",
+    "warm",
 ];
 
 fn server(
@@ -183,6 +185,7 @@ fn server(
         .get("layers")
         .map(|node| layers(walk, node))
         .unwrap_or_default();
+    let warm = table.get("warm").map_or(0, |node| warm(walk, node));
     let (source_text, source) = source?;
     Some(Server {
         source,
@@ -205,6 +208,7 @@ fn server(
         grants,
         limits,
         layers,
+        warm,
     })
 }
 

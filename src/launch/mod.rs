@@ -35,7 +35,7 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{Ended, Service, SessionEnd, Stop, Used, learn, serve};
+pub use session::{Drained, Ended, Service, SessionEnd, Stop, Used, learn, serve};
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};

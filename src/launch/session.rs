@@ -96,12 +96,64 @@ pub struct Ended {
     pub used: Used,
 }
 
+/// A server's standard error on its way into a log, also while nobody is served.
+pub struct Drained {
+    task: JoinHandle<()>,
+    tail: StderrTail,
+}
+
+impl Running {
+    /// Reads its standard error from now on. Needs a runtime.
+    pub fn drained(
+        self,
+        log: impl LineSink + Send + 'static,
+        redaction: Redaction,
+    ) -> Running<Drained> {
+        let tail = StderrTail::default();
+        let stderr = Drained {
+            task: keep_draining(self.stderr, log, tail.clone(), redaction),
+            tail,
+        };
+        Running {
+            monitor: self.monitor,
+            stdin: self.stdin,
+            stdout: self.stdout,
+            stderr,
+            limits: self.limits,
+            egress: self.egress,
+            trees: self.trees,
+        }
+    }
+}
+
+impl Running<Drained> {
+    /// Waits until it has ended by itself, and says why. May be dropped and called again.
+    ///
+    /// # Errors
+    /// What wait(2) reports.
+    pub async fn ended(&mut self) -> io::Result<String> {
+        let report = self.monitor.ended().await?;
+        let mut reason = report.reason(&self.limits);
+        let _ = timeout(LAST_BREATH, &mut self.stderr.task).await;
+        if let Some(last) = self.stderr.tail.lines().last() {
+            reason = format!("{reason}: {last}");
+        }
+        Ok(reason)
+    }
+
+    /// Ends it, and all that it has started.
+    ///
+    /// # Errors
+    /// What wait(2) reports.
+    pub async fn end(mut self) -> io::Result<()> {
+        end(&mut self.monitor).await.map(drop)
+    }
+}
+
 /// What a session is served with.
-pub struct Service<Log> {
-    pub running: Running,
+pub struct Service {
+    pub running: Running<Drained>,
     pub policy: SessionPolicy,
-    /// Where the server's standard error goes.
-    pub log: Log,
     pub shown_tools: ShownTools,
     pub meter: Meter,
 }
@@ -111,8 +163,8 @@ pub struct Service<Log> {
 ///
 /// # Errors
 /// When reading from either side fails.
-pub async fn serve<Log: LineSink + Send + 'static>(
-    service: Service<Log>,
+pub async fn serve(
+    service: Service,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
     stop: impl Future<Output = Stop>,
@@ -122,8 +174,8 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     Ok(Ended { end, used })
 }
 
-async fn until_the_end<Log: LineSink + Send + 'static>(
-    service: Service<Log>,
+async fn until_the_end(
+    service: Service,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
     stop: impl Future<Output = Stop>,
@@ -132,23 +184,21 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
     let Service {
         running,
         policy,
-        log,
         mut shown_tools,
         meter,
     } = service;
-    meter.watch(&running);
     let Running {
         mut monitor,
         stdin,
         stdout,
-        stderr,
+        stderr: Drained {
+            task: draining,
+            tail,
+        },
         limits,
         egress: _egress,
         trees: _trees,
     } = running;
-    let tail = StderrTail::default();
-    let redaction = policy.redaction.clone();
-    let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
     let events = |event: &Event| {
         meter.note(event);
