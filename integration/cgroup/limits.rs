@@ -84,7 +84,7 @@ fn the_share_of_the_processors_is_limited() {
     };
     let group = ServerGroup::make(ground.path(), &limits).unwrap();
     let entrance = group.entrance().unwrap();
-    let script = "n=0; while [ $n -lt 300000 ]; do n=$((n + 1)); done";
+    let script = "n=0; while [ $n -lt 60000 ]; do n=$((n + 1)); done";
     let boxed = Boxed::start(Tier::Base, script, Some(entrance)).unwrap();
     assert_eq!(boxed.ended(), 0);
     // How often it had to wait, as the kernel counted: no time is measured here.

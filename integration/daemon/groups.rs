@@ -15,9 +15,9 @@ fn start<'h>(home: &'h Home, ground: &Ground) -> Daemon<'h> {
     let script = "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"";
     let mut shell = Command::new("sh");
     shell.args(["-c", script, "sh"]).arg(ground.path());
-    let command = home.behind(&shell, &daemon);
-    let mut command = command;
+    let mut command = home.behind(&shell, &daemon);
     command.env("XDG_RUNTIME_DIR", home.path().join("run"));
+    command.env("PINFOLD_LOG", "info");
     let daemon = Daemon::start_anyhow(home, command);
     wait_until("the daemon listens", || socket_path(home).exists());
     daemon

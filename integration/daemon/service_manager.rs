@@ -117,3 +117,46 @@ fn its_socket_is_taken_over() {
     let ran = Ran::of(&mut pinfold(&home, ["ps"]));
     assert_eq!(ran.code, Some(4), "{ran:#?}");
 }
+
+/// The units of `packaging/systemd`, with the program where it is here.
+#[test]
+fn its_units_are_understood() {
+    const TEST: &str = "daemon::service_manager::its_units_are_understood";
+    let verify = |units: &[std::path::PathBuf], home: &crate::support::Home| {
+        let mut command = Command::new("systemd-analyze");
+        home.environment(&mut command);
+        let runtime = home.path().join("run");
+        let _ = fs::create_dir(&runtime);
+        command
+            .env("XDG_RUNTIME_DIR", runtime)
+            .args(["--user", "--man=no", "verify"])
+            .args(units);
+        command.output()
+    };
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return skip(TEST, "there is no systemd-analyze");
+    }
+    let home = crate::support::Home::new();
+    let packaged = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+    let write = |change: &dyn Fn(String) -> String| {
+        ["pinfold.service", "pinfold.socket"].map(|name| {
+            let text = fs::read_to_string(packaged.join(name)).unwrap();
+            let text = text.replace("/usr/bin/pinfold", env!("CARGO_BIN_EXE_pinfold"));
+            let path = home.path().join(name);
+            fs::write(&path, change(text)).unwrap();
+            path
+        })
+    };
+    let output = verify(&write(&|text| text), &home).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    // The control: a mistake would be seen.
+    let broken = write(&|text| text.replace("KillMode=mixed", "KillMode=gently"));
+    let output = verify(&broken, &home).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("gently"), "{said}");
+}

@@ -103,8 +103,11 @@ fn the_first_answer_comes_from_a_process_that_was_there_before() {
     let mut client = daemon.client("patient");
     let identity = who(&mut client);
     assert!(identity["started"].as_f64().unwrap() < now, "{identity}");
-    // `initialize`, `notifications/initialized`, `who`, `heard`: nobody has spoken to it before.
-    assert_eq!(said(&mut client, "heard"), 4);
+    // Nobody has spoken to it before: it has heard as much as one without a daemon.
+    let mut alone = Client::start(&mut pinfold(&home, ["run", "--daemon=never", "patient"]));
+    who(&mut alone);
+    assert_eq!(said(&mut client, "heard"), said(&mut alone, "heard"));
+    drop(alone);
     let sessions = daemon.sessions();
     let used = sessions
         .iter()
@@ -264,23 +267,27 @@ fn a_manifest_or_lock_that_refuses_refuses_the_warm_one_too() {
 fn in_quarantine_none_is_used_and_none_is_kept() {
     let home = patient(1);
     let daemon = Daemon::start(&home);
-    let before = wait_until_warm(&daemon, 1);
-    let marker = home.state("patient").join("quarantine.json");
-    fs::write(&marker, "{}").unwrap();
-    let now = uptime();
-    let mut client = daemon.client("patient");
-    // Refused, or at least not served by what ran before.
-    let answer = client.request("initialize", json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}));
-    if answer["error"].is_null() {
-        assert!(said(&mut client, "who")["started"].as_f64().unwrap() >= now);
+    for with_marker in [true, false] {
+        let before = wait_until_warm(&daemon, 1);
+        let process = number(&before[0], "session_pid");
+        let processes = tree(process);
+        if with_marker {
+            // Before anybody had the time to notice.
+            fs::write(home.state("patient").join("quarantine.json"), "{}").unwrap();
+        } else {
+            // Waits until no session of it is left, those that are warm among them.
+            home.succeed(["quarantine", "patient"]);
+        }
+        let mut client = daemon.client("patient");
+        let answer = client.request("initialize", json!({}));
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("quarantine"), "{answer}");
+        drop(client);
+        wait_until_gone(&processes);
+        wait_until("no session is left", || daemon.sessions().is_empty());
+        // The control: released, it is kept again.
+        home.succeed(["release", "patient"]);
     }
-    drop(client);
-    wait_until("it is discarded", || {
-        ids(&daemon.sessions()).is_disjoint(&ids(&before))
-    });
-    assert!(warm(&daemon).is_empty());
-    // The control: released, it is kept again.
-    fs::remove_file(&marker).unwrap();
     wait_until_warm(&daemon, 1);
 }
 
@@ -395,11 +402,12 @@ fn what_is_written_before_anybody_is_there_keeps_nobody_waiting() {
     home.succeed(["lock", "patient"]);
     let daemon = Daemon::start(&home);
     wait_until_warm(&daemon, 1);
-    // It has written all of it when it reads its first line.
-    let log = home.state("patient").join("stderr.log");
-    wait_until("it is drained", || {
-        fs::metadata(&log).is_ok_and(|found| found.len() > 1 << 20)
+    // Though nobody is there, somebody reads.
+    let mark = home.server_home("patient").join("flooded");
+    wait_until("all of it is written", || {
+        fs::read_to_string(&mark).is_ok_and(|text| text == FLOOD.to_string())
     });
+    assert_eq!(warm(&daemon).len(), 1);
     let now = uptime();
     let mut client = daemon.client("patient");
     assert!(who(&mut client)["started"].as_f64().unwrap() < now);

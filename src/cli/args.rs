@@ -50,6 +50,10 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Stop a server: end every session of it at once, and let none start until it is released
+    Quarantine(Quarantine),
+    /// Let a server that was put into quarantine start again
+    Release(Release),
     /// Remove from the store what no lock names and no session runs
     Gc(Gc),
     /// Trust a manifest that is not your own, in its present content
@@ -258,6 +262,21 @@ pub(super) struct Explain {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Quarantine {
+    /// The server's name in the manifest
+    pub(super) name: String,
+    /// Why, for whoever finds it stopped
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Release {
+    /// The server's name in the manifest
+    pub(super) name: String,
 }
 
 #[derive(Debug, Args)]

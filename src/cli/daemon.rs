@@ -7,14 +7,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::context::Context;
 use super::exit::Exit;
-use super::fingerprint::{self, QUARANTINE};
+use super::fingerprint;
 use super::hand_over::places;
 use super::output;
 use super::session_process::VERB;
 use crate::config::{ConfigValue, EnvValue, Environment, Manifest, Paths, Server};
 use crate::daemon::cgroup::Delegated;
 use crate::daemon::{DaemonError, Listening, Questions, Settings, Verdict, Warming, serve};
-use crate::launch::LaunchError;
+use crate::launch::{LaunchError, QUARANTINE_FILE};
 use crate::lockfile::{ServerName, read};
 
 /// Enough for every session that it takes, each of which needs two.
@@ -93,7 +93,7 @@ fn warming(paths: &Paths) -> Warming {
                 .unwrap_or_default()
         }),
         fingerprint: Box::new(move |name| fingerprint::of_now(&second()?, name)),
-        markers: vec![QUARANTINE],
+        markers: vec![QUARANTINE_FILE],
     }
 }
 

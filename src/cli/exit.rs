@@ -152,7 +152,8 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NoBundle { .. }
         | LaunchError::Resolve(ResolveError::Bundle(_))
         | LaunchError::Policy(_) => Exit::Usage,
-        LaunchError::SourceChanged { .. }
+        LaunchError::Quarantined { .. }
+        | LaunchError::SourceChanged { .. }
         | LaunchError::RuntimeChanged { .. }
         | LaunchError::BuildChanged { .. }
         | LaunchError::PolicyChanged { .. }
@@ -167,6 +168,7 @@ fn launch(error: &LaunchError) -> Exit {
             Exit::Machine
         }
         LaunchError::State { .. }
+        | LaunchError::Watch { .. }
         | LaunchError::Build { .. }
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }

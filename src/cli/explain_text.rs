@@ -278,6 +278,12 @@ fn calls_and_answers(explained: &Explained<'_>) -> Vec<Row> {
         let text = format!("you are asked about each call of {}", tools.join(" "));
         rows.push((text, line("tools.ask")));
     }
+    for alarm in &policy.alarms.quarantine {
+        let often = policy.alarms.threshold(*alarm);
+        let often = often.map_or_else(String::new, |rate| format!(" ({rate})"));
+        let text = format!("the alarm {}{often} puts it into quarantine", alarm.name());
+        rows.push((text, line("alarms")));
+    }
     let redacted = calls.redacted(&policy.environment);
     if !redacted.is_empty() {
         let chosen = match explained.lines.get("redact") {

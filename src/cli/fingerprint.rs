@@ -6,18 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::context::{Agreed, Context};
 use super::daemon::client_variable;
 use crate::daemon::Wish;
-use crate::launch::Launcher;
+use crate::launch::{Launcher, StateFolder};
 use crate::lockfile::{Digest, LockedServer, ServerName};
-
-/// In a server's state folder as long as it is in quarantine.
-pub(super) const QUARANTINE: &str = "quarantine.json";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint(Digest);
@@ -94,9 +90,8 @@ pub(super) fn wishes(context: &Context) -> BTreeMap<String, Wish> {
 }
 
 fn is_in_quarantine(context: &Context, name: &ServerName) -> bool {
-    let marker = context.paths.server_state(name).join(QUARANTINE);
-    // One that can't be looked at counts.
-    !matches!(fs::symlink_metadata(marker), Err(error) if error.kind() == io::ErrorKind::NotFound)
+    let state = StateFolder::planned(context.paths.server_state(name));
+    state.quarantine().look().is_some()
 }
 
 /// Which file it is, and in which state (stat(2)).

@@ -17,6 +17,7 @@ use crate::config::{Environment, Manifest, Paths};
 use crate::daemon::DaemonError;
 use crate::daemon::client::{Reception, RemoteSession, ask_to_run};
 use crate::daemon::protocol::{self, Places, ToRun};
+use crate::launch;
 
 /// For the daemon's answer, where the server can be served without it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -119,10 +120,11 @@ async fn ask(
         Reception::Unserved(reason) => return Ok(Asked::Unserved(reason)),
         Reception::Refused(reason) => return Ok(Asked::Refused(reason)),
     };
-    let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let streams = launch::streams()?;
     let session = handover
-        .give([input.as_fd(), output.as_fd(), error.as_fd()])
+        .give(streams.each_ref().map(|stream| stream.as_fd()))
         .await?;
+    drop(streams);
     follow(&session, stop).await
 }
 

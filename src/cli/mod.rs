@@ -28,6 +28,7 @@ mod platforms;
 mod proposal;
 mod protocol;
 mod ps;
+mod quarantine;
 mod review;
 mod run;
 mod sbom;
@@ -127,6 +128,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Daemon => daemon::run(manifest).await,
         Command::Ps(arguments) => ps::run(manifest, &arguments).await,
         Command::Stop(arguments) => stop::run(manifest, &arguments).await,
+        Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
+        Command::Release(arguments) => quarantine::release(manifest, &arguments),
         Command::Generate(arguments) => generate::run(&arguments.what),
     }
 }

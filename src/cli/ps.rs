@@ -121,13 +121,13 @@ fn resting(rest: &Resting) -> String {
 /// What the kernel has counted, or what the session has seen.
 fn memory(row: &SessionRow) -> Option<u64> {
     let counted = row.group.as_ref().and_then(|group| group.memory);
-    counted.or(row.status.as_ref().map(|status| status.memory))
+    counted.or_else(|| row.status.as_ref().map(|status| status.memory))
 }
 
 /// In milliseconds.
 fn processor(row: &SessionRow) -> Option<u64> {
     let counted = row.group.as_ref().and_then(|group| group.processor);
-    counted.or(row.status.as_ref().map(|status| status.processor))
+    counted.or_else(|| row.status.as_ref().map(|status| status.processor))
 }
 
 fn table(rows: &[SessionRow]) -> Vec<String> {

@@ -12,7 +12,9 @@ use super::exit::{Exit, UsageError};
 use super::fingerprint::Fingerprint;
 use super::{output, signals, stderr, summary};
 
-use crate::launch::{self, Launcher, Meter, Service, SessionEnd, ShownTools, StateFolder, Stop};
+use crate::launch::{
+    self, Guard, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools, StateFolder, Stop,
+};
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 
@@ -30,6 +32,8 @@ struct Decision {
     pins: Pins,
     calls: CallRules,
     shown_tools: ShownTools,
+    budget: SharedBudget,
+    quarantine: Guard,
     log: StderrLog,
     fingerprint: Fingerprint,
 }
@@ -62,6 +66,8 @@ pub(super) async fn start(
         pins,
         calls,
         shown_tools,
+        budget,
+        quarantine,
         mut log,
         fingerprint,
     } = decided.unwrap_or_else(|_| {
@@ -79,7 +85,12 @@ pub(super) async fn start(
     for limitation in &prepared.policy.limitations {
         tracing::info!("{limitation}");
     }
-    let started = launcher.start(prepared.launch, prepared.code).await?;
+    // Dropped in the middle, a launch takes its box down.
+    let started = tokio::select! {
+        biased;
+        imposed = quarantine.watch.imposed() => return Err(quarantine.error(&imposed).into()),
+        started = launcher.start(prepared.launch, prepared.code) => started?,
+    };
     log.write_line(&format!(
         "pinfold: session begins; in force: {}",
         summary::layers(&started.plan)
@@ -101,6 +112,8 @@ pub(super) async fn start(
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
         shown_tools,
+        budget,
+        quarantine,
         meter,
     };
     Ok(Started {
@@ -119,6 +132,10 @@ pub(super) async fn serve(
     Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal } => signals::code(signal),
+        SessionEnd::Quarantined { reason } => {
+            stderr::note(&format!("pinfold: {reason}"));
+            Exit::Refused
+        }
         SessionEnd::ServerEnded {
             code,
             reason,
@@ -162,27 +179,39 @@ fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow
     // Before anything of it is looked at: what changes later is then seen.
     let fingerprint = Fingerprint::of(context, launcher, &agreed, &name, locked);
     let state = StateFolder::create(context.paths.server_state(&name))?;
+    // Watched first and then looked at: one that comes between is seen by the watch.
+    let quarantine = Guard {
+        watch: state.watch_quarantine()?,
+        name: name.clone(),
+        release: command(context, "release", &name),
+    };
+    if let Some(imposed) = quarantine.watch.quarantine().look() {
+        return Err(quarantine.error(&imposed).into());
+    }
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
     let pins = Pins {
         tools: locked.behaviour.tools.clone(),
         instructions: locked.behaviour.instructions,
-        review: review_command(context, &name),
+        review: command(context, "review", &name),
     };
     Ok(Decision {
         calls: call_rules(context, &name, &prepared.policy),
         prepared,
         pins,
         shown_tools: state.shown_tools(),
+        budget: state.budget(),
+        quarantine,
         log,
         fingerprint,
     })
 }
 
-fn review_command(context: &Context, name: &ServerName) -> String {
+/// What to type for this server of this manifest.
+pub(super) fn command(context: &Context, verb: &str, name: &ServerName) -> String {
     if context.paths.own_manifest {
-        return format!("pinfold review {name}");
+        return format!("pinfold {verb} {name}");
     }
     let manifest = context.paths.manifest.display();
-    format!("pinfold --manifest {manifest} review {name}")
+    format!("pinfold --manifest {manifest} {verb} {name}")
 }

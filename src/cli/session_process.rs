@@ -89,7 +89,7 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     // Where this fails `run` has gone, and so nothing is read of its client.
     if let Err(error) = connection.send(&ToRun::Taken).await {
         if let Some(warm) = warm {
-            warm.service.running.end().await?;
+            warm.service.end().await?;
         }
         return Err(error.into());
     }
@@ -158,7 +158,7 @@ async fn wait_warm(
         let has_started = started.is_some();
         let ended = async {
             match &mut started {
-                Some(started) => started.service.running.ended().await,
+                Some(started) => started.service.over().await,
                 None => std::future::pending().await,
             }
         };
@@ -171,7 +171,13 @@ async fn wait_warm(
                 }
                 Err(error) => return failed(channel, &output::chain(&error)).await,
             },
-            reason = ended => return failed(channel, &reason?).await,
+            reason = ended => {
+                let reason = reason?;
+                if let Some(kept) = started.take() {
+                    kept.service.end().await?;
+                }
+                return failed(channel, &reason).await;
+            }
             frame = channel.receive_frame() => {
                 let order = match &frame {
                     Ok(Some(frame)) => protocol::read(&frame.bytes).ok(),
@@ -187,7 +193,7 @@ async fn wait_warm(
                         match take(frame) {
                             Ok(taken) => return Ok(Some((taken, kept))),
                             Err(error) => {
-                                kept.service.running.end().await?;
+                                kept.service.end().await?;
                                 return Err(error);
                             }
                         }
@@ -203,7 +209,7 @@ async fn wait_warm(
 
 async fn discard<T>(started: Option<Started>) -> anyhow::Result<Option<T>> {
     if let Some(started) = started {
-        started.service.running.end().await?;
+        started.service.end().await?;
     }
     Ok(None)
 }

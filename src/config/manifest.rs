@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::Alarms;
 use super::answer_keys::Redact;
 use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -81,6 +82,7 @@ pub struct Server {
     pub layers: Layers,
     /// So many processes of it the daemon keeps started before a client is there.
     pub warm: u8,
+    pub alarms: Alarms,
 }
 
 /// What stands for the platform in the name of a runtime's package.
@@ -253,6 +255,7 @@ impl Server {
             limits: Limits::default(),
             layers: Layers::default(),
             warm: 0,
+            alarms: Alarms::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::alarms;
 use super::answer_keys::{neutralise, redact};
 use super::build_keys::build;
 use super::diagnostic::{Code, Diagnostic};
@@ -89,7 +90,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 22] = [
+const SERVER_KEYS: [&str; 23] = [
     "source",
     "program",
     "args",
@@ -112,6 +113,7 @@ const SERVER_KEYS: [&str; 22] = [
     "limits",
     "layers",
     "warm",
+    "alarms",
 ];
 
 fn server(
@@ -186,6 +188,10 @@ fn server(
         .map(|node| layers(walk, node))
         .unwrap_or_default();
     let warm = table.get("warm").map_or(0, |node| warm(walk, node));
+    let alarms = table
+        .get("alarms")
+        .map(|node| alarms(walk, node))
+        .unwrap_or_default();
     let (source_text, source) = source?;
     Some(Server {
         source,
@@ -209,6 +215,7 @@ fn server(
         limits,
         layers,
         warm,
+        alarms,
     })
 }
 

@@ -65,7 +65,7 @@ impl Connection {
         let mut was_reset = false;
         loop {
             let mut ready = self.0.readable().await?;
-            match ready.try_io(|socket| receive(socket)) {
+            match ready.try_io(receive) {
                 Err(_) => {}
                 // The other end was closed with something unread in it. What it sent before is still
                 // here, behind this error.
@@ -156,7 +156,7 @@ impl Received {
     }
 }
 
-fn receive(socket: &impl AsFd) -> io::Result<Received> {
+fn receive(socket: &AsyncFd<OwnedFd>) -> io::Result<Received> {
     let mut bytes = vec![0; MAX_FRAME];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

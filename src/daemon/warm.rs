@@ -33,12 +33,15 @@ pub struct Wish {
     pub state: PathBuf,
 }
 
+/// Of a server by its name.
+type Fingerprint = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// How the daemon learns of servers that are kept warm. All of it reads files.
 pub struct Warming {
     /// Servers by name.
     pub wishes: Box<dyn Fn() -> BTreeMap<String, Wish> + Send + Sync>,
     /// What a session of this server would be made from now; `None` when it would not be started.
-    pub fingerprint: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub fingerprint: Box<Fingerprint>,
     /// Names of files in a server's state folder that count.
     pub markers: Vec<&'static str>,
 }

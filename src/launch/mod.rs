@@ -1,6 +1,7 @@
 //! The parent's half: manifest, lock and policy become a spec; the spec becomes a running server
 //! with its relay; the session ends with every process of it.
 
+mod alarms;
 mod build_runner;
 mod bundle;
 mod elf;
@@ -14,8 +15,11 @@ mod own_group;
 mod prepare;
 mod programs;
 mod python_runner;
+mod quarantine;
+mod quarantine_watch;
 mod read_set;
 mod session;
+mod shared_budget;
 mod shown_tools;
 mod spawn;
 mod start;
@@ -35,11 +39,14 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use session::{Drained, Ended, Service, SessionEnd, Stop, Used, learn, serve};
+pub use quarantine::{Imposed, ImposedBy, QUARANTINE_FILE, Quarantine};
+pub use quarantine_watch::{QuarantineWatch, Sessions};
+pub use session::{Drained, Ended, Guard, Service, SessionEnd, Stop, Used, learn, serve};
+pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};
 pub use state::StateFolder;
-pub use stdio::{input, output};
+pub use stdio::{input, output, streams};
 pub use tool::ToolOutput;
 pub use uv_runner::SandboxedUv;

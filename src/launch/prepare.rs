@@ -9,7 +9,7 @@ use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
 use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder, network};
-use crate::config::{Environment, Paths, Server};
+use crate::config::{Environment, Layers, Paths, Server};
 use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
@@ -18,8 +18,8 @@ use crate::policy::{
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirements, ResourceLimits,
-    SandboxSpec, compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirement, Requirements,
+    ResourceLimits, SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -37,6 +37,8 @@ pub struct Launcher<'a> {
     pub store: &'a Store,
     pub environment: &'a Environment,
     pub probe: Probe,
+    /// What is asked of this machine for programs that help to lock a server.
+    pub(super) helpers: Layers,
     /// The control group of the session, in which each server gets one of its own.
     pub(super) group: Option<PathBuf>,
     /// What the last launch with namespaces has taught.
@@ -84,9 +86,22 @@ impl<'a> Launcher<'a> {
             store,
             environment,
             probe: Probe::current(),
+            helpers: Layers::default(),
             group: None,
             namespaces: Mutex::default(),
         }
+    }
+
+    /// Lets a machine without Landlock lock a server whose manifest relies on a root of its own
+    /// instead: interpreters and resolvers then get their box in the same way.
+    pub fn for_server(mut self, server: &Server) -> Self {
+        if server.layers.landlock < Requirement::Required {
+            self.helpers = Layers {
+                namespaces: Requirement::Required,
+                landlock: Requirement::Preferred,
+            };
+        }
+        self
     }
 
     /// The server that is launched gets a control group of its own in `session`, the folder of its
@@ -364,6 +379,7 @@ impl<'a> Launcher<'a> {
             plan,
             requirements,
             egress: policy.egress.clone(),
+            alarms: policy.alarms.clone(),
         })
     }
 }

@@ -9,10 +9,15 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::alarms::Tripped;
 use super::meter::Meter;
+use super::quarantine::{Imposed, ImposedBy};
+use super::quarantine_watch::QuarantineWatch;
+use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
+use crate::lockfile::ServerName;
 use crate::relay::{
     End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
     StderrTail, drain_stderr, introspect,
@@ -46,6 +51,8 @@ pub enum SessionEnd {
     },
     /// We were asked to stop, by this signal.
     Stopped { signal: i32 },
+    /// The server was put into quarantine; `reason` is what the client was told.
+    Quarantined { reason: String },
 }
 
 /// Why a session is to end.
@@ -120,33 +127,10 @@ impl Running {
             stdout: self.stdout,
             stderr,
             limits: self.limits,
+            alarms: self.alarms,
             egress: self.egress,
             trees: self.trees,
         }
-    }
-}
-
-impl Running<Drained> {
-    /// Waits until it has ended by itself, and says why. May be dropped and called again.
-    ///
-    /// # Errors
-    /// What wait(2) reports.
-    pub async fn ended(&mut self) -> io::Result<String> {
-        let report = self.monitor.ended().await?;
-        let mut reason = report.reason(&self.limits);
-        let _ = timeout(LAST_BREATH, &mut self.stderr.task).await;
-        if let Some(last) = self.stderr.tail.lines().last() {
-            reason = format!("{reason}: {last}");
-        }
-        Ok(reason)
-    }
-
-    /// Ends it, and all that it has started.
-    ///
-    /// # Errors
-    /// What wait(2) reports.
-    pub async fn end(mut self) -> io::Result<()> {
-        end(&mut self.monitor).await.map(drop)
     }
 }
 
@@ -156,6 +140,62 @@ pub struct Service {
     pub policy: SessionPolicy,
     pub shown_tools: ShownTools,
     pub meter: Meter,
+    /// What calls cost is taken from this.
+    pub budget: SharedBudget,
+    pub quarantine: Guard,
+}
+
+impl Service {
+    /// Waits until it is over though nobody was served, and says why: the server has ended, or it has
+    /// to. Then [`Self::end`] is due. May be dropped and called again.
+    ///
+    /// # Errors
+    /// What wait(2) reports.
+    pub async fn over(&mut self) -> io::Result<String> {
+        let Self {
+            running,
+            quarantine,
+            ..
+        } = self;
+        let report = tokio::select! {
+            biased;
+            imposed = quarantine.watch.imposed() => {
+                // It gets no time to do anything more.
+                running.monitor.kill();
+                return Ok(quarantine.reason(&imposed));
+            }
+            tripped = running.alarms.tripped() => {
+                running.monitor.kill();
+                return Ok(quarantine.impose(&tripped));
+            }
+            report = running.monitor.ended() => report?,
+        };
+        if let Some(tripped) = running.alarms.at_end(&report) {
+            return Ok(quarantine.impose(&tripped));
+        }
+        let mut reason = report.reason(&running.limits);
+        let _ = timeout(LAST_BREATH, &mut running.stderr.task).await;
+        if let Some(last) = running.stderr.tail.lines().last() {
+            reason = format!("{reason}: {last}");
+        }
+        Ok(reason)
+    }
+
+    /// Ends the server, and all that it has started, without having served anybody.
+    ///
+    /// # Errors
+    /// What wait(2) reports.
+    pub async fn end(mut self) -> io::Result<()> {
+        end(&mut self.running.monitor).await.map(drop)
+    }
+}
+
+/// A session's part in the quarantine of its server.
+pub struct Guard {
+    pub watch: QuarantineWatch,
+    pub name: ServerName,
+    /// The command that lifts it.
+    pub release: String,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
@@ -185,6 +225,8 @@ async fn until_the_end(
         running,
         policy,
         mut shown_tools,
+        budget,
+        quarantine,
         meter,
     } = service;
     let Running {
@@ -196,12 +238,15 @@ async fn until_the_end(
             tail,
         },
         limits,
+        mut alarms,
         egress: _egress,
         trees: _trees,
     } = running;
     let mut spoken = 0;
+    let mut listener = alarms.of_relay();
     let events = |event: &Event| {
         meter.note(event);
+        listener.hear_relay(event, std::time::Instant::now());
         match event {
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
             event => speak(event, &mut spoken),
@@ -212,15 +257,28 @@ async fn until_the_end(
         client_out,
         stdin,
         stdout,
-        Session::new(policy),
+        Session::new(policy).with_budget(Box::new(budget)),
         events,
     );
     let first = tokio::select! {
+        biased;
+        imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
+        tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
         end = pump.run_until_client_closes() => Ok(end),
-        stop = stop => Err(stop),
+        stop = stop => Err(Interruption::Stop(stop)),
+    };
+    let first = match first {
+        Ok(End::ClientClosed) => tokio::select! {
+            biased;
+            imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
+            tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
+            end = pump.drain(Instant::now() + CLOSING_TIME) => Ok(end),
+        },
+        other => other,
     };
     let last = match first {
-        Err(Stop { signal, reason }) => {
+        Ok(last) => last,
+        Err(Interruption::Stop(Stop { signal, reason })) => {
             let farewell = async {
                 if let Some(reason) = reason {
                     let deadline = Instant::now() + FAREWELL_TIME;
@@ -231,9 +289,22 @@ async fn until_the_end(
             *used = Used::of(&ended?);
             return Ok(SessionEnd::Stopped { signal });
         }
-        Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
-        Ok(end) => end,
+        Err(interruption) => {
+            // It gets no time to do anything more.
+            monitor.kill();
+            let reason = match interruption {
+                Interruption::Tripped(tripped) => quarantine.impose(&tripped),
+                Interruption::Imposed(imposed) => quarantine.reason(&imposed),
+                Interruption::Stop(_) => String::new(),
+            };
+            *used = Used::of(&monitor.ended().await?);
+            let deadline = Instant::now() + FAREWELL_TIME;
+            let _ = pump.answer_outstanding(&reason, deadline).await;
+            return Ok(SessionEnd::Quarantined { reason });
+        }
     };
+    // What the server did last may have tripped one, too.
+    let tripped = alarms.has_tripped();
     match last {
         End::ServerClosed => {
             let report = match timeout(LAST_BREATH, monitor.ended()).await {
@@ -241,7 +312,7 @@ async fn until_the_end(
                 Err(_) => {
                     let report = end(&mut monitor).await?;
                     *used = Used::of(&report);
-                    if report.exceeded.is_none() {
+                    if report.exceeded.is_none() && tripped.is_none() {
                         return Ok(SessionEnd::ClientClosed);
                     }
                     report
@@ -250,10 +321,17 @@ async fn until_the_end(
             *used = Used::of(&report);
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
-            let reason = report.reason(&limits);
+            let tripped = tripped.or_else(|| alarms.at_end(&report));
+            let reason = match &tripped {
+                Some(tripped) => quarantine.impose(tripped),
+                None => report.reason(&limits),
+            };
             let _ = pump
                 .answer_outstanding(&reason, Instant::now() + FAREWELL_TIME)
                 .await;
+            if tripped.is_some() {
+                return Ok(SessionEnd::Quarantined { reason });
+            }
             let code = report.code;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
             Ok(SessionEnd::ServerEnded {
@@ -267,8 +345,64 @@ async fn until_the_end(
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
-            *used = Used::of(&end(&mut monitor).await?);
+            let report = end(&mut monitor).await?;
+            *used = Used::of(&report);
+            if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
+                let reason = quarantine.impose(&tripped);
+                return Ok(SessionEnd::Quarantined { reason });
+            }
             Ok(SessionEnd::ClientClosed)
+        }
+    }
+}
+
+/// What ends a session in the middle.
+enum Interruption {
+    Stop(Stop),
+    Imposed(Imposed),
+    Tripped(Tripped),
+}
+
+impl Guard {
+    /// What a client is told.
+    fn reason(&self, imposed: &Imposed) -> String {
+        self.error(imposed).to_string()
+    }
+
+    pub fn error(&self, imposed: &Imposed) -> LaunchError {
+        LaunchError::Quarantined {
+            name: self.name.clone(),
+            imposed: imposed.describe(),
+            release: self.release.clone(),
+        }
+    }
+
+    /// Puts the server into quarantine, for all its sessions, and says what clients are told.
+    fn impose(&self, tripped: &Tripped) -> String {
+        let place = self.watch.quarantine();
+        let by = ImposedBy::Alarm(tripped.alarm);
+        let imposed = match place.impose(by, Some(&tripped.what)) {
+            Ok(Some(already)) => Some(already),
+            Ok(None) => place.look(),
+            Err(error) => {
+                return format!(
+                    "`{}` was ended by the alarm `{}`: {}; its quarantine could not be recorded ({error}), so it can be started again: `pinfold quarantine {}` tries again",
+                    self.name,
+                    tripped.alarm.name(),
+                    tripped.what,
+                    self.name
+                );
+            }
+        };
+        match imposed {
+            Some(imposed) => self.reason(&imposed),
+            // Released in the same moment.
+            None => format!(
+                "`{}` was ended by the alarm `{}`: {}",
+                self.name,
+                tripped.alarm.name(),
+                tripped.what
+            ),
         }
     }
 }

@@ -11,9 +11,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use super::alarms::SessionAlarms;
 use super::{LaunchError, network, own_group};
 use crate::cgroup::ServerGroup;
-use crate::config::Environment;
+use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
 use crate::policy::EgressPolicy;
 use crate::sandbox::{
@@ -43,6 +44,7 @@ pub struct Running<Stderr = ChildStderr> {
     pub stderr: Stderr,
     /// What it may use.
     pub limits: ResourceLimits,
+    pub alarms: SessionAlarms,
     /// Its network, which is served for as long as this lives.
     pub egress: Option<Egress>,
     /// Its code and its interpreter's, which stay in the store for as long as this lives.
@@ -142,6 +144,7 @@ pub(super) async fn spawn(
             stdout,
             stderr,
             limits: spec.limits.clone(),
+            alarms: SessionAlarms::new(Alarms::default()),
             egress: None,
             trees: Vec::new(),
         },
@@ -151,6 +154,12 @@ pub(super) async fn spawn(
 }
 
 impl Standing {
+    /// Listens for these.
+    pub(super) fn with_alarms(mut self, alarms: SessionAlarms) -> Self {
+        self.running.alarms = alarms;
+        self
+    }
+
     /// Answers what the server will ask of its network, if that is relayed.
     ///
     /// # Errors
@@ -161,7 +170,8 @@ impl Standing {
         environment: &Environment,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
-            let egress = network::serve(listeners, policy, environment)?;
+            let listener = self.running.alarms.of_egress();
+            let egress = network::serve(listeners, policy, environment, listener)?;
             self.running.egress = Some(egress);
         }
         Ok(())

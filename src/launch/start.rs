@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use super::LaunchError;
+use super::alarms::SessionAlarms;
 use super::own_group;
 use super::prepare::Launcher;
 use super::spawn::{Running, Standing, spawn};
+use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
@@ -22,6 +24,8 @@ pub struct Launch {
     pub requirements: Requirements,
     /// What the server may reach; `None` is no network.
     pub egress: Option<EgressPolicy>,
+    /// What is to be listened for.
+    pub alarms: Alarms,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -122,7 +126,9 @@ impl Launcher<'_> {
             plan,
             requirements,
             egress,
+            alarms,
         } = launch;
+        let alarms = SessionAlarms::new(alarms);
         let with_namespaces = spec.namespaces.is_some();
         let limits = spec.limits.clone();
         // One for each attempt: the first is gone with its processes.
@@ -140,10 +146,12 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
-                Ok((spawn(&spec, group()?).await?, plan))
+                let standing = spawn(&spec, group()?).await?;
+                Ok((standing.with_alarms(alarms), plan))
             }
             Err(error) => Err(error),
-            Ok(mut standing) => {
+            Ok(standing) => {
+                let mut standing = standing.with_alarms(alarms);
                 if with_namespaces {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }

@@ -13,7 +13,8 @@ use super::network::{
 use super::settings::settings;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
 use crate::config::{
-    self, ConfigValue, EgressRule, EgressTier, EnvValue, Layers, RuntimeRule, Server, Source,
+    self, Alarm, Alarms, ConfigValue, EgressRule, EgressTier, EnvValue, Layers, RuntimeRule,
+    Server, Source,
 };
 use crate::lockfile::{Confinement, Digest, ToolName};
 use crate::relay::{self, Reach};
@@ -56,6 +57,8 @@ pub struct EffectivePolicy {
     /// called `connections` and, for its bytes, `egress`.
     pub origins: BTreeMap<&'static str, Origin>,
     pub layers: Layers,
+    /// What puts it into quarantine by itself.
+    pub alarms: Alarms,
     /// What can't be limited yet, in words for a person.
     pub limitations: Vec<String>,
 }
@@ -111,6 +114,10 @@ impl EffectivePolicy {
         let settings = settings(&server.limits, &parts)?;
         let egress = egress_of(server, &profile, &settings)?;
         let tier = egress.as_ref().map(|egress| egress.tier);
+        let deaf = tier != Some(EgressTier::Names);
+        if deaf && server.alarms.quarantine.contains(&Alarm::RefusedEgress) {
+            return Err(PolicyError::DeafAlarm);
+        }
         let mut grants: Vec<Grant> = parts
             .iter()
             .flat_map(|(part, origin)| grants_of(part, origin, tier))
@@ -150,6 +157,7 @@ impl EffectivePolicy {
             own_root: settings.own_root,
             origins: settings.origins,
             layers: server.layers,
+            alarms: server.alarms.clone(),
             limitations,
         })
     }
@@ -230,6 +238,7 @@ impl EffectivePolicy {
             own_root: settings.own_root,
             origins: settings.origins,
             layers: Layers::default(),
+            alarms: Alarms::default(),
             limitations,
         })
     }
@@ -344,6 +353,9 @@ impl EffectivePolicy {
         if !calls.is_empty() {
             document["calls"] = calls.into();
         }
+        if !self.alarms.quarantine.is_empty() {
+            document["alarms"] = self.alarms_document();
+        }
         if self.own_sockets {
             document["own_sockets"] = true.into();
         }
@@ -356,6 +368,16 @@ impl EffectivePolicy {
         }
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
+    }
+
+    /// The alarms that are on, each with its threshold where it has one.
+    pub fn alarms_document(&self) -> serde_json::Value {
+        let alarms = self.alarms.quarantine.iter().map(|alarm| {
+            let threshold = self.alarms.threshold(*alarm);
+            let threshold = threshold.map(|rate| rate.to_string());
+            (alarm.name().to_owned(), serde_json::json!(threshold))
+        });
+        serde_json::Value::Object(alarms.collect())
     }
 
     /// The part of the policy that the lock records.
