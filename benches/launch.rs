@@ -14,8 +14,10 @@
 )]
 
 mod client;
+mod daemon;
 mod installs;
 mod machine;
+mod many;
 mod memory;
 mod options;
 mod peers;
@@ -26,6 +28,7 @@ mod roles;
 mod starts;
 mod table;
 mod transfers;
+mod warm_starts;
 
 use options::{Options, Section};
 use place::Place;
@@ -56,6 +59,8 @@ fn main() {
             Section::Relay => relaying::measure(&place, &options),
             Section::Transfer => transfers::measure(&place),
             Section::Memory => memory::measure(&place),
+            Section::Warm => warm_starts::measure(&place, &options),
+            Section::Many => many::measure(&place, &options),
         }
     }
 }

@@ -4,7 +4,8 @@
 const PACKAGE: &str = "@modelcontextprotocol/server-everything";
 
 pub(crate) const USAGE: &str = "\
-cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package NAME] [SECTION]…
+cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--sessions N] [--package NAME]
+               [SECTION]…
 
   launch   spawn to the answer to `initialize`: node, npx, pinfold (needs node, npm, a registry)
   python   the same for a Python server: the interpreter alone, uvx, pinfold (needs an index)
@@ -14,9 +15,12 @@ cargo bench -- [--runs N] [--installs N] [--pings N] [--megabytes N] [--package 
   relay    round trip and throughput, against a relay that only copies
   transfer a large download of a server, against the same without pinfold
   memory   what pinfold itself holds during a session
+  warm     spawn to the answer to `initialize` through the daemon, which keeps the server started,
+           against npx (needs node, npm, a registry)
+  many     sessions at once through one daemon: starting, round trips, memory, the end
 
 Without SECTION: all of them. Defaults: 30 launches, 5 installs, 5000 pings, 200 MB of answers,
-5 downloads of 1 GB.";
+5 downloads of 1 GB, 300 sessions at once.";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
@@ -28,6 +32,8 @@ pub(crate) enum Section {
     Relay,
     Transfer,
     Memory,
+    Warm,
+    Many,
 }
 
 pub(crate) struct Options {
@@ -40,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) pings: usize,
     /// Answers of each kind, in 10^6 bytes.
     pub(crate) megabytes: usize,
+    /// At once.
+    pub(crate) sessions: usize,
     pub(crate) package: String,
 }
 
@@ -51,6 +59,7 @@ impl Options {
             installs: 5,
             pings: 5000,
             megabytes: 200,
+            sessions: 300,
             package: PACKAGE.to_owned(),
         };
         let mut rest = arguments.iter();
@@ -68,6 +77,7 @@ impl Options {
                 "--installs" => options.installs = count()?,
                 "--pings" => options.pings = count()?,
                 "--megabytes" => options.megabytes = count()?,
+                "--sessions" => options.sessions = count()?,
                 "--package" => {
                     let name = rest.next().ok_or("`--package` needs a name")?;
                     options.package.clone_from(name);
@@ -80,6 +90,8 @@ impl Options {
                 "relay" => options.sections.push(Section::Relay),
                 "transfer" => options.sections.push(Section::Transfer),
                 "memory" => options.sections.push(Section::Memory),
+                "warm" => options.sections.push(Section::Warm),
+                "many" => options.sections.push(Section::Many),
                 other => return Err(format!("`{other}` is not known here")),
             }
         }
@@ -93,6 +105,8 @@ impl Options {
                 Section::Relay,
                 Section::Transfer,
                 Section::Memory,
+                Section::Warm,
+                Section::Many,
             ];
         }
         Ok(options)

@@ -112,6 +112,15 @@ impl Place {
         assert!(output.status.success());
     }
 
+    /// One more line of a server in the manifest, of no concern to its lock.
+    pub(crate) fn set(&self, name: &str, line: &str) {
+        let manifest = self.path().join("config/pinfold/pinfold.toml");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let head = format!("[servers.{name}]\n");
+        let text = text.replace(&head, &format!("{head}{line}\n"));
+        fs::write(manifest, text).unwrap();
+    }
+
     /// What the lock says of a server.
     pub(crate) fn locked(&self, name: &str) -> serde_json::Value {
         let text = fs::read_to_string(self.path().join("config/pinfold/pinfold.lock")).unwrap();

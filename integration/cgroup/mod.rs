@@ -18,7 +18,7 @@ use pinfold::daemon::cgroup::Delegated;
 use crate::support::skip;
 
 /// A group of a test's own, gone with it.
-struct Ground {
+pub(crate) struct Ground {
     group: Group,
 }
 
@@ -38,7 +38,7 @@ fn top() -> Option<&'static Path> {
 }
 
 impl Ground {
-    fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let Some(top) = top() else {
             skip(test, "this user may make no control groups here");
@@ -70,12 +70,12 @@ impl Ground {
         Some(ground)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.group.path()
     }
 
     /// Delegates it as systemd does.
-    fn mark(&self, value: &str) {
+    pub(crate) fn mark(&self, value: &str) {
         let flags = rustix::fs::XattrFlags::empty();
         rustix::fs::setxattr(self.path(), "user.delegate", value.as_bytes(), flags).unwrap();
     }
@@ -95,7 +95,7 @@ fn proc(file: &str) -> String {
 }
 
 /// The version 2 group of a process, as /proc says it.
-fn group_of(pid: i32) -> String {
+pub(crate) fn group_of(pid: i32) -> String {
     let text = proc(&format!("{pid}/cgroup"));
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
     line.unwrap_or_default().to_owned()

@@ -2,11 +2,13 @@
 //! client hurts nobody.
 
 mod ends;
+mod groups;
 mod hand_over;
 mod hostile;
 mod many;
 mod served;
 mod service_manager;
+mod warm;
 
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};

@@ -33,6 +33,8 @@ pub enum Mode {
     /// `pinfold run` itself.
     Embedded,
     Daemon,
+    /// The daemon, before there is a client; see [`Record::SessionTaken`].
+    Warm,
 }
 
 /// The program on the other side of the session.
@@ -98,6 +100,10 @@ pub struct EgressTotal {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     SessionStart(Box<Start>),
+    /// A server that was kept warm is now this client's.
+    SessionTaken {
+        client: Client,
+    },
     /// A launch that was refused, and why.
     SessionRefused {
         reason: String,
@@ -262,7 +268,10 @@ impl Record {
             | Self::PolicyChange { .. }
             | Self::Trust { .. }
             | Self::Retention { .. } => Sync::Now,
-            Self::SessionStart(_) | Self::Resumed { .. } | Self::Repair { .. } => Sync::Soon,
+            Self::SessionStart(_)
+            | Self::SessionTaken { .. }
+            | Self::Resumed { .. }
+            | Self::Repair { .. } => Sync::Soon,
             Self::Call { decision, .. } | Self::Egress { decision, .. } => match decision {
                 Decision::Deny => Sync::Soon,
                 Decision::Allow | Decision::Ask => Sync::Later,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::error::AuditError;
 use super::log::AuditLog;
-use super::record::{Arguments, Decision, EgressTotal, Record, Start, Who};
+use super::record::{Arguments, Client, Decision, EgressTotal, Record, Start, Who};
 use crate::relay::{CallDecision, CallLog, CallOutcome, CallRecord, Event, Redaction};
 
 /// Refused calls of a session that are recorded one by one.
@@ -115,6 +115,16 @@ impl Recorder {
     /// When it can't be recorded; the server must not be executed then.
     pub fn start(&self, start: Start) -> Result<(), AuditError> {
         self.log().put(&Record::SessionStart(Box::new(start)))
+    }
+
+    /// Nobody has spoken to the server so far; now this client may.
+    ///
+    /// # Errors
+    /// When it can't be recorded; the client must not be served then.
+    pub fn taken(&self, client: &Client) -> Result<(), AuditError> {
+        self.log().put(&Record::SessionTaken {
+            client: client.clone(),
+        })
     }
 
     /// The launch was refused.

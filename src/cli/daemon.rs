@@ -5,13 +5,16 @@ use std::path::Path;
 use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::context::Context;
 use super::exit::Exit;
+use super::fingerprint;
 use super::hand_over::places;
 use super::output;
 use super::session_process::VERB;
 use crate::config::{ConfigValue, EnvValue, Environment, Manifest, Paths, Server};
-use crate::daemon::{DaemonError, Listening, Settings, Verdict, serve};
-use crate::launch::LaunchError;
+use crate::daemon::cgroup::Delegated;
+use crate::daemon::{DaemonError, Listening, Questions, Settings, Verdict, Warming, serve};
+use crate::launch::{LaunchError, QUARANTINE_FILE};
 use crate::lockfile::{ServerName, read};
 
 /// Enough for every session that it takes, each of which needs two.
@@ -28,6 +31,8 @@ pub(super) async fn run(manifest: Option<&Path>) -> anyhow::Result<Exit> {
     )?;
     let listening = Listening::open(&socket)?;
     allow_many_files();
+    // Before there is anything else of it: what it starts is then in its group.
+    let groups = Delegated::find();
     let mut arguments = Vec::new();
     if !paths.own_manifest {
         arguments.push(places.manifest.clone());
@@ -38,8 +43,12 @@ pub(super) async fn run(manifest: Option<&Path>) -> anyhow::Result<Exit> {
         lock: paths.lock.clone(),
         verb: VERB,
         arguments,
-        judge: Box::new(move |name| judge(&judged, name)),
-        check: Box::new(move || check(&checked)),
+        questions: Questions {
+            judge: Box::new(move |name| judge(&judged, name)),
+            check: Box::new(move || check(&checked)),
+        },
+        groups,
+        warming: warming(&paths),
     };
     serve(listening, settings).await?;
     Ok(Exit::Success)
@@ -71,8 +80,25 @@ fn judge(paths: &Paths, name: &str) -> Verdict {
     }
 }
 
+fn warming(paths: &Paths) -> Warming {
+    let of = |paths: &Paths| {
+        let manifest = (!paths.own_manifest).then(|| paths.manifest.clone());
+        move || Context::open(manifest.as_deref()).ok()
+    };
+    let (first, second) = (of(paths), of(paths));
+    Warming {
+        wishes: Box::new(move || {
+            first()
+                .map(|context| fingerprint::wishes(&context))
+                .unwrap_or_default()
+        }),
+        fingerprint: Box::new(move |name| fingerprint::of_now(&second()?, name)),
+        markers: vec![QUARANTINE_FILE],
+    }
+}
+
 /// A variable that the manifest takes from the client.
-fn client_variable(server: &Server) -> Option<&str> {
+pub(super) fn client_variable(server: &Server) -> Option<&str> {
     let of_env = server.env.values().find_map(|value| match value {
         EnvValue::FromClient { name } => Some(name.as_str()),
         EnvValue::Literal(_) => None,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::Explain;
 use super::context::Context;
+use super::daemon::client_variable;
 use super::exit::Exit;
 use super::session::command;
 use super::{explain_bundle, explain_text, output, protocol};
@@ -260,6 +261,11 @@ fn document(explained: &Explained<'_>) -> Value {
             "namespaces": policy.layers.namespaces.name(),
             "landlock": policy.layers.landlock.name(),
         },
+        "warm": json!({
+            "count": explained.server.warm,
+            "line": explained.lines.get("warm"),
+            "kept": explained.server.warm > 0 && client_variable(explained.server).is_none(),
+        }),
         "limitations": limitations(found),
     })
 }

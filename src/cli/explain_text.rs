@@ -1,5 +1,6 @@
 //! `pinfold explain` for a person: sections of lines in columns.
 
+use super::daemon::client_variable;
 use super::explain::{Explained, Variable, calls, limitations};
 use super::{explain_bundle, output, protocol};
 use crate::config::EgressTier;
@@ -101,6 +102,18 @@ fn head(explained: &Explained<'_>) -> Vec<Row> {
         "by default".to_owned()
     };
     rows.push(row("profile", format!("{} ({chosen})", policy.profile)));
+    if explained.server.warm > 0 {
+        let line = manifest_line(explained.lines.get("warm"));
+        rows.push(row(
+            "kept warm",
+            match client_variable(explained.server) {
+                None => format!("{} by the daemon ({line})", explained.server.warm),
+                Some(variable) => shown(&format!(
+                    "none, as it takes {variable} from its client ({line})"
+                )),
+            },
+        ));
+    }
     rows.push(row(
         "runs on",
         match &locked.interpreter {

@@ -18,6 +18,7 @@ mod explain;
 mod explain_bundle;
 mod explain_text;
 mod fetch;
+mod fingerprint;
 mod gc;
 mod generate;
 mod hand_over;

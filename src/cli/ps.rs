@@ -9,7 +9,7 @@ use super::args::Ps;
 use super::exit::Exit;
 use super::output;
 use crate::config::{Environment, Paths};
-use crate::daemon::protocol::SessionRow;
+use crate::daemon::protocol::{Resting, SessionRow, Stage};
 use crate::daemon::{DaemonError, client};
 
 /// Of the JSON.
@@ -17,7 +17,11 @@ const VERSION: u32 = 1;
 /// Characters of a client's name.
 const MAX_COMMAND: usize = 32;
 
-const HEADER: [&str; 9] = [
+/// Characters of a reason.
+const MAX_REASON: usize = 300;
+
+const COLUMNS: usize = 11;
+const HEADER: [&str; COLUMNS] = [
     "SESSION",
     "AGE",
     "CLIENT",
@@ -27,23 +31,37 @@ const HEADER: [&str; 9] = [
     "SENT",
     "RECEIVED",
     "MEMORY",
+    "PEAK",
+    "CPU",
 ];
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Ps) -> anyhow::Result<Exit> {
     let paths = Paths::resolve(&Environment::current(), manifest)?;
     let socket = paths.control_socket().ok_or(DaemonError::NoRuntimeFolder)?;
-    let rows = client::ps(&socket).await?;
+    let listing = client::ps(&socket).await?;
+    let rows = listing.sessions;
     if arguments.json {
         let sessions: Vec<Value> = rows.iter().map(as_json).collect();
-        let report = json!({"version": VERSION, "sessions": sessions});
+        let report = json!({
+            "version": VERSION,
+            "limits": listing.limits,
+            "sessions": sessions,
+            "resting": listing.resting.iter().map(rest_as_json).collect::<Vec<_>>(),
+        });
         output::data(&serde_json::to_string_pretty(&report)?);
-    } else if rows.is_empty() {
+        return Ok(Exit::Success);
+    }
+    if rows.is_empty() {
         output::note("no session is served by the daemon now");
     } else {
         for line in table(&rows) {
             output::data(&line);
         }
     }
+    for rest in &listing.resting {
+        output::note(&resting(rest));
+    }
+    output::note(&output::foreign(&listing.limits, MAX_REASON));
     Ok(Exit::Success)
 }
 
@@ -52,6 +70,7 @@ fn as_json(row: &SessionRow) -> Value {
     json!({
         "session": row.id,
         "server": row.server,
+        "stage": row.stage,
         "age_seconds": row.age_seconds,
         "client": {
             "pid": row.client.pid,
@@ -68,8 +87,47 @@ fn as_json(row: &SessionRow) -> Value {
             "sent": status.egress_sent,
             "received": status.egress_received,
         })),
-        "memory": status.map(|status| status.memory),
+        "memory": memory(row),
+        "peak_memory": row.group.as_ref().and_then(|group| group.peak_memory),
+        "processor_ms": processor(row),
+        "limits_held": row.group.as_ref().map(|group| group.held.clone()).unwrap_or_default(),
     })
+}
+
+fn rest_as_json(rest: &Resting) -> Value {
+    json!({
+        "server": rest.server,
+        "failures": rest.failures,
+        "next_seconds": rest.next_seconds,
+        "reason": output::foreign(&rest.reason, MAX_REASON),
+    })
+}
+
+fn resting(rest: &Resting) -> String {
+    let next = match rest.next_seconds {
+        Some(seconds) => format!(
+            " (failures: {}, next attempt in {seconds} s)",
+            rest.failures
+        ),
+        None => String::new(),
+    };
+    let reason = output::foreign(&rest.reason, MAX_REASON);
+    format!(
+        "`{}` is not kept warm{next}: {reason}",
+        output::foreign(&rest.server, 80)
+    )
+}
+
+/// What the kernel has counted, or what the session has seen.
+fn memory(row: &SessionRow) -> Option<u64> {
+    let counted = row.group.as_ref().and_then(|group| group.memory);
+    counted.or_else(|| row.status.as_ref().map(|status| status.memory))
+}
+
+/// In milliseconds.
+fn processor(row: &SessionRow) -> Option<u64> {
+    let counted = row.group.as_ref().and_then(|group| group.processor);
+    counted.or_else(|| row.status.as_ref().map(|status| status.processor))
 }
 
 fn table(rows: &[SessionRow]) -> Vec<String> {
@@ -77,7 +135,7 @@ fn table(rows: &[SessionRow]) -> Vec<String> {
     cells.extend(rows.iter().map(cells_of));
     let widths: Vec<usize> = (0..HEADER.len())
         .map(|column| {
-            let width = |row: &[String; 9]| row[column].chars().count();
+            let width = |row: &[String; COLUMNS]| row[column].chars().count();
             cells.iter().map(width).max().unwrap_or_default()
         })
         .collect();
@@ -97,7 +155,7 @@ fn table(rows: &[SessionRow]) -> Vec<String> {
         .collect()
 }
 
-fn cells_of(row: &SessionRow) -> [String; 9] {
+fn cells_of(row: &SessionRow) -> [String; COLUMNS] {
     let unknown = || "?".to_owned();
     let of = |value: fn(&crate::daemon::protocol::Status) -> String| {
         row.status.as_ref().map_or_else(unknown, value)
@@ -105,11 +163,14 @@ fn cells_of(row: &SessionRow) -> [String; 9] {
     [
         output::foreign(&row.id, 80),
         humantime::format_duration(Duration::from_secs(row.age_seconds)).to_string(),
-        format!(
-            "{} ({})",
-            output::foreign(&row.client.command, MAX_COMMAND),
-            row.client.pid
-        ),
+        match row.client.run_pid {
+            0 => "-".to_owned(),
+            _ => format!(
+                "{} ({})",
+                output::foreign(&row.client.command, MAX_COMMAND),
+                row.client.pid
+            ),
+        },
         of(|status| {
             status
                 .server_pid
@@ -119,13 +180,26 @@ fn cells_of(row: &SessionRow) -> [String; 9] {
         of(|status| status.denied.to_string()),
         of(|status| output::size(status.egress_sent)),
         of(|status| output::size(status.egress_received)),
-        of(|status| output::size(status.memory)),
+        memory(row).map_or_else(unknown, output::size),
+        row.group
+            .as_ref()
+            .and_then(|group| group.peak_memory)
+            .map_or_else(|| "-".to_owned(), output::size),
+        processor(row).map_or_else(unknown, |spent| {
+            humantime::format_duration(Duration::from_millis(spent)).to_string()
+        }),
     ]
 }
 
 /// What is unusual about a session.
 fn note(row: &SessionRow) -> String {
     let mut notes = Vec::new();
+    match row.stage {
+        Stage::Serving => {}
+        Stage::Warming => notes.push("getting warm"),
+        Stage::Warm => notes.push("warm"),
+        Stage::Ending => notes.push("ending"),
+    }
     if row.status.is_none() {
         notes.push("does not answer");
     }
@@ -138,7 +212,7 @@ fn note(row: &SessionRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::protocol::{Client, Status};
+    use crate::daemon::protocol::{Client, GroupRow, Status};
 
     #[test]
     fn a_row_for_each_session_says_what_is_known() {
@@ -151,9 +225,11 @@ mod tests {
                 pid: 6,
                 command: "a\u{1b}[2J".to_owned(),
             },
+            stage: Stage::Serving,
             session_pid: 8,
             outdated: true,
             status: None,
+            group: None,
         };
         let whole = SessionRow {
             id: "everything@12".to_owned(),
@@ -165,16 +241,33 @@ mod tests {
                 egress_sent: 2048,
                 egress_received: 0,
                 memory: 1 << 20,
+                processor: 1500,
             }),
             ..silent.clone()
         };
-        let lines = table(&[silent.clone(), whole.clone()]);
-        assert_eq!(lines.len(), 3);
+        let warm = SessionRow {
+            stage: Stage::Warm,
+            client: Client::default(),
+            group: Some(GroupRow {
+                held: vec!["memory".to_owned()],
+                memory: Some(3 << 20),
+                peak_memory: Some(4 << 20),
+                processor: None,
+            }),
+            ..whole.clone()
+        };
+        let lines = table(&[silent.clone(), whole.clone(), warm.clone()]);
+        assert_eq!(lines.len(), 4);
+        assert!(lines[3].contains("3.00 MiB  4.00 MiB  1s 500ms") && lines[3].ends_with("  warm"));
+        assert_eq!(as_json(&warm)["limits_held"], json!(["memory"]));
+        assert_eq!(as_json(&warm)["stage"], "warm");
         assert!(lines[1].contains("1m 1s") && lines[1].contains("a\\x1b[2J (6)"));
         assert!(
             lines[1].ends_with("does not answer; manifest or lock have changed since it began")
         );
-        assert!(lines[2].contains("2.00 KiB") && lines[2].ends_with("1.00 MiB"));
+        assert!(
+            lines[2].contains("2.00 KiB") && lines[2].ends_with("1.00 MiB  -         1s 500ms")
+        );
         assert_eq!(as_json(&silent)["calls"], Value::Null);
         assert_eq!(as_json(&whole)["egress"]["sent"], 2048);
     }

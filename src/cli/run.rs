@@ -8,10 +8,10 @@ use super::args::Run;
 use super::context::Context;
 use super::exit::Exit;
 use super::hand_over::{Outcome, hand_over};
-use super::session::{self, Wanted};
+use super::session::{self, Occasion, Wanted};
 use super::signals::StopSignals;
 use crate::audit::Caller;
-use crate::launch::{Meter, Stop};
+use crate::launch::Stop;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Result<Exit> {
     let mut stop = StopSignals::listen().context("could not listen for signals")?;
@@ -26,13 +26,13 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
     }
     let started = async {
         let context = Context::open(manifest)?;
-        let caller = Caller::embedded();
-        session::start(&context, &wanted, Meter::default(), &caller, None).await
+        let occasion = Occasion::of(Caller::embedded());
+        session::start(&context, &wanted, occasion).await
     };
     match started.await {
-        Ok(service) => {
+        Ok(started) => {
             let stop = async { Stop::by_signal(stop.first().await) };
-            session::serve(service, stop).await
+            session::serve(started.service, stop).await
         }
         Err(error) => tokio::select! {
             refused = session::refuse(&error) => refused,

@@ -3,12 +3,14 @@
 
 use std::io::IsTerminal as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use super::argv::server_for_argv;
 use super::auditing;
 use super::calls::call_rules;
 use super::context::{Agreed, Context};
 use super::exit::{Exit, UsageError};
+use super::fingerprint::Fingerprint;
 use super::{output, signals, stderr, summary};
 
 use crate::audit::{Caller, Recorder, Start};
@@ -43,19 +45,47 @@ struct Decision {
     log: StderrLog,
     /// What is recorded of it, but for the layers.
     start: Start,
+    fingerprint: Fingerprint,
 }
 
-/// Starts the server in its box for this caller, once everything is found to be as it was locked.
-///
-/// `id` is the session's name in the audit log, if it has one already.
+/// For whom a session is started, and what it is started with.
+pub(super) struct Occasion {
+    pub caller: Caller,
+    pub meter: Meter,
+    /// The session's name in the audit log, if it has one already.
+    pub id: Option<String>,
+    /// The folder of the session's control group, where it has one.
+    pub group: Option<PathBuf>,
+}
+
+impl Occasion {
+    /// Nothing but a caller.
+    pub(super) fn of(caller: Caller) -> Self {
+        Self {
+            caller,
+            meter: Meter::default(),
+            id: None,
+            group: None,
+        }
+    }
+}
+
+/// A server that runs, and that nobody has spoken to.
+pub(super) struct Started {
+    pub service: Service,
+    /// What its client has to know, which was said on standard error when it was started.
+    pub notice: Option<String>,
+    /// What it was started from.
+    pub fingerprint: Fingerprint,
+}
+
+/// Starts the server in its box, once everything is found to be as it was locked.
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
-    meter: Meter,
-    caller: &Caller,
-    id: Option<String>,
-) -> anyhow::Result<Service<StderrLog>> {
-    let started = start_recorded(context, wanted, meter, caller, id).await;
+    occasion: Occasion,
+) -> anyhow::Result<Started> {
+    let started = start_recorded(context, wanted, occasion).await;
     if let Err(error) = &started {
         let name = match wanted {
             Wanted::Name(name) => Some(name.as_str()),
@@ -70,14 +100,21 @@ pub(super) async fn start(
 async fn start_recorded(
     context: &Context,
     wanted: &Wanted,
-    meter: Meter,
-    caller: &Caller,
-    id: Option<String>,
-) -> anyhow::Result<Service<StderrLog>> {
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    occasion: Occasion,
+) -> anyhow::Result<Started> {
+    let Occasion {
+        caller,
+        meter,
+        id,
+        group,
+    } = occasion;
+    let mut launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    if let Some(group) = group {
+        launcher = launcher.in_group(group);
+    }
     // Everything that decides runs here. If it panics the answer is no, like on any error.
     let decided = catch_unwind(AssertUnwindSafe(|| {
-        decide(context, &launcher, wanted, caller)
+        decide(context, &launcher, wanted, &caller)
     }));
     let Decision {
         name,
@@ -89,6 +126,7 @@ async fn start_recorded(
         quarantine,
         mut log,
         start,
+        fingerprint,
     } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "the decision failed, which is a bug of pinfold"
@@ -123,8 +161,9 @@ async fn start_recorded(
     for limitation in &started.plan.limitations {
         tracing::info!("{limitation}");
     }
-    Ok(Service {
-        running: started.running,
+    meter.watch(&started.running);
+    let service = Service {
+        running: started.running.drained(log, redaction.clone()),
         policy: SessionPolicy {
             calls,
             redaction,
@@ -134,12 +173,16 @@ async fn start_recorded(
             passed_calls: meter.passed_calls(),
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
-        log,
         shown_tools,
         budget,
         quarantine,
         meter,
         recorder,
+    };
+    Ok(Started {
+        service,
+        notice: prepared.notice,
+        fingerprint,
     })
 }
 
@@ -157,7 +200,7 @@ fn with_layers(start: Start, plan: &Plan) -> Start {
 
 /// Serves it on standard input and output until one side, or `stop`, ends it.
 pub(super) async fn serve(
-    service: Service<StderrLog>,
+    service: Service,
     stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
     let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
@@ -204,19 +247,22 @@ fn decide(
     wanted: &Wanted,
     caller: &Caller,
 ) -> anyhow::Result<Decision> {
+    let agreed = context.agreed()?;
     let Agreed {
         manifest,
         manifest_digest,
         lock,
         lock_digest,
-    } = context.agreed()?;
+    } = &agreed;
     let name = match wanted {
         Wanted::Name(name) => name.clone(),
-        Wanted::Argv(argv) => server_for_argv(argv, &manifest)
+        Wanted::Argv(argv) => server_for_argv(argv, manifest)
             .map_err(UsageError)?
             .to_string(),
     };
-    let (name, server, locked) = context.server(&name, &manifest, &lock)?;
+    let (name, server, locked) = context.server(&name, manifest, lock)?;
+    // Before anything of it is looked at: what changes later is then seen.
+    let fingerprint = Fingerprint::of(context, launcher, &agreed, &name, locked);
     let state = StateFolder::create(context.paths.server_state(&name))?;
     // Watched first and then looked at: one that comes between is seen by the watch.
     let quarantine = Guard {
@@ -264,6 +310,7 @@ fn decide(
         quarantine,
         log,
         start,
+        fingerprint,
     })
 }
 

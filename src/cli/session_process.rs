@@ -2,7 +2,8 @@
 //! what `pinfold run` would do by itself.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,12 @@ use tokio::time::timeout;
 
 use super::context::Context;
 use super::exit::{Exit, exit_for};
-use super::session::{self, Wanted};
+use super::session::{self, Occasion, Started, Wanted};
 use super::signals::StopSignals;
 use super::{log_to_stderr, output, runtime, stderr};
 use crate::audit::{self, Caller, Mode};
-use crate::daemon::client_behind;
-use crate::daemon::frames::Connection;
-use crate::daemon::protocol::{self, FromRun, Launch, Order, Report, Status, ToRun};
+use crate::daemon::frames::{Connection, Frame};
+use crate::daemon::protocol::{self, Client, FromRun, Launch, Order, Report, Status, ToRun};
 use crate::launch::{Meter, Stop};
 use crate::sys;
 
@@ -29,6 +29,9 @@ pub const VERB: &str = "__session";
 
 /// For telling a client that its session has ended before it began.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
+/// Characters of a reason that the daemon is told.
+const MAX_REASON: usize = 1000;
 
 /// What the client is told when the channel ends.
 const DAEMON_LOST: &str = "pinfold's daemon has ended, and its sessions with it; the client can start the server again, which then runs with a new daemon or without one";
@@ -71,10 +74,26 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     let Some(Order::Launch(launch)) = channel.receive().await? else {
         anyhow::bail!("the daemon wants nothing");
     };
-    let connection = Arc::new(take(&channel).await?);
-    // Where this fails `run` has gone, and so nothing is read of its client.
-    connection.send(&ToRun::Taken).await?;
     let meter = Meter::default();
+    let (taken, warm) = if launch.warm {
+        match wait_warm(&channel, &mut stop, manifest.as_deref(), &launch, &meter).await? {
+            Some((taken, started)) => (taken, Some(started)),
+            None => return Ok(Exit::Success),
+        }
+    } else {
+        let frame = channel.receive_frame().await?;
+        (take(frame.context("the daemon has gone")?)?, None)
+    };
+    let (connection, client) = taken;
+    tracing::debug!("session {} for process {}", launch.session, client.run_pid);
+    let connection = Arc::new(connection);
+    // Where this fails `run` has gone, and so nothing is read of its client.
+    if let Err(error) = connection.send(&ToRun::Taken).await {
+        if let Some(warm) = warm {
+            warm.service.end().await?;
+        }
+        return Err(error.into());
+    }
     let (tell, told) = oneshot::channel();
     let attending = {
         let (channel, connection) = (Arc::clone(&channel), Arc::clone(&connection));
@@ -90,15 +109,8 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
             .await;
         })
     };
-    let client = client_behind(&*connection).map(|client| audit::Client {
-        pid: client.pid,
-        command: Some(client.command),
-    });
-    let caller = Caller {
-        mode: Mode::Daemon,
-        client,
-    };
-    let session = tokio::task::spawn_local(run(manifest, launch, meter, caller, told, channel));
+    let session =
+        tokio::task::spawn_local(run(manifest, launch, warm, client, meter, told, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -118,15 +130,10 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
 }
 
 /// The client's three descriptors become this process's own; the fourth is its connection.
-async fn take(channel: &Connection) -> anyhow::Result<Connection> {
-    let frame = channel
-        .receive_frame()
-        .await?
-        .context("the daemon has gone")?;
-    anyhow::ensure!(
-        protocol::read::<Order>(&frame.bytes)? == Order::Take,
-        "the daemon wants something else than a session"
-    );
+fn take(frame: Frame) -> anyhow::Result<(Connection, Client)> {
+    let Order::Take { client } = protocol::read(&frame.bytes)? else {
+        anyhow::bail!("the daemon wants something else than a session");
+    };
     let descriptors: [OwnedFd; protocol::STREAMS + 1] = frame
         .descriptors
         .try_into()
@@ -135,22 +142,134 @@ async fn take(channel: &Connection) -> anyhow::Result<Connection> {
     nix::unistd::dup2_stdin(input)?;
     nix::unistd::dup2_stdout(output)?;
     nix::unistd::dup2_stderr(error)?;
-    Ok(Connection::new(connection)?)
+    Ok((Connection::new(connection)?, client))
+}
+
+/// Starts the server and keeps it, with nobody to speak to it, until there is a client for it;
+/// `None` when it has ended, or is to.
+async fn wait_warm(
+    channel: &Connection,
+    signals: &mut StopSignals,
+    manifest: Option<&Path>,
+    launch: &Launch,
+    meter: &Meter,
+) -> anyhow::Result<Option<((Connection, Client), Started)>> {
+    let mut starting = pin!(start(manifest, launch, meter.clone(), None));
+    let mut started: Option<Started> = None;
+    loop {
+        let has_started = started.is_some();
+        let ended = async {
+            match &mut started {
+                Some(started) => started.service.over().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            result = &mut starting, if !has_started => match result {
+                Ok(found) => {
+                    let fingerprint = found.fingerprint.to_string();
+                    started = Some(found);
+                    channel.send(&Report::Warm { fingerprint }).await?;
+                }
+                Err(error) => return failed(channel, &output::chain(&error)).await,
+            },
+            reason = ended => {
+                let reason = reason?;
+                if let Some(kept) = started.take() {
+                    kept.service.end().await?;
+                }
+                return failed(channel, &reason).await;
+            }
+            frame = channel.receive_frame() => {
+                let order = match &frame {
+                    Ok(Some(frame)) => protocol::read(&frame.bytes).ok(),
+                    Ok(None) | Err(_) => None,
+                };
+                match (order, frame, started.take()) {
+                    (Some(Order::Status), _, kept) => {
+                        started = kept;
+                        // The end of the channel is seen by the next turn.
+                        let _ = channel.send(&Report::Status(status(meter))).await;
+                    }
+                    (Some(Order::Take { .. }), Ok(Some(frame)), Some(kept)) => {
+                        match take(frame) {
+                            Ok(taken) => return Ok(Some((taken, kept))),
+                            Err(error) => {
+                                kept.service.end().await?;
+                                return Err(error);
+                            }
+                        }
+                    }
+                    // It is to end, or the daemon has ended or says what no daemon says.
+                    (_, _, kept) => return discard(kept).await,
+                }
+            }
+            _ = signals.first() => return discard(started.take()).await,
+        }
+    }
+}
+
+async fn discard<T>(started: Option<Started>) -> anyhow::Result<Option<T>> {
+    if let Some(started) = started {
+        started.service.end().await?;
+    }
+    Ok(None)
+}
+
+async fn failed<T>(channel: &Connection, reason: &str) -> anyhow::Result<Option<T>> {
+    let reason = protocol::reason(&output::foreign(reason, MAX_REASON));
+    channel.send(&Report::Failed { reason }).await?;
+    Ok(None)
+}
+
+/// `client` is not known yet where the server is to be kept warm.
+async fn start(
+    manifest: Option<&Path>,
+    launch: &Launch,
+    meter: Meter,
+    client: Option<audit::Client>,
+) -> anyhow::Result<Started> {
+    let context = Context::open(manifest)?;
+    let wanted = Wanted::Name(launch.server.clone());
+    let mode = if client.is_some() {
+        Mode::Daemon
+    } else {
+        Mode::Warm
+    };
+    let occasion = Occasion {
+        caller: Caller { mode, client },
+        meter,
+        id: Some(launch.session.clone()),
+        group: launch.group.as_ref().map(PathBuf::from),
+    };
+    session::start(&context, &wanted, occasion).await
 }
 
 async fn run(
     manifest: Option<PathBuf>,
     launch: Launch,
+    warm: Option<Started>,
+    client: Client,
     meter: Meter,
-    caller: Caller,
     mut stop: oneshot::Receiver<Stop>,
     channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
-    tracing::debug!("session {}", launch.session);
-    let wanted = Wanted::Name(launch.server);
     let started = async {
-        let context = Context::open(manifest.as_deref())?;
-        session::start(&context, &wanted, meter, &caller, Some(launch.session)).await
+        let client = audit::Client {
+            pid: client.pid,
+            command: Some(client.command),
+        };
+        match warm {
+            Some(warm) => {
+                warm.service.recorder.taken(&client)?;
+                // It was said before there was anybody to hear it.
+                if let Some(notice) = &warm.notice {
+                    output::warning(notice);
+                }
+                Ok(warm)
+            }
+            None => start(manifest.as_deref(), &launch, meter, Some(client)).await,
+        }
     };
     let started = tokio::select! {
         started = started => started,
@@ -166,7 +285,7 @@ async fn run(
     // A daemon that has gone needs no telling.
     let _ = channel.send(&Report::Started).await;
     match started {
-        Ok(service) => {
+        Ok(Started { service, .. }) => {
             let stop = async {
                 // It is dropped only with the session.
                 stop.await
@@ -212,7 +331,7 @@ async fn attend(
                 }
                 Ok(Some(Order::Stop { reason })) => tell(like_sigterm(Some(reason))),
                 // The end of the channel, or something that no daemon says.
-                Ok(Some(Order::Launch(_) | Order::Take) | None) | Err(_) => {
+                Ok(Some(Order::Launch(_) | Order::Take { .. }) | None) | Err(_) => {
                     stderr::note(&format!("pinfold: {DAEMON_LOST}"));
                     return tell(like_sigterm(Some(DAEMON_LOST.to_owned())));
                 }
@@ -238,5 +357,6 @@ fn status(meter: &Meter) -> Status {
         egress_sent: read.sent,
         egress_received: read.received,
         memory: read.memory,
+        processor: read.processor,
     }
 }

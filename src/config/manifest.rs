@@ -83,6 +83,8 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+    /// So many processes of it the daemon keeps started before a client is there.
+    pub warm: u8,
     pub alarms: Alarms,
 }
 
@@ -255,6 +257,7 @@ impl Server {
             grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
+            warm: 0,
             alarms: Alarms::default(),
         }
     }

@@ -29,6 +29,7 @@ mod source;
 mod tool_keys;
 mod trust;
 mod validate;
+mod warm_key;
 
 pub use alarm_keys::{Alarm, Alarms};
 pub use answer_keys::Redact;

@@ -25,6 +25,7 @@ use super::program_keys::{config, program};
 use super::raw::{Node, Walk};
 use super::source::Source;
 use super::tool_keys::tools;
+use super::warm_key::warm;
 use crate::lockfile::{ServerName, is_hidden};
 
 pub(super) const DEFAULT_PROFILE: &str = "offline";
@@ -93,7 +94,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 22] = [
+const SERVER_KEYS: [&str; 23] = [
     "source",
     "program",
     "args",
@@ -115,6 +116,7 @@ const SERVER_KEYS: [&str; 22] = [
     "grants",
     "limits",
     "layers",
+    "warm",
     "alarms",
 ];
 
@@ -189,6 +191,7 @@ fn server(
         .get("layers")
         .map(|node| layers(walk, node))
         .unwrap_or_default();
+    let warm = table.get("warm").map_or(0, |node| warm(walk, node));
     let alarms = table
         .get("alarms")
         .map(|node| alarms(walk, node))
@@ -215,6 +218,7 @@ fn server(
         grants,
         limits,
         layers,
+        warm,
         alarms,
     })
 }

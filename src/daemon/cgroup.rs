@@ -176,6 +176,11 @@ impl SessionGroup {
         Group::at(self.group.path().join(RELAY)).place(process)
     }
 
+    /// What the session uses as a whole: its own process, and all that it has started.
+    pub fn whole(&self) -> Counts {
+        self.group.counts()
+    }
+
     /// What its server uses; nothing is counted before it is launched and after it has ended.
     pub fn counts(&self) -> Counts {
         Group::at(self.group.path().join(SERVER)).counts()

@@ -9,7 +9,9 @@ use rustix::io::Errno;
 use tokio::time::{sleep, timeout};
 
 use super::frames::Connection;
-use super::protocol::{Answer, FromRun, Request, STREAMS, SessionRow, Target, ToRun, Wanted};
+use super::protocol::{
+    Answer, FromRun, Request, Resting, STREAMS, SessionRow, Target, ToRun, Wanted,
+};
 use super::{DaemonError, peer, socket};
 
 /// For the answers to `ps` and `stop`.
@@ -86,19 +88,39 @@ impl RemoteSession {
     }
 }
 
-/// The sessions of the daemon at `path`.
+/// What the daemon tells of its sessions.
+pub struct Listing {
+    pub sessions: Vec<SessionRow>,
+    pub resting: Vec<Resting>,
+    /// By what the limits of servers are held, in words.
+    pub limits: String,
+}
+
+/// The sessions of the daemon at `path`, and the servers that should be kept warm and aren't.
 ///
 /// # Errors
 /// As [`ask_to_run`].
-pub async fn ps(path: &Path) -> Result<Vec<SessionRow>, DaemonError> {
+pub async fn ps(path: &Path) -> Result<Listing, DaemonError> {
     let asked = async {
         let connection = connect(path).await?;
         connection.send(&Request::Ps).await?;
         let mut rows = Vec::new();
+        let mut rests = Vec::new();
         loop {
             match connection.receive::<Answer>().await? {
                 Some(Answer::Session(row)) => rows.push(*row),
-                Some(Answer::Complete { sessions }) if sessions == rows.len() => return Ok(rows),
+                Some(Answer::Resting(row)) => rests.push(*row),
+                Some(Answer::Complete {
+                    sessions,
+                    resting,
+                    limits,
+                }) if (sessions, resting) == (rows.len(), rests.len()) => {
+                    return Ok(Listing {
+                        sessions: rows,
+                        resting: rests,
+                        limits,
+                    });
+                }
                 Some(Answer::Refused { reason }) => return Err(DaemonError::Refused(reason)),
                 Some(_) => return Err(DaemonError::Unexpected),
                 None => return Err(DaemonError::Closed),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::protocol::ProtocolError;
+use crate::cgroup::GroupError;
 
 /// What keeps the daemon from listening, or a client from being understood.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,8 @@ pub enum DaemonError {
     Refused(String),
     #[error("the daemon answered something else than was asked")]
     Unexpected,
+    #[error("the session can't have the control group that its limits are held by")]
+    Group(#[from] GroupError),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     #[error("the connection to the daemon failed")]

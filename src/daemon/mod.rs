@@ -6,17 +6,22 @@
 //! them. The end of either end of anything ends the session: see ARCHITECTURE.md, "The daemon".
 
 pub mod cgroup;
+mod changes;
 pub mod client;
 mod error;
+mod follow;
 pub mod frames;
+mod keeper;
 pub mod notify;
 mod peer;
+mod process;
 pub mod protocol;
 mod server;
 mod sessions;
 mod socket;
+mod warm;
 
 pub use error::DaemonError;
-pub use peer::client_behind;
-pub use server::{Settings, Verdict, serve};
+pub use server::{Questions, Settings, Verdict, serve};
 pub use socket::Listening;
+pub use warm::{Warming, Wish};

@@ -24,11 +24,6 @@ pub(super) fn own_peer(connection: &impl AsFd) -> Result<i32, DaemonError> {
     Ok(peer.pid())
 }
 
-/// Who started the `pinfold run` at the other end of a connection, if that is of this user.
-pub fn client_behind(connection: &impl AsFd) -> Option<Client> {
-    own_peer(connection).ok().map(client)
-}
-
 /// Who started the process `run_pid`. What isn't known any more stays empty.
 pub(super) fn client(run_pid: i32) -> Client {
     let pid = parent(run_pid).unwrap_or(0);

@@ -26,7 +26,8 @@ pub enum Request {
     Run(Wanted),
     /// After [`Answer::Ready`], with exactly three descriptors.
     Streams,
-    /// Answered by one [`Answer::Session`] for each, and [`Answer::Complete`].
+    /// Answered by one [`Answer::Session`] for each session, one [`Answer::Resting`] for each server
+    /// that rests, and [`Answer::Complete`].
     Ps,
     /// Answered by [`Answer::Stopped`].
     Stop(Target),
@@ -75,9 +76,14 @@ pub enum Answer {
         reason: String,
     },
     Session(Box<SessionRow>),
+    /// A server of which no process is kept warm, though some should be.
+    Resting(Box<Resting>),
     /// So many were told.
     Complete {
         sessions: usize,
+        resting: usize,
+        /// By what the limits of servers are held, in words.
+        limits: String,
     },
     /// The ids of those that were asked to end.
     Stopped {
@@ -92,9 +98,10 @@ pub struct SessionRow {
     /// `SERVER@NUMBER`
     pub id: String,
     pub server: String,
-    /// Seconds since the descriptors came.
+    pub stage: Stage,
+    /// Seconds since the descriptors came; before that, since the process was started.
     pub age_seconds: u64,
-    /// Who asked.
+    /// Who asked; nobody yet where it is kept warm.
     pub client: Client,
     /// The process that serves it.
     pub session_pid: u32,
@@ -102,6 +109,50 @@ pub struct SessionRow {
     pub outdated: bool,
     /// What the session process says; `None` when it did not answer in time.
     pub status: Option<Status>,
+    /// What the kernel has counted; `None` where the session has no control group.
+    pub group: Option<GroupRow>,
+}
+
+/// Where a session process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// It has a client.
+    #[default]
+    Serving,
+    /// Its server is being started, and no client is there.
+    Warming,
+    /// Its server runs, and nobody has spoken to it.
+    Warm,
+    /// It was told to end.
+    Ending,
+}
+
+/// The control group of a session: its own process, and all that it has started. A number that this
+/// kernel doesn't count is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRow {
+    /// The controllers by which the server's limits are held.
+    pub held: Vec<String>,
+    /// Bytes, now and the most at one time.
+    pub memory: Option<u64>,
+    pub peak_memory: Option<u64>,
+    /// Milliseconds of processor time.
+    pub processor: Option<u64>,
+}
+
+/// Why no process of a server is kept warm now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resting {
+    pub server: String,
+    /// How often in a row it has failed.
+    pub failures: u32,
+    /// Until the next attempt; `None` when none is planned.
+    pub next_seconds: Option<u64>,
+    /// Safe to show.
+    pub reason: String,
 }
 
 /// The other end of a connection (SO_PEERCRED, unix(7)), and who started it (proc_pid_stat(5)).
@@ -131,6 +182,8 @@ pub struct Status {
     pub egress_received: u64,
     /// Bytes of memory of the session process and all that it started.
     pub memory: u64,
+    /// Milliseconds of processor time of the same.
+    pub processor: u64,
 }
 
 /// What `run` says on its connection once a session process has it.
@@ -161,8 +214,9 @@ pub enum ToRun {
 pub enum Order {
     /// First of all.
     Launch(Launch),
-    /// With four descriptors: the client's three, and its connection.
-    Take,
+    /// With four descriptors: the client's three, and its connection. To one that is to be kept warm
+    /// only after [`Report::Warm`].
+    Take { client: Client },
     /// Answered by [`Report::Status`].
     Status,
     /// End, and tell the client why.
@@ -176,6 +230,10 @@ pub struct Launch {
     /// The id of the session.
     pub session: String,
     pub server: String,
+    /// The folder of its control group, where it has one.
+    pub group: Option<String>,
+    /// Whether the server is to be started before there is a client.
+    pub warm: bool,
 }
 
 /// What a session process says to the daemon.
@@ -184,6 +242,14 @@ pub struct Launch {
 pub enum Report {
     /// The server runs, or it was refused: the work of starting is over.
     Started,
+    /// The server runs, and waits for [`Order::Take`]. What it was started from, as one text.
+    Warm {
+        fingerprint: String,
+    },
+    /// It was to be kept warm, and could not be started or has ended.
+    Failed {
+        reason: String,
+    },
     Status(Status),
 }
 

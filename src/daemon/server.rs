@@ -10,12 +10,16 @@ use std::time::Duration;
 use rustix::net::{SocketFlags, accept_with};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
+use super::cgroup::{Delegated, NotDelegated};
 use super::frames::{Connection, Frame};
+use super::keeper::keep_warm;
+use super::process::Program;
 use super::protocol::{self, Answer, Places, Request, Target, Wanted};
-use super::sessions::{Ask, MAX_SESSIONS, Program, Sessions};
+use super::sessions::{Ask, MAX_SESSIONS, Sessions};
+use super::warm::Warming;
 use super::{DaemonError, Listening, notify, peer};
 use crate::sys;
 
@@ -54,6 +58,14 @@ pub struct Settings {
     pub verb: &'static str,
     /// Behind the verb and the number of the channel.
     pub arguments: Vec<String>,
+    pub questions: Questions,
+    /// Where sessions get control groups.
+    pub groups: Result<Delegated, NotDelegated>,
+    pub warming: Warming,
+}
+
+/// What the daemon asks of whoever knows manifests.
+pub struct Questions {
     /// Judges a server by its name, in a thread of its own; reads files.
     pub judge: Box<dyn Fn(&str) -> Verdict + Send + Sync>,
     /// Says what of the manifest and the lock is valid, or why they aren't; reads files.
@@ -61,7 +73,8 @@ pub struct Settings {
 }
 
 struct Shared {
-    settings: Settings,
+    places: Places,
+    questions: Questions,
     sessions: Arc<Sessions>,
     pending: Arc<Semaphore>,
     spoken: Mutex<(Instant, u32)>,
@@ -89,15 +102,37 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
             settings.lock.clone(),
         ],
     };
+    let files = program.files.clone();
+    let Settings {
+        places,
+        questions,
+        groups,
+        warming,
+        ..
+    } = settings;
+    let groups = match groups {
+        Ok(groups) => {
+            tracing::info!("sessions get control groups in {}", groups.path().display());
+            Some(Arc::new(groups))
+        }
+        Err(reason) => {
+            tracing::info!("sessions get no control groups: {reason}");
+            None
+        }
+    };
+    let sessions = Arc::new(Sessions::new(program, groups, Arc::new(warming)));
+    let reload = Arc::new(Notify::new());
     let shared = Arc::new(Shared {
-        sessions: Arc::new(Sessions::new(program)),
-        settings,
+        sessions: Arc::clone(&sessions),
+        places,
+        questions,
         pending: Arc::new(Semaphore::new(MAX_PENDING)),
         spoken: Mutex::new((Instant::now(), 0)),
     });
     let socket = sys::watch(listening.take_socket()?)?;
     let accepting = tokio::spawn(accept_all(socket, Arc::clone(&shared)));
     notify::ready(&shared.check().await);
+    let keeping = tokio::spawn(keep_warm(sessions, files, Arc::clone(&reload)));
     loop {
         let tick = async {
             match &mut watchdog {
@@ -110,6 +145,7 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
             _ = hangup.recv() => {
                 notify::reloading();
                 notify::ready(&shared.check().await);
+                reload.notify_one();
             }
             () = shared.sessions.changed.notified() => {
                 notify::status(&format!("sessions: {}", shared.sessions.count()));
@@ -120,6 +156,7 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
     }
     notify::stopping();
     accepting.abort();
+    keeping.abort();
     let reason = "pinfold's daemon was stopped, and its sessions with it";
     let ended = async {
         shared.sessions.stop(&Target::All, reason).await;
@@ -260,15 +297,15 @@ impl Shared {
     }
 
     async fn judge(self: &Arc<Self>, wanted: &Wanted) -> Verdict {
-        if wanted.places != self.settings.places {
+        if wanted.places != self.places {
             return Verdict::Unserved(format!(
                 "the daemon serves {}, and this is about another manifest or other folders",
-                self.settings.places.manifest
+                self.places.manifest
             ));
         }
         let shared = Arc::clone(self);
         let server = wanted.server.clone();
-        tokio::task::spawn_blocking(move || (shared.settings.judge)(&server))
+        tokio::task::spawn_blocking(move || (shared.questions.judge)(&server))
             .await
             // Like any error in deciding, a panic is a no.
             .unwrap_or_else(|_| {
@@ -278,12 +315,19 @@ impl Shared {
 
     async fn ps(&self, connection: &Connection) -> Result<(), DaemonError> {
         let told = async {
-            let rows = self.sessions.rows().await;
-            let sessions = rows.len();
+            let (rows, rests) = self.sessions.rows().await;
+            let complete = Answer::Complete {
+                sessions: rows.len(),
+                resting: rests.len(),
+                limits: self.sessions.limits(),
+            };
             for row in rows {
                 connection.send(&Answer::Session(Box::new(row))).await?;
             }
-            connection.send(&Answer::Complete { sessions }).await
+            for rest in rests {
+                connection.send(&Answer::Resting(Box::new(rest))).await?;
+            }
+            connection.send(&complete).await
         };
         timeout(REQUEST_TIME, told)
             .await
@@ -302,7 +346,7 @@ impl Shared {
     /// Whether manifest and lock are valid, in words.
     async fn check(self: &Arc<Self>) -> String {
         let shared = Arc::clone(self);
-        let checked = tokio::task::spawn_blocking(move || (shared.settings.check)()).await;
+        let checked = tokio::task::spawn_blocking(move || (shared.questions.check)()).await;
         match checked {
             Ok(Ok(found)) => {
                 tracing::info!("{found}");

@@ -1,51 +1,32 @@
 //! The sessions that run: one process each, the channel to it, and what is known of it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::process::Child;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::DaemonError;
+use super::cgroup::{Delegated, SessionGroup};
+use super::follow::{Followed, News, ORDER_PATIENCE, Told, follow};
 use super::frames::Connection;
-use super::protocol::{Client, Launch, Order, Report, STREAMS, SessionRow, Status, Target};
-use super::{DaemonError, notify};
-use crate::sys;
+use super::process::{Program, Stamp, end_group, grouped};
+use super::protocol::{
+    Client, GroupRow, Launch, Order, Resting, STREAMS, SessionRow, Stage, Target,
+};
+use super::warm::{Pool, Warming};
 
 /// Sessions at once.
 pub(super) const MAX_SESSIONS: usize = 1024;
 /// How long `ps` waits for what a session process says of itself.
 const STATUS_PATIENCE: Duration = Duration::from_millis(500);
-/// For a session process that was told to end, or whose channel has ended, to be gone.
-const ENDING_TIME: Duration = Duration::from_secs(3);
-/// For one that doesn't read its channel.
-const ORDER_PATIENCE: Duration = Duration::from_millis(500);
 /// So many may be starting, for each processor: more would only keep each other waiting, and the
 /// daemon from answering those who ask.
 const STARTING_PER_PROCESSOR: usize = 4;
-/// One that takes longer to start no longer keeps others waiting.
-const STARTING_TIME: Duration = Duration::from_secs(1);
 /// Questions and orders that wait for one session.
 const WAITING_ORDERS: usize = 16;
-
-/// How a session process is started.
-#[derive(Clone, Debug)]
-pub(super) struct Program {
-    /// The verb, before the number of the channel's descriptor.
-    pub(super) verb: String,
-    /// Behind it.
-    pub(super) arguments: Vec<String>,
-    /// The manifest and the lock.
-    pub(super) files: [PathBuf; 2],
-}
 
 /// A client whose server was found to be one that may be served.
 pub(super) struct Ask {
@@ -58,17 +39,23 @@ pub(super) struct Ask {
 /// All sessions.
 pub(super) struct Sessions {
     program: Program,
+    /// Where each gets a control group; `None` where nothing was delegated.
+    groups: Option<Arc<Delegated>>,
+    pub(super) warming: Arc<Warming>,
     running: Mutex<Running>,
     free: Arc<Semaphore>,
     starting: Arc<Semaphore>,
     /// Told whenever one begins or ends.
     pub(super) changed: Arc<Notify>,
+    /// Told whenever there may be something to do for those that are kept warm.
+    pub(super) pool_changed: Notify,
 }
 
 #[derive(Default)]
-struct Running {
+pub(super) struct Running {
     last_number: u64,
     sessions: BTreeMap<u64, Session>,
+    pub(super) pool: Pool,
 }
 
 /// One of them, as the daemon knows it.
@@ -77,25 +64,38 @@ struct Session {
     id: String,
     server: String,
     client: Client,
+    stage: Stage,
+    /// Of one that is warm.
+    fingerprint: Option<String>,
+    /// Why one that was to be kept warm is not.
+    problem: Option<String>,
     began: Instant,
     pid: u32,
     files: [Stamp; 2],
     orders: mpsc::Sender<Told>,
+    /// Held by whoever follows it; it ends with that.
+    channel: Weak<Connection>,
+    group: Option<Arc<SessionGroup>>,
 }
 
-/// What the task of a session is told.
-enum Told {
-    Status(oneshot::Sender<Status>),
-    Stop(String),
+/// Those without a client, in their order.
+pub(super) struct Unspoken {
+    number: u64,
+    pub(super) server: String,
+    pub(super) stage: Stage,
+    pub(super) began: Instant,
 }
-
-/// Which file it is, and in which state (stat(2)); `None` when it isn't there.
-type Stamp = Option<[i64; 6]>;
 
 impl Sessions {
-    pub(super) fn new(program: Program) -> Self {
+    pub(super) fn new(
+        program: Program,
+        groups: Option<Arc<Delegated>>,
+        warming: Arc<Warming>,
+    ) -> Self {
         Self {
             program,
+            groups,
+            warming,
             running: Mutex::default(),
             free: Arc::new(Semaphore::new(MAX_SESSIONS)),
             starting: Arc::new(Semaphore::new(
@@ -103,6 +103,7 @@ impl Sessions {
                     * std::thread::available_parallelism().map_or(1, usize::from),
             )),
             changed: Arc::default(),
+            pool_changed: Notify::new(),
         }
     }
 
@@ -115,15 +116,32 @@ impl Sessions {
         Arc::clone(&self.free).try_acquire_owned().ok()
     }
 
-    /// Starts a session process when it is its turn, and hands it everything; its id.
+    /// Has a client served: by a session process that was kept warm, or by a new one when it is its
+    /// turn; its id.
     pub(super) async fn begin(
         self: &Arc<Self>,
         ask: &Ask,
         room: OwnedSemaphorePermit,
     ) -> Result<String, DaemonError> {
+        if let Some(id) = self.take_warm(ask).await {
+            return Ok(id);
+        }
+        self.running().pool.used(&ask.server, Instant::now());
+        self.pool_changed.notify_one();
+        self.launch(&ask.server, Some(ask), room).await
+    }
+
+    /// Starts a session process when it is its turn, and hands it everything; its id. Without a
+    /// client it is one to be kept warm.
+    pub(super) async fn launch(
+        self: &Arc<Self>,
+        server: &str,
+        ask: Option<&Ask>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<String, DaemonError> {
         // Never closed.
         let turn = Arc::clone(&self.starting).acquire_owned().await.ok();
-        let files = self.program.files.each_ref().map(stamp);
+        let files = self.program.stamps();
         let (channel, theirs) = Connection::pair()?;
         let mut child = self.program.spawn(&theirs)?;
         drop(theirs);
@@ -134,43 +152,196 @@ impl Sessions {
             running.last_number += 1;
             (
                 running.last_number,
-                format!("{}@{}", ask.server, running.last_number),
+                format!("{server}@{}", running.last_number),
             )
         };
-        let launch = Launch {
-            session: id.clone(),
-            server: ask.server.clone(),
+        let handed_over = async {
+            let group = match &self.groups {
+                Some(groups) => Some(grouped(groups, number, &child).await?),
+                None => None,
+            };
+            let folder = group.as_ref().map(|group| group.folder().to_str());
+            let launch = Launch {
+                session: id.clone(),
+                server: server.to_owned(),
+                group: folder.flatten().map(str::to_owned),
+                warm: ask.is_none(),
+            };
+            channel.send(&Order::Launch(launch)).await?;
+            if let Some(ask) = ask {
+                hand_over(&channel, ask).await?;
+            }
+            Ok(group)
         };
-        if let Err(error) = hand_over(&channel, launch, ask).await {
-            // Without its channel it ends; it is reaped in any case.
-            let _ = child.start_kill();
-            tokio::spawn(async move { child.wait().await });
-            return Err(error);
-        }
+        let group = match handed_over.await {
+            Ok(group) => group,
+            Err(error) => {
+                // Without its channel it ends; it is reaped in any case.
+                let _ = child.start_kill();
+                tokio::spawn(async move { child.wait().await });
+                return Err(error);
+            }
+        };
+        let channel = Arc::new(channel);
         let session = Session {
             id: id.clone(),
-            server: ask.server.clone(),
-            client: ask.client.clone(),
+            server: server.to_owned(),
+            client: ask.map(|ask| ask.client.clone()).unwrap_or_default(),
+            stage: match ask {
+                Some(_) => Stage::Serving,
+                None => Stage::Warming,
+            },
+            fingerprint: None,
+            problem: None,
             began: Instant::now(),
             pid,
             files,
             orders,
+            channel: Arc::downgrade(&channel),
+            group: group.clone(),
         };
         self.running().sessions.insert(number, session);
         self.changed.notify_one();
+        let followed = Followed {
+            id: id.clone(),
+            child,
+            channel,
+            told,
+            turn,
+        };
         let sessions = Arc::clone(self);
-        let name = id.clone();
         tokio::spawn(async move {
-            watch(&name, child, channel, told, turn).await;
-            sessions.running().sessions.remove(&number);
+            let id = followed.id.clone();
+            follow(followed, |news| sessions.hear(number, news)).await;
+            sessions.forget(number);
+            if let Some(group) = group {
+                end_group(&id, group).await;
+            }
             drop(room);
             sessions.changed.notify_one();
         });
         Ok(id)
     }
 
-    /// What `ps` shows, in the order of their beginning.
-    pub(super) async fn rows(&self) -> Vec<SessionRow> {
+    /// Hands a client to a session process that is warm and made from what is there now.
+    async fn take_warm(self: &Arc<Self>, ask: &Ask) -> Option<String> {
+        let is_warm = |one: &Session| one.server == ask.server && one.stage == Stage::Warm;
+        if !self.running().sessions.values().any(is_warm) {
+            return None;
+        }
+        let (warming, server) = (Arc::clone(&self.warming), ask.server.clone());
+        // Where this fails there is no reason to trust any of them.
+        let now = tokio::task::spawn_blocking(move || (warming.fingerprint)(&server)).await;
+        let now = now.unwrap_or_default();
+        loop {
+            let (outdated, picked) = {
+                let mut running = self.running();
+                let (fresh, outdated): (Vec<_>, Vec<_>) = running
+                    .sessions
+                    .iter()
+                    .filter(|(_, one)| is_warm(one))
+                    .map(|(number, one)| (*number, now.is_some() && one.fingerprint == now))
+                    .partition(|(_, is_fresh)| *is_fresh);
+                let picked = fresh.first().and_then(|(number, _)| {
+                    let one = running.sessions.get_mut(number)?;
+                    // From here on nobody else gets it.
+                    one.stage = Stage::Serving;
+                    one.client = ask.client.clone();
+                    one.began = Instant::now();
+                    one.files = self.program.stamps();
+                    Some((*number, one.id.clone(), one.channel.upgrade()))
+                });
+                if picked.is_some() {
+                    running.pool.taken(&ask.server, Instant::now());
+                }
+                (outdated, picked)
+            };
+            for (number, _) in outdated {
+                self.discard(number, "something that it was made from has changed");
+            }
+            let (number, id, channel) = picked?;
+            self.pool_changed.notify_one();
+            self.changed.notify_one();
+            if let Some(channel) = channel
+                && let Ok(Ok(())) = timeout(ORDER_PATIENCE, hand_over(&channel, ask)).await
+            {
+                return Some(id);
+            }
+            self.discard(number, "it does not listen");
+        }
+    }
+
+    /// Ends one that nobody has spoken to.
+    fn discard(&self, number: u64, reason: &str) {
+        let mut running = self.running();
+        if let Some(one) = running.sessions.get_mut(&number) {
+            tracing::info!("session {} is not kept warm any more: {reason}", one.id);
+            one.stage = Stage::Ending;
+            // With so much to do it is not listening; its channel's end says the same.
+            let _ = one.orders.try_send(Told::Stop(reason.to_owned()));
+        }
+    }
+
+    /// Ends all without a client for which `is_meant`.
+    pub(super) fn discard_unspoken(&self, reason: &str, is_meant: impl Fn(&Unspoken) -> bool) {
+        for one in self.unspoken() {
+            if is_meant(&one) {
+                self.discard(one.number, reason);
+            }
+        }
+    }
+
+    pub(super) fn unspoken(&self) -> Vec<Unspoken> {
+        let running = self.running();
+        let unspoken = running
+            .sessions
+            .iter()
+            .filter(|(_, one)| matches!(one.stage, Stage::Warming | Stage::Warm));
+        unspoken
+            .map(|(number, one)| Unspoken {
+                number: *number,
+                server: one.server.clone(),
+                stage: one.stage,
+                began: one.began,
+            })
+            .collect()
+    }
+
+    fn hear(&self, number: u64, news: News) {
+        if let Some(one) = self.running().sessions.get_mut(&number) {
+            match news {
+                News::Warm(fingerprint) if one.stage == Stage::Warming => {
+                    tracing::info!("session {} is warm", one.id);
+                    one.stage = Stage::Warm;
+                    one.fingerprint = Some(fingerprint);
+                }
+                // It was told to end meanwhile.
+                News::Warm(_) => {}
+                News::Failed(reason) => one.problem = Some(reason),
+            }
+        }
+        self.pool_changed.notify_one();
+    }
+
+    /// It has ended.
+    fn forget(&self, number: u64) {
+        let mut running = self.running();
+        if let Some(one) = running.sessions.remove(&number)
+            && matches!(one.stage, Stage::Warming | Stage::Warm)
+        {
+            let reason = one.problem.as_deref().unwrap_or("its process was killed");
+            tracing::warn!("session {}, kept warm, has ended: {reason}", one.id);
+            let now = Instant::now();
+            running
+                .pool
+                .failed(&one.server, reason, one.began.elapsed(), now);
+        }
+        drop(running);
+        self.pool_changed.notify_one();
+    }
+
+    /// What `ps` shows, in the order of their beginning, and the servers that rest.
+    pub(super) async fn rows(&self) -> (Vec<SessionRow>, Vec<Resting>) {
         let sessions = self.all();
         let asked: Vec<_> = sessions
             .iter()
@@ -182,7 +353,7 @@ impl Sessions {
             })
             .collect();
         let deadline = Instant::now() + STATUS_PATIENCE;
-        let now = self.program.files.each_ref().map(stamp);
+        let now = self.program.stamps();
         let mut rows = Vec::with_capacity(sessions.len());
         for (session, answered) in sessions.into_iter().zip(asked) {
             let status = timeout_at(deadline, answered).await;
@@ -190,30 +361,92 @@ impl Sessions {
                 age_seconds: session.began.elapsed().as_secs(),
                 outdated: session.files != now,
                 status: status.ok().and_then(Result::ok),
+                group: session.group.as_deref().map(|group| self.group_row(group)),
                 id: session.id,
                 server: session.server,
+                stage: session.stage,
                 client: session.client,
                 session_pid: session.pid,
             });
         }
-        rows
+        let present = self.present();
+        let resting = self.running().pool.resting(&present, Instant::now());
+        (rows, resting)
+    }
+
+    /// By what the limits of servers are held, in words.
+    pub(super) fn limits(&self) -> String {
+        let controllers = self.groups.as_ref().map(|groups| {
+            let names: Vec<_> = groups
+                .controllers()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            names.join(", ")
+        });
+        match controllers {
+            Some(names) if names.is_empty() => {
+                "limits are watched over by pinfold; each session has a control group, to which no controller was delegated".to_owned()
+            }
+            Some(names) => format!("limits are held by control groups ({names})"),
+            None => "limits are watched over by pinfold, as no control groups were delegated to the daemon".to_owned(),
+        }
+    }
+
+    fn group_row(&self, group: &SessionGroup) -> GroupRow {
+        let counts = group.whole();
+        let held = self.groups.iter().flat_map(|groups| groups.controllers());
+        GroupRow {
+            held: held.map(ToString::to_string).collect(),
+            memory: counts.memory,
+            peak_memory: counts.peak_memory,
+            processor: counts.processor.map(|microseconds| microseconds / 1000),
+        }
+    }
+
+    /// How many of each server have no client.
+    pub(super) fn present(&self) -> BTreeMap<String, usize> {
+        let mut present = BTreeMap::new();
+        for one in self.unspoken() {
+            *present.entry(one.server).or_default() += 1;
+        }
+        present
     }
 
     /// Asks sessions to end and to say why; their ids.
     pub(super) async fn stop(&self, target: &Target, reason: &str) -> Vec<String> {
         let mut stopped = Vec::new();
-        for session in self.all() {
+        for session in self.mark_ending(target) {
+            // One that has just ended needs no telling.
+            let _ = session.orders.send(Told::Stop(reason.to_owned())).await;
+            stopped.push(session.id);
+        }
+        stopped
+    }
+
+    /// Those that are meant; of their servers none is kept warm for now.
+    fn mark_ending(&self, target: &Target) -> Vec<Session> {
+        let mut running = self.running();
+        let Running { sessions, pool, .. } = &mut *running;
+        let mut meant = Vec::new();
+        for session in sessions.values_mut() {
             let is_meant = match target {
                 Target::All => true,
                 Target::Named(name) => *name == session.id || *name == session.server,
             };
             if is_meant {
-                // One that has just ended needs no telling.
-                let _ = session.orders.send(Told::Stop(reason.to_owned())).await;
-                stopped.push(session.id);
+                if matches!(session.stage, Stage::Warming | Stage::Warm) {
+                    pool.stopped(&session.server);
+                }
+                session.stage = Stage::Ending;
+                meant.push(session.clone());
             }
         }
-        stopped
+        match target {
+            Target::All => pool.stop_all(),
+            Target::Named(name) => pool.stopped(name),
+        }
+        meant
     }
 
     /// Waits until none is left.
@@ -227,132 +460,16 @@ impl Sessions {
         self.running().sessions.values().cloned().collect()
     }
 
-    fn running(&self) -> MutexGuard<'_, Running> {
+    pub(super) fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Program {
-    /// This very program, also after an upgrade has replaced its file.
-    fn spawn(&self, channel: &OwnedFd) -> io::Result<Child> {
-        let mut command = std::process::Command::new("/proc/self/exe");
-        command
-            .arg0("pinfold-session")
-            .arg(&self.verb)
-            .arg(channel.as_raw_fd().to_string())
-            .args(&self.arguments)
-            // A Ctrl-C is for the daemon, which then ends them in order.
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        for name in notify::VARIABLES {
-            command.env_remove(name);
-        }
-        sys::keep_across_exec(&mut command, vec![channel.as_raw_fd()]);
-        // Not ended with this value: it ends by itself, and in order, when its channel does.
-        tokio::process::Command::from(command).spawn()
-    }
-}
-
-async fn hand_over(channel: &Connection, launch: Launch, ask: &Ask) -> Result<(), DaemonError> {
-    channel.send(&Order::Launch(launch)).await?;
+async fn hand_over(channel: &Connection, ask: &Ask) -> Result<(), DaemonError> {
     let [input, output, error] = ask.streams.each_ref().map(|stream| stream.as_fd());
     let descriptors = [input, output, error, ask.connection.as_fd()];
-    channel.send_with(&Order::Take, &descriptors).await
-}
-
-/// Follows one session process until it has ended.
-async fn watch(
-    id: &str,
-    mut child: Child,
-    channel: Connection,
-    mut told: mpsc::Receiver<Told>,
-    mut turn: Option<OwnedSemaphorePermit>,
-) {
-    let mut channel = Some(channel);
-    let mut asked: Vec<oneshot::Sender<Status>> = Vec::new();
-    // When one that should have ended is killed. What it has started ends with it.
-    let mut deadline: Option<Instant> = None;
-    let started_by = Instant::now() + STARTING_TIME;
-    let is_orderly = loop {
-        let report = async {
-            match &channel {
-                Some(channel) => channel.receive::<Report>().await,
-                None => std::future::pending().await,
-            }
-        };
-        let late = async {
-            match deadline {
-                Some(deadline) => sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        let slow = async {
-            match turn {
-                Some(_) => sleep_until(started_by).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            ended = child.wait() => break ended.is_ok_and(|status| status.code().is_some()),
-            () = slow => turn = None,
-            report = report => match report {
-                Ok(Some(Report::Started)) => turn = None,
-                Ok(Some(Report::Status(status))) => {
-                    for answer in asked.drain(..) {
-                        // Who asked may have gone.
-                        let _ = answer.send(status.clone());
-                    }
-                }
-                other => {
-                    if let Err(error) = other {
-                        tracing::warn!("session {id} says what it should not: {error}");
-                    }
-                    // It sees the end of its channel, and ends.
-                    channel = None;
-                    deadline = Some(Instant::now() + ENDING_TIME);
-                }
-            },
-            Some(told) = told.recv() => {
-                let order = match told {
-                    Told::Status(answer) => {
-                        asked.push(answer);
-                        Order::Status
-                    }
-                    Told::Stop(reason) => {
-                        deadline = Some(Instant::now() + ENDING_TIME);
-                        Order::Stop { reason }
-                    }
-                };
-                if let Some(open) = &channel {
-                    let is_stop = matches!(order, Order::Stop { .. });
-                    let sent = timeout(ORDER_PATIENCE, open.send(&order)).await;
-                    if is_stop && !matches!(sent, Ok(Ok(()))) {
-                        channel = None;
-                    }
-                }
-            }
-            () = late => {
-                tracing::warn!("session {id} did not end in time and is killed");
-                deadline = None;
-                let _ = child.start_kill();
-            }
-        }
+    let take = Order::Take {
+        client: ask.client.clone(),
     };
-    if !is_orderly {
-        tracing::warn!("session {id} was killed or crashed; its server has ended with it");
-    }
-}
-
-fn stamp(path: &PathBuf) -> Stamp {
-    let found = fs::metadata(path).ok()?;
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    Some([
-        number(found.dev()),
-        number(found.ino()),
-        number(found.size()),
-        found.mtime(),
-        found.mtime_nsec(),
-        found.ctime_nsec(),
-    ])
+    channel.send_with(&take, &descriptors).await
 }

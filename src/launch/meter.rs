@@ -37,6 +37,8 @@ pub struct Reading {
     pub received: u64,
     /// Bytes of memory of this process and all that descends from it.
     pub memory: u64,
+    /// Milliseconds of processor time of the same.
+    pub processor: u64,
 }
 
 impl Meter {
@@ -46,7 +48,7 @@ impl Meter {
     }
 
     /// Says which server is meant.
-    pub fn watch(&self, running: &Running) {
+    pub fn watch<Stderr>(&self, running: &Running<Stderr>) {
         if let Some(pid) = running.monitor.pid() {
             self.0.monitor.store(pid, Ordering::Relaxed);
         }
@@ -72,13 +74,15 @@ impl Meter {
             .get()
             .map(EgressMeter::bytes)
             .unwrap_or_default();
+        let (memory, processor) = sandbox::of_this_process_and_descendants();
         Reading {
             server: (monitor > 0).then(|| sandbox::server_of(monitor)).flatten(),
             calls: self.0.passed.load(Ordering::Relaxed) + denied,
             denied,
             sent,
             received,
-            memory: sandbox::memory_of_this_process_and_descendants(),
+            memory,
+            processor,
         }
     }
 }

@@ -39,9 +39,9 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
-pub use quarantine::{Imposed, ImposedBy, Quarantine};
+pub use quarantine::{Imposed, ImposedBy, QUARANTINE_FILE, Quarantine};
 pub use quarantine_watch::{QuarantineWatch, Sessions};
-pub use session::{Ended, Guard, Service, SessionEnd, Stop, Used, learn, serve};
+pub use session::{Drained, Ended, Guard, Service, SessionEnd, Stop, Used, learn, serve};
 pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Alarm;
 use crate::lockfile::{create_private_folder, printable, read_guarded, replace_atomically};
 
+/// The marker's name in a server's state folder.
+pub const QUARANTINE_FILE: &str = "quarantine.json";
+
 const MAX_BYTES: u64 = 64 << 10;
 /// Longest reason that is kept, in characters.
 const MAX_REASON: usize = 1000;

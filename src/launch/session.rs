@@ -105,12 +105,41 @@ pub struct Ended {
     pub used: Used,
 }
 
+/// A server's standard error on its way into a log, also while nobody is served.
+pub struct Drained {
+    task: JoinHandle<()>,
+    tail: StderrTail,
+}
+
+impl Running {
+    /// Reads its standard error from now on. Needs a runtime.
+    pub fn drained(
+        self,
+        log: impl LineSink + Send + 'static,
+        redaction: Redaction,
+    ) -> Running<Drained> {
+        let tail = StderrTail::default();
+        let stderr = Drained {
+            task: keep_draining(self.stderr, log, tail.clone(), redaction),
+            tail,
+        };
+        Running {
+            monitor: self.monitor,
+            stdin: self.stdin,
+            stdout: self.stdout,
+            stderr,
+            limits: self.limits,
+            alarms: self.alarms,
+            egress: self.egress,
+            trees: self.trees,
+        }
+    }
+}
+
 /// What a session is served with.
-pub struct Service<Log> {
-    pub running: Running,
+pub struct Service {
+    pub running: Running<Drained>,
     pub policy: SessionPolicy,
-    /// Where the server's standard error goes.
-    pub log: Log,
     pub shown_tools: ShownTools,
     pub meter: Meter,
     /// What calls cost is taken from this.
@@ -118,6 +147,57 @@ pub struct Service<Log> {
     pub quarantine: Guard,
     /// Where the session is recorded.
     pub recorder: Recorder,
+}
+
+impl Service {
+    /// Waits until it is over though nobody was served, and says why: the server has ended, or it has
+    /// to. Then [`Self::end`] is due. May be dropped and called again.
+    ///
+    /// # Errors
+    /// What wait(2) reports.
+    pub async fn over(&mut self) -> io::Result<String> {
+        let Self {
+            running,
+            quarantine,
+            ..
+        } = self;
+        let report = tokio::select! {
+            biased;
+            imposed = quarantine.watch.imposed() => {
+                // It gets no time to do anything more.
+                running.monitor.kill();
+                return Ok(quarantine.reason(&imposed));
+            }
+            tripped = running.alarms.tripped() => {
+                running.monitor.kill();
+                return Ok(quarantine.impose(&tripped));
+            }
+            report = running.monitor.ended() => report?,
+        };
+        if let Some(tripped) = running.alarms.at_end(&report) {
+            return Ok(quarantine.impose(&tripped));
+        }
+        let mut reason = report.reason(&running.limits);
+        let _ = timeout(LAST_BREATH, &mut running.stderr.task).await;
+        if let Some(last) = running.stderr.tail.lines().last() {
+            reason = format!("{reason}: {last}");
+        }
+        Ok(reason)
+    }
+
+    /// Ends the server, and all that it has started, without having served anybody.
+    ///
+    /// # Errors
+    /// What wait(2) reports.
+    pub async fn end(mut self) -> io::Result<()> {
+        let report = end(&mut self.running.monitor).await?;
+        let egress = self.running.egress.as_ref().map(Egress::meter);
+        let totals = egress.map(|egress| egress.hosts()).unwrap_or_default();
+        let used = Used::of(&report);
+        self.recorder
+            .end(recorded_end("unused", None, None, used, &totals));
+        Ok(())
+    }
 }
 
 /// A session's part in the quarantine of its server.
@@ -133,8 +213,8 @@ pub struct Guard {
 ///
 /// # Errors
 /// When reading from either side fails.
-pub async fn serve<Log: LineSink + Send + 'static>(
-    service: Service<Log>,
+pub async fn serve(
+    service: Service,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
     stop: impl Future<Output = Stop>,
@@ -167,6 +247,16 @@ fn as_recorded(
         }
         Err(error) => ("failed", None, Some(error.to_string())),
     };
+    recorded_end(how, code, reason, used, totals)
+}
+
+fn recorded_end(
+    how: &'static str,
+    code: Option<i32>,
+    reason: Option<String>,
+    used: Used,
+    totals: &[HostCounters],
+) -> audit::Ended {
     let egress = totals.iter().map(|host| audit::EgressTotal {
         host: host.host.as_ref().map(ToString::to_string),
         allowed: host.allowed,
@@ -184,8 +274,8 @@ fn as_recorded(
     }
 }
 
-async fn until_the_end<Log: LineSink + Send + 'static>(
-    service: Service<Log>,
+async fn until_the_end(
+    service: Service,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
     stop: impl Future<Output = Stop>,
@@ -194,28 +284,25 @@ async fn until_the_end<Log: LineSink + Send + 'static>(
     let Service {
         running,
         policy,
-        log,
         mut shown_tools,
         budget,
         quarantine,
         meter,
         recorder,
     } = service;
-    meter.watch(&running);
     let Running {
         mut monitor,
         stdin,
         stdout,
-        stderr,
+        stderr: Drained {
+            task: draining,
+            tail,
+        },
         limits,
         mut alarms,
         egress: _egress,
         trees: _trees,
     } = running;
-    let tail = StderrTail::default();
-    let redaction = policy.redaction.clone();
-    recorder.redact(redaction.clone());
-    let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
     let mut listener = alarms.of_relay();
     let events = |event: &Event| {

@@ -37,12 +37,12 @@ pub(super) struct Standing {
     listeners: Option<Listeners>,
 }
 
-/// A server that runs, and its pipes.
-pub struct Running {
+/// A server that runs, and its pipes. `Stderr` is the pipe, or what has become of it.
+pub struct Running<Stderr = ChildStderr> {
     pub monitor: Monitor,
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
-    pub stderr: ChildStderr,
+    pub stderr: Stderr,
     /// What it may use.
     pub limits: ResourceLimits,
     pub alarms: SessionAlarms,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::LaunchError;
-use super::quarantine::Quarantine;
+use super::quarantine::{QUARANTINE_FILE, Quarantine};
 use super::quarantine_watch::{QuarantineWatch, Sessions, wait_for_sessions};
 use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
@@ -53,7 +53,7 @@ impl StateFolder {
 
     /// Whether the server may run at all.
     pub fn quarantine(&self) -> Quarantine {
-        Quarantine::new(self.root.join("quarantine.json"))
+        Quarantine::new(self.root.join(QUARANTINE_FILE))
     }
 
     /// Watches for its quarantine, for one session of the server.

@@ -48,9 +48,11 @@ pub(super) fn of_descendants(first: Pid) -> Usage {
     usage
 }
 
-/// Bytes of memory of this process and of all that descends from it.
-pub fn memory_of_this_process_and_descendants() -> u64 {
-    of_descendants(nix::unistd::getpid()).memory
+/// Of this process and of all that descends from it: bytes of memory, and processor time in
+/// milliseconds.
+pub fn of_this_process_and_descendants() -> (u64, u64) {
+    let used = of_descendants(nix::unistd::getpid());
+    (used.memory, used.processor)
 }
 
 /// The server that a monitor watches; `None` when there is none any more.

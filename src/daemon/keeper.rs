@@ -1,0 +1,130 @@
+//! Keeps servers warm: starts what is missing, replaces what is outdated, and waits for the next
+//! change. What is decided about that is in `warm.rs`.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::changes::Changes;
+use super::follow::STARTING_TIME;
+use super::protocol::Stage;
+use super::sessions::Sessions;
+use super::warm::{MAX_AGE, Next};
+
+/// One change seldom comes alone.
+const SETTLING_TIME: Duration = Duration::from_millis(100);
+/// When there is no room for one more.
+const FULL: Duration = Duration::from_secs(10);
+
+/// Does so until it is dropped. `reload` replaces them all.
+pub(super) async fn keep_warm(sessions: Arc<Sessions>, files: [PathBuf; 2], reload: Arc<Notify>) {
+    let names: BTreeSet<OsString> = files
+        .iter()
+        .filter_map(|file| file.file_name().map(OsString::from))
+        .chain(sessions.warming.markers.iter().map(OsString::from))
+        .collect();
+    let mut changes = match Changes::new(names) {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!("no server is kept warm, as changes can't be watched for: {error}");
+            return;
+        }
+    };
+    let folders: Vec<PathBuf> = files
+        .iter()
+        .filter_map(|file| file.parent().map(Path::to_owned))
+        .collect();
+    renew(&sessions, &mut changes, &folders, false).await;
+    loop {
+        let at = step(&sessions).await;
+        let due = async {
+            match at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = sessions.pool_changed.notified() => {}
+            () = reload.notified() => renew(&sessions, &mut changes, &folders, true).await,
+            () = changes.seen() => {
+                sleep(SETTLING_TIME).await;
+                renew(&sessions, &mut changes, &folders, false).await;
+            }
+        }
+    }
+}
+
+/// Reads what is wanted now. What was made from something else is ended.
+async fn renew(
+    sessions: &Arc<Sessions>,
+    changes: &mut Changes,
+    folders: &[PathBuf],
+    is_anew: bool,
+) {
+    // Before it is read: a change from here on is seen.
+    for folder in folders {
+        changes.watch(folder);
+    }
+    let warming = Arc::clone(&sessions.warming);
+    let wishes = tokio::task::spawn_blocking(move || (warming.wishes)()).await;
+    // A panic in deciding is a no.
+    let wishes = wishes.unwrap_or_default();
+    for wish in wishes.values() {
+        changes.watch(&wish.state);
+    }
+    let outdated = sessions.running().pool.renew(&wishes, is_anew);
+    sessions.discard_unspoken("something that it was made from has changed", |one| {
+        outdated.contains(&one.server)
+    });
+}
+
+/// Starts what is missing now; the moment at which to look again.
+async fn step(sessions: &Arc<Sessions>) -> Option<Instant> {
+    loop {
+        let now = Instant::now();
+        sessions.discard_unspoken("it is too old", |one| one.began + MAX_AGE <= now);
+        let unspoken = sessions.unspoken();
+        // One after the other: clients go first.
+        let under_way = unspoken
+            .iter()
+            .filter(|one| one.stage == Stage::Warming)
+            .map(|one| one.began + STARTING_TIME)
+            .find(|until| *until > now);
+        let aged = unspoken.iter().map(|one| one.began + MAX_AGE).min();
+        let present = sessions.present();
+        let next = sessions.running().pool.next(&present, now);
+        let at = match under_way {
+            Some(until) => Some(until),
+            None => match next {
+                Next::Launch(server) => match launch(sessions, &server).await {
+                    true => continue,
+                    false => Some(now + FULL),
+                },
+                Next::At(moment) => Some(moment),
+                Next::Nothing => None,
+            },
+        };
+        return at.into_iter().chain(aged).min();
+    }
+}
+
+/// Whether there was room for it.
+async fn launch(sessions: &Arc<Sessions>, server: &str) -> bool {
+    let Some(room) = sessions.admit() else {
+        return false;
+    };
+    if let Err(error) = sessions.launch(server, None, room).await {
+        let now = Instant::now();
+        let reason = error.to_string();
+        tracing::warn!("`{server}` can't be kept warm: {reason}");
+        let mut running = sessions.running();
+        running.pool.failed(server, &reason, Duration::ZERO, now);
+    }
+    true
+}
