@@ -81,10 +81,13 @@ fn stored(server: &Server) -> Vec<(String, SecretName)> {
         SecretSource::Stored(name) => Some(name.clone()),
         _ => None,
     };
-    let env = server.env.iter().filter_map(|(variable, value)| match value {
-        EnvValue::Secret(secret) => Some((variable.clone(), name(secret)?)),
-        EnvValue::Literal(_) | EnvValue::FromClient { .. } => None,
-    });
+    let env = server
+        .env
+        .iter()
+        .filter_map(|(variable, value)| match value {
+            EnvValue::Secret(secret) => Some((variable.clone(), name(secret)?)),
+            EnvValue::Literal(_) | EnvValue::FromClient { .. } => None,
+        });
     let config = server.config.iter().filter_map(|(key, value)| match value {
         ConfigValue::Secret(secret) => Some((format!("config.{key}"), name(secret)?)),
         _ => None,

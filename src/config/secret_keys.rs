@@ -19,14 +19,7 @@ const MAX_COMMAND_WORDS: usize = 64;
 
 /// The key that says where a value is, of which there is exactly one.
 const SOURCES: [&str; 5] = ["secret", "command", "file", "credential", "from"];
-const KEYS: [&str; 6] = [
-    "secret",
-    "command",
-    "file",
-    "credential",
-    "from",
-    "deliver",
-];
+const KEYS: [&str; 6] = ["secret", "command", "file", "credential", "from", "deliver"];
 
 /// What a secret is called: 1 to 64 of `a-z 0-9 . _ -`, the first a letter or digit. So it is a
 /// file's name as it is.
@@ -87,7 +80,9 @@ impl FromStr for SecretName {
     fn from_str(text: &str) -> Result<Self, SecretNameError> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let starts_well = text.bytes().next().is_some_and(plain);
-        let rest = text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte));
+        let rest = text
+            .bytes()
+            .all(|byte| plain(byte) || b"._-".contains(&byte));
         if starts_well && rest && text.len() <= MAX_NAME_BYTES {
             Ok(Self(text.to_owned()))
         } else {
@@ -146,16 +141,23 @@ pub(super) fn elsewhere(
     let delivery = table
         .get("deliver")
         .and_then(|node| delivery(walk, node, table));
-    let mut given = SOURCES.iter().filter_map(|key| Some((*key, table.get(*key)?)));
+    let mut given = SOURCES
+        .iter()
+        .filter_map(|key| Some((*key, table.get(*key)?)));
     let Some((key, value)) = given.next() else {
         // A key that was meant to be one of them has been reported as unknown already.
-        let unknown = table.keys().any(|key| !KEYS.contains(&key.get_ref().as_ref()));
+        let unknown = table
+            .keys()
+            .any(|key| !KEYS.contains(&key.get_ref().as_ref()));
         if !unknown {
             walk.report_with_help(
                 Code::MissingKey,
                 node.span(),
                 format!("{what} has no `from`, `secret`, `command`, `file` or `credential`"),
-                Some("for example { secret = \"NAME\" }, put there by `pinfold secret set NAME`".to_owned()),
+                Some(
+                    "for example { secret = \"NAME\" }, put there by `pinfold secret set NAME`"
+                        .to_owned(),
+                ),
             );
         }
         return None;
@@ -201,13 +203,12 @@ fn source(
             // A file's name (systemd.exec(5)).
             let name = walk.string(node, "`credential`")?;
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte);
-            if (1..=255).contains(&name.len())
-                && name.bytes().all(plain)
-                && !name.starts_with('.')
+            if (1..=255).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.')
             {
                 return Some(SecretSource::Credential(name));
             }
-            let message = "`credential` is 1 to 255 of A-Z a-z 0-9 . _ - @ and doesn't start with a dot";
+            let message =
+                "`credential` is 1 to 255 of A-Z a-z 0-9 . _ - @ and doesn't start with a dot";
             refuse(walk, message.to_owned())
         }
         "file" => {

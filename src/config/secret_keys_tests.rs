@@ -4,9 +4,8 @@ use super::*;
 use crate::config::{EnvValue, Manifest};
 
 fn value(written: &str) -> Result<EnvValue, Vec<(Code, usize, usize)>> {
-    let text = format!(
-        "[servers.s]\nsource = \"npm:x\"\ntools.allow = []\nenv.TOKEN = {written}\n"
-    );
+    let text =
+        format!("[servers.s]\nsource = \"npm:x\"\ntools.allow = []\nenv.TOKEN = {written}\n");
     let home = Some(Path::new("/home/ada"));
     match Manifest::parse(&text, Path::new("/m/pinfold.toml"), home) {
         Ok(mut manifest) => {

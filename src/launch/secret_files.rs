@@ -67,21 +67,24 @@ impl SecretFiles {
             return Ok(None);
         }
         if let Some(namespaces) = &mut spec.namespaces {
-            namespaces.files.extend(self.paths().map(|(path, text)| OwnFile {
-                path,
-                text: text.clone(),
-                is_private: true,
-            }));
+            namespaces
+                .files
+                .extend(self.paths().map(|(path, text)| OwnFile {
+                    path,
+                    text: text.clone(),
+                    is_private: true,
+                }));
             return Ok(None);
         }
         let folder = self.write().map_err(|source| LaunchError::State {
             path: self.folder.clone(),
             source,
         })?;
-        spec.filesystem.extend(self.paths().map(|(path, _)| PathRule {
-            path,
-            access: Access::Read,
-        }));
+        spec.filesystem
+            .extend(self.paths().map(|(path, _)| PathRule {
+                path,
+                access: Access::Read,
+            }));
         Ok(Some(folder))
     }
 

@@ -13,11 +13,11 @@ use tokio::time::{Instant, timeout};
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
-use crate::relay::{
-    End, Event, Grants, Introspection, LineSink, Pump, Redaction, RelayError, Session, SessionPolicy,
-    StderrTail, drain_stderr, introspect,
-};
 use crate::lockfile::ServerName;
+use crate::relay::{
+    End, Event, Grants, Introspection, LineSink, Pump, Redaction, RelayError, Session,
+    SessionPolicy, StderrTail, drain_stderr, introspect,
+};
 use crate::sandbox::Report;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
@@ -224,9 +224,10 @@ fn place_of_secret(learned: &Introspection, redaction: &Redaction) -> Option<Str
     if said(&learned.server_name) || said(&learned.server_version) {
         return Some("its name or version".to_owned());
     }
-    let tool = learned.tools.iter().position(|tool| {
-        holds(&tool.name) || holds(&String::from_utf8_lossy(&tool.canonical))
-    })?;
+    let tool = learned
+        .tools
+        .iter()
+        .position(|tool| holds(&tool.name) || holds(&String::from_utf8_lossy(&tool.canonical)))?;
     Some(format!("the definition of its tool number {}", tool + 1))
 }
 

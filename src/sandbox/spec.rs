@@ -257,7 +257,10 @@ mod tests {
     fn what_is_printed_of_it_has_no_values() {
         let mut spec = spec();
         let printed = format!("{spec:?}");
-        assert!(printed.contains("LANG") && !printed.contains("localhost"), "{printed}");
+        assert!(
+            printed.contains("LANG") && !printed.contains("localhost"),
+            "{printed}"
+        );
         spec.forget_values();
         assert!(spec.environment.is_empty());
     }

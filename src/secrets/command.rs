@@ -83,9 +83,7 @@ pub(super) fn run(
         SecretError::Unusable {
             reason: "it is empty",
         } => fail("printed nothing".to_owned()),
-        SecretError::Unusable { reason } => fail(format!(
-            "printed what can't be used: {reason}"
-        )),
+        SecretError::Unusable { reason } => fail(format!("printed what can't be used: {reason}")),
         other => other,
     })
 }
@@ -221,7 +219,10 @@ mod tests {
         for (script, printed) in [
             ("echo value", "value"),
             ("printf 'two\\nlines\\n\\n'", "two\nlines\n"),
-            ("echo noise >&2; echo $MARK-$PATH", "here-/usr/local/bin:/usr/bin:/bin"),
+            (
+                "echo noise >&2; echo $MARK-$PATH",
+                "here-/usr/local/bin:/usr/bin:/bin",
+            ),
             ("read x; echo end-$x", "end-"),
             // A daemon that it leaves behind, as gpg does, without its output.
             ("sleep 5 >/dev/null 2>&1 & echo value", "value"),
@@ -247,11 +248,22 @@ mod tests {
             ("printf 'planted\\377'", LONG, "UTF-8"),
             ("yes planted", LONG, "more than 64 KiB"),
             ("sleep 30", SHORT, "not done in time"),
-            ("echo planted; exec >&-; sleep 30", SHORT, "not done in time"),
-            ("echo planted; sleep 30 & exit 0", SHORT, "keeps its output open"),
+            (
+                "echo planted; exec >&-; sleep 30",
+                SHORT,
+                "not done in time",
+            ),
+            (
+                "echo planted; sleep 30 & exit 0",
+                SHORT,
+                "keeps its output open",
+            ),
         ] {
             let error = shell(script, patience).unwrap_err().to_string();
-            assert!(error.contains(says) && error.contains("`sh`"), "{script}: {error}");
+            assert!(
+                error.contains(says) && error.contains("`sh`"),
+                "{script}: {error}"
+            );
             assert!(!error.contains("planted"), "{error}");
         }
     }
@@ -262,7 +274,11 @@ mod tests {
         let path = folder.path().join("pid");
         let script = format!("sleep 77 & echo $! > {}; wait", path.display());
         shell(&script, SHORT).unwrap_err();
-        let pid: i32 = std::fs::read_to_string(path).unwrap().trim().parse().unwrap();
+        let pid: i32 = std::fs::read_to_string(path)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         let gone = |pid| match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
             Err(_) => true,
             Ok(stat) => stat.contains(") Z "),
@@ -282,6 +298,9 @@ mod tests {
         assert!(error.to_string().contains("absolute path"), "{error}");
         let words = ["/no/such".to_owned()];
         let error = run(&words, &Environment::default(), Instant::now() + LONG).unwrap_err();
-        assert!(error.to_string().contains("could not be started"), "{error}");
+        assert!(
+            error.to_string().contains("could not be started"),
+            "{error}"
+        );
     }
 }

@@ -21,7 +21,9 @@ pub enum SecretError {
     Io { path: PathBuf, source: io::Error },
     #[error("it could not be read: {source}")]
     Read { source: io::Error },
-    #[error("the command `{program}` {reason}; run it in a terminal, or with PINFOLD_LOG=info, to see more")]
+    #[error(
+        "the command `{program}` {reason}; run it in a terminal, or with PINFOLD_LOG=info, to see more"
+    )]
     Command { program: String, reason: String },
     #[error(
         "`{program}` is not in /usr/local/bin, /usr/bin or /bin, where the commands for secrets are looked for; write its absolute path"

@@ -169,7 +169,9 @@ fn refuse_exposed(path: &Path, metadata: &Metadata, is_folder: bool) -> Result<(
     } else if mode & GROUP_OR_OTHERS != 0 {
         (
             format!("others can get at it (mode {mode:04o})"),
-            format!("what was in it may be known; `chmod {wanted:o} {shown}` and set the secret anew"),
+            format!(
+                "what was in it may be known; `chmod {wanted:o} {shown}` and set the secret anew"
+            ),
         )
     } else {
         return Ok(());
@@ -212,7 +214,12 @@ mod tests {
         assert_eq!(mode(store.folder()), 0o700);
         assert_eq!(mode(&store.folder().join("a.b")), 0o600);
         store.write(".store", b"files\n").unwrap();
-        let names: Vec<_> = store.list().unwrap().into_iter().map(|one| one.name).collect();
+        let names: Vec<_> = store
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
         assert_eq!(names, [name.clone()]);
         assert!(store.remove(&name).unwrap() && store.get(&name).unwrap().is_none());
     }

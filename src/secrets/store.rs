@@ -255,7 +255,10 @@ mod tests {
         assert!(matches!(moved, Err(SecretError::OtherStore { .. })));
         assert!(decided.remove(&name, Duration::ZERO).unwrap());
         let missing = decided.get(&name, Instant::now()).unwrap_err();
-        assert!(missing.to_string().contains("pinfold secret set a"), "{missing}");
+        assert!(
+            missing.to_string().contains("pinfold secret set a"),
+            "{missing}"
+        );
         let moved = SecretStore::for_setting(data, Some(StoreKind::SecretService)).unwrap();
         assert_eq!(moved.kind(), StoreKind::SecretService);
     }

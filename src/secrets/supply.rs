@@ -116,10 +116,16 @@ mod tests {
             assert_eq!(fetch(source).unwrap().text(), "value");
         }
         for name in ["own/token", "link"] {
-            assert!(matches!(fetch(&file(name)), Err(SecretError::OwnFile { .. })));
+            assert!(matches!(
+                fetch(&file(name)),
+                Err(SecretError::OwnFile { .. })
+            ));
         }
         for name in ["fifo", ""] {
-            assert!(matches!(fetch(&file(name)), Err(SecretError::NotAFile { .. })));
+            assert!(matches!(
+                fetch(&file(name)),
+                Err(SecretError::NotAFile { .. })
+            ));
         }
         assert!(matches!(fetch(&file("none")), Err(SecretError::Io { .. })));
         let without = supply(&paths, &none).fetch(&credential, later);

@@ -91,7 +91,10 @@ mod tests {
             ("a\n\n", "a\n"),
             (" a b ", " a b "),
         ] {
-            assert_eq!(Secret::read_line_of(written.as_bytes()).unwrap().text(), kept);
+            assert_eq!(
+                Secret::read_line_of(written.as_bytes()).unwrap().text(),
+                kept
+            );
         }
     }
 

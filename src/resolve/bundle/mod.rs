@@ -25,8 +25,8 @@ use self::template::Template;
 use self::values::Values;
 use super::ResolveError;
 use super::npm::entry::{clean, is_file_inside};
-use crate::config::{ConfigValue, Delivery};
 use crate::config::env_names::{is_variable_name, refused_variable};
+use crate::config::{ConfigValue, Delivery};
 use crate::lockfile::Object;
 
 /// The file at a bundle's root.
