@@ -197,10 +197,6 @@ impl From<Error> for SecretError {
     fn from(error: Error) -> Self {
         match error {
             Error::Locked | Error::Prompt | Error::PromptDisconnected => Self::ServiceLocked,
-            Error::Unavailable => Self::Service {
-                reason: "there is none in this session (no session bus, or nobody on it)"
-                    .to_owned(),
-            },
             Error::NoResult => Self::Service {
                 reason: "it has no default keyring".to_owned(),
             },
