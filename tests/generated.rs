@@ -35,8 +35,8 @@ fn a_page_for_every_verb() {
         .collect();
     pages.sort();
     let mut expected: Vec<String> = [
-        "add", "doctor", "explain", "fetch", "gc", "lock", "review", "run", "tools", "trust",
-        "try", "update", "verify",
+        "add", "daemon", "doctor", "explain", "fetch", "gc", "lock", "ps", "review", "run", "stop",
+        "tools", "trust", "try", "update", "verify",
     ]
     .map(|verb| format!("pinfold-{verb}.1"))
     .into();

@@ -19,6 +19,9 @@ _pinfold() {
             pinfold,add)
                 cmd="pinfold__subcmd__add"
                 ;;
+            pinfold,daemon)
+                cmd="pinfold__subcmd__daemon"
+                ;;
             pinfold,doctor)
                 cmd="pinfold__subcmd__doctor"
                 ;;
@@ -40,14 +43,17 @@ _pinfold() {
             pinfold,lock)
                 cmd="pinfold__subcmd__lock"
                 ;;
+            pinfold,ps)
+                cmd="pinfold__subcmd__ps"
+                ;;
             pinfold,review)
                 cmd="pinfold__subcmd__review"
                 ;;
             pinfold,run)
                 cmd="pinfold__subcmd__run"
                 ;;
-            pinfold,secret)
-                cmd="pinfold__subcmd__secret"
+            pinfold,stop)
+                cmd="pinfold__subcmd__stop"
                 ;;
             pinfold,tools)
                 cmd="pinfold__subcmd__tools"
@@ -85,6 +91,9 @@ _pinfold() {
             pinfold__subcmd__help,add)
                 cmd="pinfold__subcmd__help__subcmd__add"
                 ;;
+            pinfold__subcmd__help,daemon)
+                cmd="pinfold__subcmd__help__subcmd__daemon"
+                ;;
             pinfold__subcmd__help,doctor)
                 cmd="pinfold__subcmd__help__subcmd__doctor"
                 ;;
@@ -106,14 +115,17 @@ _pinfold() {
             pinfold__subcmd__help,lock)
                 cmd="pinfold__subcmd__help__subcmd__lock"
                 ;;
+            pinfold__subcmd__help,ps)
+                cmd="pinfold__subcmd__help__subcmd__ps"
+                ;;
             pinfold__subcmd__help,review)
                 cmd="pinfold__subcmd__help__subcmd__review"
                 ;;
             pinfold__subcmd__help,run)
                 cmd="pinfold__subcmd__help__subcmd__run"
                 ;;
-            pinfold__subcmd__help,secret)
-                cmd="pinfold__subcmd__help__subcmd__secret"
+            pinfold__subcmd__help,stop)
+                cmd="pinfold__subcmd__help__subcmd__stop"
                 ;;
             pinfold__subcmd__help,tools)
                 cmd="pinfold__subcmd__help__subcmd__tools"
@@ -136,39 +148,6 @@ _pinfold() {
             pinfold__subcmd__help__subcmd__generate,man)
                 cmd="pinfold__subcmd__help__subcmd__generate__subcmd__man"
                 ;;
-            pinfold__subcmd__help__subcmd__secret,list)
-                cmd="pinfold__subcmd__help__subcmd__secret__subcmd__list"
-                ;;
-            pinfold__subcmd__help__subcmd__secret,remove)
-                cmd="pinfold__subcmd__help__subcmd__secret__subcmd__remove"
-                ;;
-            pinfold__subcmd__help__subcmd__secret,set)
-                cmd="pinfold__subcmd__help__subcmd__secret__subcmd__set"
-                ;;
-            pinfold__subcmd__secret,help)
-                cmd="pinfold__subcmd__secret__subcmd__help"
-                ;;
-            pinfold__subcmd__secret,list)
-                cmd="pinfold__subcmd__secret__subcmd__list"
-                ;;
-            pinfold__subcmd__secret,remove)
-                cmd="pinfold__subcmd__secret__subcmd__remove"
-                ;;
-            pinfold__subcmd__secret,set)
-                cmd="pinfold__subcmd__secret__subcmd__set"
-                ;;
-            pinfold__subcmd__secret__subcmd__help,help)
-                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__help"
-                ;;
-            pinfold__subcmd__secret__subcmd__help,list)
-                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__list"
-                ;;
-            pinfold__subcmd__secret__subcmd__help,remove)
-                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__remove"
-                ;;
-            pinfold__subcmd__secret__subcmd__help,set)
-                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__set"
-                ;;
             *)
                 ;;
         esac
@@ -176,7 +155,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain secret gc trust doctor generate help"
+            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain gc trust doctor daemon ps stop generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -194,7 +173,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__add)
-            opts="-h -V --allow --allow-all --runtime --build --build-egress --profile --egress --env --secret --read --write --exec --program --set --package --config --config-from --manifest --help --version"
+            opts="-h -V --allow --allow-all --runtime --build --build-egress --profile --egress --env --read --write --exec --program --set --package --config --config-from --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -225,10 +204,6 @@ _pinfold() {
                     return 0
                     ;;
                 --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --secret)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -264,6 +239,24 @@ _pinfold() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__daemon)
+            opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -462,7 +455,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock update fetch run verify tools review explain secret gc trust doctor generate help"
+            opts="try add lock update fetch run verify tools review explain gc trust doctor daemon ps stop generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -476,6 +469,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__daemon)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -615,6 +622,20 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__help__subcmd__ps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__help__subcmd__review)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -643,51 +664,9 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__help__subcmd__secret)
-            opts="set list remove"
+        pinfold__subcmd__help__subcmd__stop)
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__help__subcmd__secret__subcmd__list)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__help__subcmd__secret__subcmd__remove)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__help__subcmd__secret__subcmd__set)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -795,6 +774,24 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__ps)
+            opts="-h -V --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__review)
             opts="-h -V --json --accept --accept-all --accept-instructions --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -818,12 +815,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__run)
-            opts="-h -V --manifest --help --version"
+            opts="-h -V --daemon --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --daemon)
+                    COMPREPLY=($(compgen -W "require auto never" -- "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -835,141 +836,13 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__secret)
-            opts="-h -V --manifest --help --version set list remove help"
+        pinfold__subcmd__stop)
+            opts="-h -V --all --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --manifest)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__help)
-            opts="set list remove help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__help__subcmd__list)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__help__subcmd__remove)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__help__subcmd__set)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__list)
-            opts="-h -V --unlock --json --manifest --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --manifest)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__remove)
-            opts="-h -V --manifest --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --manifest)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        pinfold__subcmd__secret__subcmd__set)
-            opts="-h -V --store --manifest --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --store)
-                    COMPREPLY=($(compgen -W "files secret-service" -- "${cur}"))
-                    return 0
-                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

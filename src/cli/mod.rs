@@ -6,6 +6,8 @@ mod argv;
 mod behaviour;
 mod calls;
 mod context;
+mod daemon;
+mod daemon_choice;
 mod definitions;
 mod difference;
 mod doctor;
@@ -17,6 +19,7 @@ mod explain_text;
 mod fetch;
 mod gc;
 mod generate;
+mod hand_over;
 mod hidden_input;
 mod lock;
 mod locking;
@@ -24,6 +27,8 @@ mod output;
 mod platforms;
 mod proposal;
 mod protocol;
+mod ps;
+mod quarantine;
 mod review;
 mod run;
 mod sbom;
@@ -31,9 +36,11 @@ mod secret;
 mod secret_users;
 mod server_json;
 mod session;
+mod session_process;
 mod signals;
 mod sources;
 mod stderr;
+mod stop;
 mod summary;
 mod tools;
 mod trust;
@@ -50,6 +57,7 @@ use clap::Parser;
 use args::{Arguments, Command};
 pub use doctor_attack::attacker;
 use exit::{Exit, exit_for};
+pub use session_process::{VERB as SESSION_VERB, session};
 
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
@@ -67,10 +75,7 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&anyhow::Error::new(error).context("could not start"));
@@ -91,6 +96,13 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     stderr::finish();
     exit.into()
+}
+
+/// One thread for everything that waits.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
@@ -116,6 +128,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             doctor_attack::run(manifest, arguments.json).await
         }
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
+        Command::Daemon => daemon::run(manifest).await,
+        Command::Ps(arguments) => ps::run(manifest, &arguments).await,
+        Command::Stop(arguments) => stop::run(manifest, &arguments).await,
+        Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
+        Command::Release(arguments) => quarantine::release(manifest, &arguments),
         Command::Generate(arguments) => generate::run(&arguments.what),
     }
 }
