@@ -67,6 +67,7 @@ mod release_age;
 mod resource_limits;
 mod runtimes;
 mod sbom;
+mod secrets;
 mod server_json;
 mod server_rights;
 mod server_table;

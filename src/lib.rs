@@ -19,5 +19,6 @@ pub mod relay;
 pub mod resolve;
 pub mod sandbox;
 pub mod schema;
+pub mod secrets;
 pub mod store;
 pub mod sys;

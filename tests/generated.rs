@@ -48,6 +48,7 @@ fn a_page_for_every_verb() {
         "release",
         "review",
         "run",
+        "secret",
         "stop",
         "tools",
         "trust",

@@ -17,6 +17,7 @@ const VERBS: &[&str] = &[
     "review",
     "explain",
     "log",
+    "secret",
     "quarantine",
     "release",
     "gc",

@@ -320,6 +320,30 @@ fn the_audit_log_knows_no_policy_and_starts_nothing() {
 }
 
 #[test]
+fn secrets_know_nobody_who_could_tell() {
+    forbid(
+        in_room("secrets"),
+        &[
+            "crate::relay",
+            "crate::sandbox",
+            "crate::launch",
+            "crate::policy",
+            "crate::store",
+            "crate::fetch",
+            "crate::resolve",
+            "crate::cli",
+            "Serialize",
+            "std::env::var",
+            "std::env::var_os",
+        ],
+    );
+    forbid(
+        |file| file.path != "secrets/service.rs",
+        &["secret_service", "zbus"],
+    );
+}
+
+#[test]
 fn the_daemon_starts_sessions_and_knows_no_server() {
     // No byte of a session and no decision about a server is its own.
     forbid(

@@ -8,6 +8,7 @@ use super::daemon_choice::DaemonChoice;
 use super::sbom;
 use super::update::Risk;
 use crate::resolve::npm::Platform;
+use crate::secrets::StoreKind;
 
 /// Runs MCP servers pinned to the byte and penned by the kernel.
 ///
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Explain(Explain),
     /// Show the audit log: sessions, calls, refusals, connections, changes of what may run
     Log(Log),
+    /// Keep the values that servers get and nobody else: set, list, remove
+    Secret(Secret),
     /// Stop a server: end every session of it at once, and let none start until it is released
     Quarantine(Quarantine),
     /// Let a server that was put into quarantine start again
@@ -76,6 +79,16 @@ pub(super) enum Command {
 /// One of those that locks can be made for.
 fn platform() -> clap::builder::PossibleValuesParser {
     Platform::names().into()
+}
+
+/// A place for secrets.
+fn store_kind() -> impl clap::builder::TypedValueParser<Value = StoreKind> {
+    use clap::builder::TypedValueParser as _;
+    let kinds = [StoreKind::Files, StoreKind::SecretService];
+    clap::builder::PossibleValuesParser::new(kinds.map(StoreKind::name)).map(move |name| {
+        let found = kinds.into_iter().find(|kind| kind.name() == name);
+        found.unwrap_or(StoreKind::Files)
+    })
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +149,9 @@ pub(super) struct Add {
     /// Set a variable: KEY=VALUE, or KEY to pass it on from the client
     #[arg(long, value_name = "KEY[=VALUE]")]
     pub(super) env: Vec<String>,
+    /// Set a variable to the secret that `pinfold secret set NAME` keeps
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) secret: Vec<String>,
     /// Let it read this file or folder
     #[arg(long, value_name = "PATH")]
     pub(super) read: Vec<PathBuf>,
@@ -309,6 +325,42 @@ pub(super) struct LogVerify {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Secret {
+    #[command(subcommand)]
+    pub(super) action: SecretAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretAction {
+    /// Keep a value, which is asked for on the terminal or read from standard input
+    Set(SecretSet),
+    /// Show which secrets there are, how old they are, and which servers use them; no value
+    List {
+        /// Ask for the password of a locked keyring first
+        #[arg(long)]
+        unlock: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a secret: every server that uses it is put into quarantine
+    Remove {
+        /// What it is called
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SecretSet {
+    /// What to call it: a-z 0-9 . _ -
+    pub(super) name: String,
+    /// Where secrets are kept; decided with the first one [default: the desktop's Secret Service
+    /// where there is one, else files]
+    #[arg(long, value_name = "STORE", value_parser = store_kind())]
+    pub(super) store: Option<StoreKind>,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::platforms::NeedsThatMachine;
 use crate::audit::AuditError;
-use crate::config::{ConfigError, SourceError};
+use crate::config::{ConfigError, SecretNameError, SourceError};
 use crate::daemon::DaemonError;
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
@@ -13,6 +13,7 @@ use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
 use crate::resolve::pypi::PypiError;
 use crate::resolve::server_json::ServerJsonError;
+use crate::secrets::SecretError;
 use crate::store::{IntegrityError, StoreError};
 
 /// How a command ended.
@@ -94,6 +95,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(store(error));
     }
+    if let Some(error) = error.downcast_ref::<SecretError>() {
+        return Some(secret(error));
+    }
     if let Some(error) = error.downcast_ref::<ServerJsonError>() {
         return Some(match error.is_environment() {
             true => Exit::Environment,
@@ -112,7 +116,11 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if error.is::<NeedsThatMachine>() {
         return Some(Exit::Usage);
     }
-    if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
+    if error.is::<PolicyError>()
+        || error.is::<NameError>()
+        || error.is::<SecretNameError>()
+        || error.is::<SourceError>()
+    {
         return Some(Exit::Usage);
     }
     if error.is::<AuditError>() {
@@ -180,6 +188,8 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Audit(_)
         | LaunchError::Learn { .. }
         | LaunchError::Io(_) => Exit::Environment,
+        LaunchError::Secret { source, .. } => secret(source),
+        LaunchError::SecretSaid { .. } => Exit::Drift,
         LaunchError::Config(error) => config(error),
         LaunchError::Lock(error) => lock(error),
         LaunchError::Store(error) => store(error),
@@ -187,6 +197,14 @@ fn launch(error: &LaunchError) -> Exit {
 }
 
 fn config(error: &ConfigError) -> Exit {
+    if error.is_environment() {
+        Exit::Environment
+    } else {
+        Exit::Usage
+    }
+}
+
+fn secret(error: &SecretError) -> Exit {
     if error.is_environment() {
         Exit::Environment
     } else {

@@ -22,6 +22,7 @@ mod fingerprint;
 mod gc;
 mod generate;
 mod hand_over;
+mod hidden_input;
 mod lock;
 mod locking;
 mod log;
@@ -34,6 +35,8 @@ mod quarantine;
 mod review;
 mod run;
 mod sbom;
+mod secret;
+mod secret_users;
 mod server_json;
 mod session;
 mod session_process;
@@ -122,6 +125,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
         Command::Log(arguments) => log::run(manifest, &arguments).await,
+        Command::Secret(arguments) => secret::run(manifest, &arguments),
         Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {

@@ -8,6 +8,7 @@ use super::auditing;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
+use super::secret_users::secrets_of;
 use crate::audit::Record;
 use crate::config::{Manifest, Trust};
 use crate::lockfile::digest;
@@ -27,6 +28,12 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
             output::foreign(&server.profile, 40),
             server.tools.allow.len()
         ));
+        for (variable, source) in secrets_of(server) {
+            output::note(&format!(
+                "  {variable} gets {}",
+                output::foreign(&source.described(), 200)
+            ));
+        }
     }
     let record = Record::Trust {
         manifest: context.paths.manifest.display().to_string(),

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::alarms::SessionAlarms;
+use super::secret_files::SecretFolder;
 use super::{LaunchError, network, own_group};
 use crate::audit::Recorder;
 use crate::cgroup::ServerGroup;
@@ -50,6 +51,8 @@ pub struct Running<Stderr = ChildStderr> {
     pub egress: Option<Egress>,
     /// Its code and its interpreter's, which stay in the store for as long as this lives.
     pub trees: Vec<TreeInUse>,
+    /// Its secrets on the disk, which are there for as long as this lives.
+    pub secret_folder: Option<SecretFolder>,
 }
 
 /// The hold on every process of a session.
@@ -148,6 +151,7 @@ pub(super) async fn spawn(
             alarms: SessionAlarms::new(Alarms::default()),
             egress: None,
             trees: Vec::new(),
+            secret_folder: None,
         },
         status,
         listeners,
@@ -155,6 +159,12 @@ pub(super) async fn spawn(
 }
 
 impl Standing {
+    /// Keeps the secrets on the disk for as long as the server runs.
+    pub(super) fn holding(mut self, folder: Option<SecretFolder>) -> Self {
+        self.running.secret_folder = folder;
+        self
+    }
+
     /// Listens for these.
     pub(super) fn with_alarms(mut self, alarms: SessionAlarms) -> Self {
         self.running.alarms = alarms;

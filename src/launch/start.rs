@@ -7,6 +7,7 @@ use super::LaunchError;
 use super::alarms::SessionAlarms;
 use super::own_group;
 use super::prepare::Launcher;
+use super::secret_files::SecretFiles;
 use super::spawn::{Running, Standing, spawn};
 use crate::audit::Recorder;
 use crate::config::Alarms;
@@ -27,6 +28,8 @@ pub struct Launch {
     pub egress: Option<EgressPolicy>,
     /// Where its connections are recorded.
     pub recorder: Option<Recorder>,
+    /// Secrets that the server reads from files.
+    pub(super) secret_files: Option<SecretFiles>,
     /// What is to be listened for.
     pub alarms: Alarms,
 }
@@ -150,10 +153,16 @@ impl Launcher<'_> {
             requirements,
             egress,
             recorder,
+            secret_files,
             alarms,
         } = launch;
         let alarms = SessionAlarms::new(alarms);
         let with_namespaces = spec.namespaces.is_some();
+        let deliver = |spec: &mut SandboxSpec| match &secret_files {
+            Some(files) => files.deliver(spec),
+            None => Ok(None),
+        };
+        let held = deliver(&mut spec)?;
         let limits = spec.limits.clone();
         // One for each attempt: the first is gone with its processes.
         let group = || {
@@ -170,8 +179,9 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
+                let held = deliver(&mut spec)?;
                 let standing = spawn(&spec, group()?).await?;
-                Ok((standing.with_alarms(alarms), plan))
+                Ok((standing.holding(held).with_alarms(alarms), plan))
             }
             Err(error) => Err(error),
             Ok(standing) => {
@@ -182,7 +192,7 @@ impl Launcher<'_> {
                 if let Some(egress) = &egress {
                     standing.serve_network(egress, self.environment, recorder)?;
                 }
-                Ok((standing, plan))
+                Ok((standing.holding(held), plan))
             }
         }
     }
