@@ -1,11 +1,12 @@
 //! What the user wrote, and where pinfold's files are: the manifest with its mistakes
 //! shown in place, the paths, edits, and which foreign manifests are trusted.
 //!
-//! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
+//! Nothing is resolved, fetched or decided here. The configs of MCP clients are in `clients`.
 
 mod answer_keys;
 mod build_keys;
 mod call_rules;
+pub mod clients;
 mod diagnostic;
 mod edit;
 mod egress;
