@@ -17,12 +17,15 @@ mod explain_text;
 mod fetch;
 mod gc;
 mod generate;
+mod import;
+mod launchers;
 mod lock;
 mod locking;
 mod output;
 mod platforms;
 mod proposal;
 mod protocol;
+mod restore;
 mod review;
 mod run;
 mod sbom;
@@ -95,6 +98,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, *arguments).await,
+        Command::Import(arguments) => import::run(manifest, *arguments).await,
+        Command::Restore(arguments) => restore::run(manifest, &arguments),
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
             None => lock::run(manifest, &arguments).await,
