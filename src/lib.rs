@@ -16,5 +16,6 @@ pub mod relay;
 pub mod resolve;
 pub mod sandbox;
 pub mod schema;
+pub mod secrets;
 pub mod store;
 pub mod sys;

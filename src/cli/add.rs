@@ -227,7 +227,7 @@ pub(super) fn config(
                 ConfigValue::List(list)
             }
             Some(ConfigValue::Text(first)) => ConfigValue::List(vec![first, value]),
-            Some(from @ ConfigValue::FromClient { .. }) => from,
+            Some(from @ (ConfigValue::FromClient { .. } | ConfigValue::Secret(_))) => from,
         };
         config.insert(key, value);
     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::sbom;
 use super::update::Risk;
 use crate::resolve::npm::Platform;
+use crate::secrets::StoreKind;
 
 /// Runs MCP servers pinned to the byte and penned by the kernel.
 ///
@@ -54,6 +55,8 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Keep the values that servers get and nobody else: set, list, remove
+    Secret(Secret),
     /// Remove from the store what no lock names and no session runs
     Gc(Gc),
     /// Trust a manifest that is not your own, in its present content
@@ -68,6 +71,16 @@ pub(super) enum Command {
 /// One of those that locks can be made for.
 fn platform() -> clap::builder::PossibleValuesParser {
     Platform::names().into()
+}
+
+/// A place for secrets.
+fn store_kind() -> impl clap::builder::TypedValueParser<Value = StoreKind> {
+    use clap::builder::TypedValueParser as _;
+    let kinds = [StoreKind::Files, StoreKind::SecretService];
+    clap::builder::PossibleValuesParser::new(kinds.map(StoreKind::name)).map(move |name| {
+        let found = kinds.into_iter().find(|kind| kind.name() == name);
+        found.unwrap_or(StoreKind::Files)
+    })
 }
 
 #[derive(Debug, Args)]
@@ -296,6 +309,42 @@ pub(super) struct Explain {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Secret {
+    #[command(subcommand)]
+    pub(super) action: SecretAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretAction {
+    /// Keep a value, which is asked for on the terminal or read from standard input
+    Set(SecretSet),
+    /// Show which secrets there are, how old they are, and which servers use them; no value
+    List {
+        /// Ask for the password of a locked keyring first
+        #[arg(long)]
+        unlock: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a secret: every server that uses it refuses to start from then on
+    Remove {
+        /// What it is called
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SecretSet {
+    /// What to call it: a-z 0-9 . _ -
+    pub(super) name: String,
+    /// Where secrets are kept; decided with the first one [default: the desktop's Secret Service
+    /// where there is one, else files]
+    #[arg(long, value_name = "STORE", value_parser = store_kind())]
+    pub(super) store: Option<StoreKind>,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::platforms::NeedsThatMachine;
-use crate::config::{ConfigError, SourceError};
+use crate::config::{ConfigError, SecretNameError, SourceError};
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
 use crate::lockfile::{LockError, NameError};
@@ -11,6 +11,7 @@ use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
 use crate::resolve::pypi::PypiError;
 use crate::resolve::server_json::ServerJsonError;
+use crate::secrets::SecretError;
 use crate::store::{IntegrityError, StoreError};
 
 /// How a command ended.
@@ -82,6 +83,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(store(error));
     }
+    if let Some(error) = error.downcast_ref::<SecretError>() {
+        return Some(secret(error));
+    }
     if let Some(error) = error.downcast_ref::<ServerJsonError>() {
         return Some(match error.is_environment() {
             true => Exit::Environment,
@@ -97,7 +101,11 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if error.is::<NeedsThatMachine>() {
         return Some(Exit::Usage);
     }
-    if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
+    if error.is::<PolicyError>()
+        || error.is::<NameError>()
+        || error.is::<SecretNameError>()
+        || error.is::<SourceError>()
+    {
         return Some(Exit::Usage);
     }
     if error.is::<FetchError>() || error.is::<IntegrityError>() || error.is::<std::io::Error>() {
@@ -159,6 +167,8 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Relay(_)
         | LaunchError::Learn { .. }
         | LaunchError::Io(_) => Exit::Environment,
+        LaunchError::Secret { source, .. } => secret(source),
+        LaunchError::SecretSaid { .. } => Exit::Drift,
         LaunchError::Config(error) => config(error),
         LaunchError::Lock(error) => lock(error),
         LaunchError::Store(error) => store(error),
@@ -166,6 +176,14 @@ fn launch(error: &LaunchError) -> Exit {
 }
 
 fn config(error: &ConfigError) -> Exit {
+    if error.is_environment() {
+        Exit::Environment
+    } else {
+        Exit::Usage
+    }
+}
+
+fn secret(error: &SecretError) -> Exit {
     if error.is_environment() {
         Exit::Environment
     } else {

@@ -17,6 +17,7 @@ mod explain_text;
 mod fetch;
 mod gc;
 mod generate;
+mod hidden_input;
 mod import;
 mod launchers;
 mod lock;
@@ -29,6 +30,8 @@ mod restore;
 mod review;
 mod run;
 mod sbom;
+mod secret;
+mod secret_users;
 mod server_json;
 mod session;
 mod signals;
@@ -111,6 +114,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Secret(arguments) => secret::run(manifest, &arguments),
         Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {

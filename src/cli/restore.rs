@@ -60,7 +60,9 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Restore) -> anyhow::Resul
             }
             Err(error) => {
                 exit = super::exit::exit_for(&error);
-                done.push(json!({ "path": file.display().to_string(), "error": output::chain(&error) }));
+                done.push(
+                    json!({ "path": file.display().to_string(), "error": output::chain(&error) }),
+                );
                 output::error(&error);
             }
         }
@@ -122,7 +124,11 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
     for backup in all.iter().filter(|backup| files.contains(&backup.path)) {
         let state = state(backup)?.word();
         if !as_json {
-            output::data(&format!("{}  {}  {state}", backup.at, backup.path.display()));
+            output::data(&format!(
+                "{}  {}  {state}",
+                backup.at,
+                backup.path.display()
+            ));
         }
         rows.push(json!({
             "path": backup.path.display().to_string(),
@@ -174,7 +180,9 @@ fn restore(
         write().with_context(|| format!("could not write {}; it is as it was", file.display()))?;
     }
     for backup in undone {
-        backups.forget(backup).context("could not remove the original that was put back")?;
+        backups
+            .forget(backup)
+            .context("could not remove the original that was put back")?;
     }
     Ok(match of_file.first() == Some(&first) {
         true => "as it was before `pinfold import`",
@@ -184,7 +192,9 @@ fn restore(
 
 fn forget(backups: &Backups, of_file: &[&Backup]) -> anyhow::Result<&'static str> {
     for backup in of_file {
-        backups.forget(backup).context("could not remove an original")?;
+        backups
+            .forget(backup)
+            .context("could not remove an original")?;
     }
     Ok("its originals are removed")
 }

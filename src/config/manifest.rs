@@ -15,6 +15,7 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::paths::Paths;
 use super::program_keys::ConfigValue;
+use super::secret_keys::SecretUse;
 use super::source::{Source, SourceError};
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
@@ -127,6 +128,8 @@ pub enum EnvValue {
     FromClient {
         name: String,
     },
+    /// A value that is nobody's to read but the server's.
+    Secret(SecretUse),
 }
 
 /// Absolute paths without `..`; `~/` is expanded. They may not exist.

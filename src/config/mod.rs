@@ -23,6 +23,7 @@ mod manifest;
 mod paths;
 mod program_keys;
 mod raw;
+mod secret_keys;
 mod size;
 mod source;
 mod tool_keys;
@@ -46,6 +47,7 @@ pub use manifest::{
 };
 pub use paths::Paths;
 pub use program_keys::ConfigValue;
+pub use secret_keys::{Delivery, SecretName, SecretNameError, SecretSource, SecretUse};
 pub use size::{SizeError, parse_size};
 pub use source::{Source, SourceError, normalized_pypi_name};
 pub use trust::Trust;

@@ -10,6 +10,7 @@ use crate::policy::PolicyError;
 use crate::relay::RelayError;
 use crate::resolve::ResolveError;
 use crate::sandbox::{Refusal, SandboxError, StepFailure};
+use crate::secrets::SecretError;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,16 @@ pub enum LaunchError {
         path.display()
     )]
     GrantedPath { path: PathBuf, source: io::Error },
+    #[error("`{variable}` of `{name}` has no value: {source}")]
+    Secret {
+        name: ServerName,
+        variable: String,
+        source: SecretError,
+    },
+    #[error(
+        "`{name}` says one of its secrets in {place}, which pinfold would keep and show; nothing was kept of it"
+    )]
+    SecretSaid { name: ServerName, place: String },
     #[error("the program `{program}` that the manifest names can't be used: {reason}")]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]

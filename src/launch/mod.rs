@@ -13,6 +13,8 @@ mod prepare;
 mod programs;
 mod python_runner;
 mod read_set;
+mod secret_files;
+mod secret_values;
 mod session;
 mod shown_tools;
 mod spawn;
@@ -32,6 +34,7 @@ pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
+pub use secret_files::{SecretFiles, SecretFolder};
 pub use session::{Service, SessionEnd, learn, serve};
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};

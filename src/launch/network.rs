@@ -18,7 +18,8 @@ const MAX_SPOKEN: usize = 100;
 pub(super) fn files() -> Vec<OwnFile> {
     let file = |path: &str, text: String| OwnFile {
         path: path.into(),
-        text,
+        text: text.into(),
+        is_private: false,
     };
     vec![
         // resolv.conf(5)

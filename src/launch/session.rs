@@ -1,5 +1,6 @@
 //! One session from the first line to the last process: relay, and the ladder that ends it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -12,9 +13,10 @@ use tokio::time::{Instant, timeout};
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
+use crate::lockfile::ServerName;
 use crate::relay::{
-    End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
-    StderrTail, drain_stderr, introspect,
+    End, Event, Grants, Introspection, LineSink, Pump, Redaction, RelayError, Session,
+    SessionPolicy, StderrTail, drain_stderr, introspect,
 };
 use crate::sandbox::Report;
 
@@ -80,6 +82,7 @@ pub async fn serve<Log: LineSink + Send + 'static>(
         stderr,
         limits,
         egress: _egress,
+        secret_folder: _secret_folder,
         trees: _trees,
     } = running;
     let tail = StderrTail::default();
@@ -150,11 +153,16 @@ pub async fn serve<Log: LineSink + Send + 'static>(
 /// Asks a running server what it is and which tools it has, as a client that has all
 /// capabilities of which `grants` let the server make use; then ends it.
 ///
+/// `secrets` are names and values that it was given and that nobody else gets to see.
+///
 /// # Errors
-/// When it doesn't answer as an MCP server; the message holds its last words.
+/// When it doesn't answer as an MCP server; the message holds its last words. When a definition
+/// holds a secret.
 pub async fn learn(
     running: Running,
+    name: &ServerName,
     grants: &Grants,
+    secrets: Vec<(String, String)>,
     log: impl LineSink + Send + 'static,
 ) -> Result<Introspection, LaunchError> {
     let Running {
@@ -163,18 +171,64 @@ pub async fn learn(
         stdout,
         stderr,
         egress: _egress,
+        secret_folder: _secret_folder,
         trees: _trees,
         ..
     } = running;
     let tail = StderrTail::default();
-    let draining = keep_draining(stderr, log, tail.clone(), Redaction::default());
+    let redaction = Redaction::new(secrets);
+    let draining = keep_draining(stderr, log, tail.clone(), redaction.clone());
     let learned = introspect(stdin, stdout, grants, LEARNING_TIME).await;
     end(&mut monitor).await?;
     let _ = timeout(LAST_BREATH, draining).await;
-    learned.map_err(|source| LaunchError::Learn {
-        source,
+    let learned = learned.map_err(|source| LaunchError::Learn {
+        source: without_secrets(source, &redaction),
         last_words: last_words(&tail),
-    })
+    })?;
+    match place_of_secret(&learned, &redaction) {
+        None => Ok(learned),
+        Some(place) => Err(LaunchError::SecretSaid {
+            name: name.clone(),
+            place,
+        }),
+    }
+}
+
+/// The server's own words in an error, cleaned.
+fn without_secrets(error: RelayError, redaction: &Redaction) -> RelayError {
+    match error {
+        RelayError::Refused {
+            step,
+            code,
+            message,
+        } => RelayError::Refused {
+            step,
+            code,
+            message: redaction.of_text(&message).into_owned(),
+        },
+        RelayError::BadAnswer { step, reason } => RelayError::BadAnswer {
+            step,
+            reason: redaction.of_text(&reason).into_owned(),
+        },
+        other => other,
+    }
+}
+
+/// Where what is kept of a server, and shown, holds a secret.
+fn place_of_secret(learned: &Introspection, redaction: &Redaction) -> Option<String> {
+    let holds = |text: &str| matches!(redaction.of_text(text), Cow::Owned(_));
+    let said = |text: &Option<String>| text.as_deref().is_some_and(holds);
+    if said(&learned.instructions) {
+        return Some("its instructions".to_owned());
+    }
+    if said(&learned.server_name) || said(&learned.server_version) {
+        return Some("its name or version".to_owned());
+    }
+    let tool = learned
+        .tools
+        .iter()
+        .position(|tool| holds(&tool.name) || holds(&String::from_utf8_lossy(&tool.canonical)))?;
+    Some(format!("the definition of its tool number {}", tool + 1))
 }
 
 fn last_words(tail: &StderrTail) -> String {

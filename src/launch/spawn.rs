@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use super::secret_files::SecretFolder;
 use super::{LaunchError, network};
 use crate::config::Environment;
 use crate::egress::Egress;
@@ -46,6 +47,8 @@ pub struct Running {
     pub egress: Option<Egress>,
     /// Its code and its interpreter's, which stay in the store for as long as this lives.
     pub trees: Vec<TreeInUse>,
+    /// Its secrets on the disk, which are there for as long as this lives.
+    pub secret_folder: Option<SecretFolder>,
 }
 
 /// The hold on every process of a session.
@@ -128,6 +131,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             limits: spec.limits.clone(),
             egress: None,
             trees: Vec::new(),
+            secret_folder: None,
         },
         status,
         listeners,
@@ -135,6 +139,12 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
 }
 
 impl Standing {
+    /// Keeps the secrets on the disk for as long as the server runs.
+    pub(super) fn holding(mut self, folder: Option<SecretFolder>) -> Self {
+        self.running.secret_folder = folder;
+        self
+    }
+
     /// Answers what the server will ask of its network, if that is relayed.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use super::LaunchError;
 use super::prepare::Launcher;
+use super::secret_files::SecretFiles;
 use super::spawn::{Running, Standing, spawn};
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
@@ -19,6 +20,8 @@ pub struct Launch {
     pub requirements: Requirements,
     /// What the server may reach; `None` is no network.
     pub egress: Option<EgressPolicy>,
+    /// Secrets that the server reads from files.
+    pub(super) secret_files: Option<SecretFiles>,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -119,8 +122,14 @@ impl Launcher<'_> {
             plan,
             requirements,
             egress,
+            secret_files,
         } = launch;
         let with_namespaces = spec.namespaces.is_some();
+        let deliver = |spec: &mut SandboxSpec| match &secret_files {
+            Some(files) => files.deliver(spec),
+            None => Ok(None),
+        };
+        let held = deliver(&mut spec)?;
         match spawn(&spec).await {
             Err(LaunchError::Sandbox(StepFailure { step, message }))
                 if with_namespaces && step == NAMESPACES =>
@@ -131,7 +140,8 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
-                Ok((spawn(&spec).await?, plan))
+                let held = deliver(&mut spec)?;
+                Ok((spawn(&spec).await?.holding(held), plan))
             }
             Err(error) => Err(error),
             Ok(mut standing) => {
@@ -141,7 +151,7 @@ impl Launcher<'_> {
                 if let Some(egress) = &egress {
                     standing.serve_network(egress, self.environment)?;
                 }
-                Ok((standing, plan))
+                Ok((standing.holding(held), plan))
             }
         }
     }

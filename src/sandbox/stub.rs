@@ -63,9 +63,10 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
             forked: Forked::Parent { child },
             signals,
             gate,
-            spec,
+            mut spec,
             ..
         }) => {
+            spec.forget_values();
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
             drop((status, gate.wait));
             sys::exit_without_cleanup(monitor::watch(child, &spec, &control, &gate.open, &signals))
@@ -266,7 +267,7 @@ impl<'a> Execution<'a> {
             environment: spec
                 .environment
                 .iter()
-                .map(|(name, value)| c_string(format!("{name}={value}").as_bytes()))
+                .map(|(name, value)| c_string(format!("{name}={}", value.as_str()).as_bytes()))
                 .collect::<Result<_, _>>()?,
         })
     }

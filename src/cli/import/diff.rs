@@ -42,7 +42,11 @@ pub(super) fn show(
         .header(&path, &path)
         .to_string();
     for line in unified.lines() {
-        output::data(&printable(line, MAX_LINE).replace("\\x09", "\t").replace("\\x0d", ""));
+        output::data(
+            &printable(line, MAX_LINE)
+                .replace("\\x09", "\t")
+                .replace("\\x0d", ""),
+        );
     }
 }
 

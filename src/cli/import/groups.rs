@@ -7,8 +7,10 @@ use super::super::context::Context;
 use super::super::exit::UsageError;
 use super::plan::{Converted, Decision};
 use super::variables::Held;
-use super::{Found, Member};
-use crate::config::{EnvValue, Manifest, NewServer, Server};
+use super::{Found, Member, vault};
+use crate::config::{
+    Delivery, EnvValue, Manifest, NewServer, SecretName, SecretSource, SecretUse, Server,
+};
 use crate::lockfile::{Lock, ServerName};
 
 /// A server that is locked once.
@@ -61,7 +63,10 @@ fn by_server(words: &[String], shape: &str) -> anyhow::Result<BTreeMap<ServerNam
         let (name, rest) = word
             .split_once(':')
             .ok_or_else(|| UsageError(format!("`{word}` is not {shape}")))?;
-        found.entry(name.parse()?).or_default().push(rest.to_owned());
+        found
+            .entry(name.parse()?)
+            .or_default()
+            .push(rest.to_owned());
     }
     Ok(found)
 }
@@ -133,13 +138,25 @@ fn named(
         let Ok(server) = parsed(&wanted, place.0, place.1) else {
             continue;
         };
-        if is_same(present, &server) {
+        if is_same(present, &server) && has_same_secrets(context, &wanted.name, converted) {
             let locked = lock.servers.get(&wanted.name);
             let is_locked = locked.is_some_and(|locked| locked.source == server.source_text);
             return Ok((wanted, is_locked));
         }
     }
     Err(UsageError("there are too many servers of one name".to_owned()).into())
+}
+
+/// The same server with another token is another server.
+fn has_same_secrets(context: &Context, name: &ServerName, converted: &Converted) -> bool {
+    converted.variables.held.iter().all(|(variable, held)| {
+        let Held::Secret(value) = held else {
+            return true;
+        };
+        secret_name(name, variable).is_some_and(|secret| {
+            vault::stored(context, &secret).is_some_and(|stored| stored.text() == value.as_str())
+        })
+    })
 }
 
 /// What a person granted since is theirs: only what is run counts, and with which values.
@@ -173,6 +190,23 @@ pub(super) fn name_for(text: &str) -> String {
     }
 }
 
+/// What a server's secret is called in the store: `SERVER.VARIABLE` in small letters. Both are made
+/// of letters that such a name may have; what would be too long is cut.
+fn secret_name(server: &ServerName, variable: &str) -> Option<SecretName> {
+    let name = format!("{server}.{}", variable.to_ascii_lowercase());
+    name[..name.len().min(64)].parse().ok()
+}
+
+/// The secrets of a group, each with its name in the store.
+pub(super) fn secrets(group: &Group) -> Vec<(SecretName, &str)> {
+    let held = group.converted.variables.held.iter();
+    held.filter_map(|(variable, held)| match held {
+        Held::Secret(value) => Some((secret_name(&group.wanted.name, variable)?, value.as_str())),
+        Held::Literal(_) | Held::FromClient => None,
+    })
+    .collect()
+}
+
 fn new_server(name: ServerName, converted: &Converted, wishes: &Wishes) -> NewServer {
     let egress = wishes.egress.get(&name).cloned().unwrap_or_default();
     let grants = &converted.grants;
@@ -183,17 +217,22 @@ fn new_server(name: ServerName, converted: &Converted, wishes: &Wishes) -> NewSe
         _ => None,
     };
     let env = &converted.variables.held;
-    let value = |variable: &String, held: &Held| match held {
-        Held::Literal(text) => EnvValue::Literal(text.clone()),
-        Held::FromClient | Held::Secret(_) => EnvValue::FromClient {
+    let value = |variable: &String, held: &Held| match (held, secret_name(&name, variable)) {
+        (Held::Literal(text), _) => EnvValue::Literal(text.clone()),
+        (Held::Secret(_), Some(secret)) => EnvValue::Secret(SecretUse {
+            source: SecretSource::Stored(secret),
+            delivery: Delivery::Value,
+        }),
+        (Held::FromClient | Held::Secret(_), _) => EnvValue::FromClient {
             name: variable.clone(),
         },
     };
+    let env = env
+        .iter()
+        .map(|(variable, held)| (variable.clone(), value(variable, held)))
+        .collect();
     NewServer {
-        env: env
-            .iter()
-            .map(|(variable, held)| (variable.clone(), value(variable, held)))
-            .collect(),
+        env,
         name,
         source: converted.source.clone(),
         program: converted.program.clone(),

@@ -9,6 +9,7 @@ mod machine;
 mod plan;
 mod show;
 mod variables;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,9 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
     } else {
         show::outcome(&groups, &failures, &written, &found);
     }
-    let first = failures.values().chain(written.iter().filter_map(|written| written.error.as_ref()));
+    let first = failures
+        .values()
+        .chain(written.iter().filter_map(|written| written.error.as_ref()));
     Ok(first.map(exit_for).next().unwrap_or(unless_broken))
 }
 
@@ -186,7 +189,12 @@ async fn lock_all(
             allow_all: arguments.allow_all,
             prefix: format!("{}:", group.wanted.name),
         };
-        if let Err(error) = add::add(context, group.wanted.clone(), None, &choice).await {
+        let added = async {
+            vault::store(context, group)?;
+            add::add(context, group.wanted.clone(), None, &choice).await
+        };
+        if let Err(error) = added.await {
+            vault::forget(context, group);
             output::error(&error);
             failures.insert(index, error);
         }

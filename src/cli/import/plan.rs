@@ -120,7 +120,13 @@ fn code_of(words: &[&str], folder: Option<&Path>, machine: &dyn Machine) -> Resu
     let (program, rest) = (words[0], &words[1..]);
     let name = base_name(program);
     if is_family(name, "python") {
-        return script(rest, &["-u", "-B", "-I", "-s"], PYTHON_OPTIONS, folder, machine);
+        return script(
+            rest,
+            &["-u", "-B", "-I", "-s"],
+            PYTHON_OPTIONS,
+            folder,
+            machine,
+        );
     }
     if is_family(name, "node") || name == "nodejs" {
         return script(rest, &[], NODE_OPTIONS, folder, machine);
@@ -151,7 +157,23 @@ const STARTERS: &[(&[&str], &str)] = &[
         "runs a project of this machine with an environment of its own, which can't be pinned; build a wheel and publish it, or use a package",
     ),
     (
-        &["sh", "bash", "dash", "zsh", "fish", "cmd", "cmd.exe", "powershell", "pwsh", "env", "sudo", "xargs", "timeout", "nohup", "setsid"],
+        &[
+            "sh",
+            "bash",
+            "dash",
+            "zsh",
+            "fish",
+            "cmd",
+            "cmd.exe",
+            "powershell",
+            "pwsh",
+            "env",
+            "sudo",
+            "xargs",
+            "timeout",
+            "nohup",
+            "setsid",
+        ],
         "starts whatever its arguments say; name the server's own program",
     ),
     (
@@ -159,11 +181,23 @@ const STARTERS: &[(&[&str], &str)] = &[
         "runs a script that can't be pinned like this; name the script's file after `node`, or the package after `npx`",
     ),
     (
-        &["ssh", "kubectl", "wsl", "wsl.exe", "flatpak", "nix", "nix-shell", "nsenter", "chroot"],
+        &[
+            "ssh",
+            "kubectl",
+            "wsl",
+            "wsl.exe",
+            "flatpak",
+            "nix",
+            "nix-shell",
+            "nsenter",
+            "chroot",
+        ],
         "starts the server somewhere else",
     ),
     (
-        &["go", "cargo", "make", "dotnet", "java", "ruby", "php", "perl"],
+        &[
+            "go", "cargo", "make", "dotnet", "java", "ruby", "php", "perl",
+        ],
         "builds or interprets something that pinfold has no source for; build a program and name its file",
     ),
 ];
@@ -245,7 +279,12 @@ fn working_folder(file: &ClientFile, server: &ClientServer) -> Option<PathBuf> {
         return Some(said);
     }
     match file.place.scope {
-        Scope::Project => file.place.path.parent().and_then(project_folder).map(Path::to_owned),
+        Scope::Project => file
+            .place
+            .path
+            .parent()
+            .and_then(project_folder)
+            .map(Path::to_owned),
         Scope::User | Scope::Managed => server.project().map(Path::to_owned),
     }
 }
@@ -290,7 +329,11 @@ fn refuse_secret_arguments(words: &[&str]) -> Result<(), String> {
         if looks_secret(option.trim_start_matches('-'), value) && option.starts_with('-')
             || looks_secret("", word)
         {
-            let option = if option.starts_with('-') { option } else { "it" };
+            let option = if option.starts_with('-') {
+                option
+            } else {
+                "it"
+            };
             return Err(format!(
                 "an argument holds a secret (after `{option}`), which every process of this machine can read; pass it by a variable, if the server knows one"
             ));
@@ -301,8 +344,10 @@ fn refuse_secret_arguments(words: &[&str]) -> Result<(), String> {
 }
 
 fn is_family(name: &str, family: &str) -> bool {
-    name.strip_prefix(family)
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+    name.strip_prefix(family).is_some_and(|rest| {
+        rest.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    })
 }
 
 pub(super) fn base_name(program: &str) -> &str {

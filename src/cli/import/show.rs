@@ -41,7 +41,10 @@ pub(super) fn plan(found: &[Found], groups: &[Group], line: fn(&str)) {
         for (at, server) in file.servers.iter().enumerate() {
             let name = output::foreign(&server.name, 60);
             let project = server.project().map(|project| {
-                format!(" (in {})", output::foreign(&project.display().to_string(), 100))
+                format!(
+                    " (in {})",
+                    output::foreign(&project.display().to_string(), 100)
+                )
             });
             let off = if server.disabled { " (off)" } else { "" };
             line(&format!(
@@ -103,9 +106,18 @@ fn becomes(group: &Group) -> Vec<String> {
         }
     }
     for (words, names) in [
-        ("into the manifest", names_of(group, |held| matches!(held, Held::Literal(_)))),
-        ("into the secret store", names_of(group, |held| matches!(held, Held::Secret(_)))),
-        ("still from the client", names_of(group, |held| *held == Held::FromClient)),
+        (
+            "into the manifest",
+            names_of(group, |held| matches!(held, Held::Literal(_))),
+        ),
+        (
+            "into the secret store",
+            names_of(group, |held| matches!(held, Held::Secret(_))),
+        ),
+        (
+            "still from the client",
+            names_of(group, |held| *held == Held::FromClient),
+        ),
     ] {
         if !names.is_empty() {
             lines.push(format!("{words}: {}", names.join(", ")));

@@ -48,14 +48,14 @@ pub(super) fn variables(server: &ClientServer) -> Result<(Variables, Vec<String>
             return Err(format!("the value of `{name}` holds a NUL"));
         }
         // Whatever the client makes of it arrives, so nothing depends on knowing that.
-        let held = if is_filled_in(value) || (may_be_placeholder(value) && !looks_secret(name, value))
-        {
-            Held::FromClient
-        } else if looks_secret(name, value) {
-            Held::Secret(value.clone())
-        } else {
-            Held::Literal(value.clone())
-        };
+        let held =
+            if is_filled_in(value) || (may_be_placeholder(value) && !looks_secret(name, value)) {
+                Held::FromClient
+            } else if looks_secret(name, value) {
+                Held::Secret(value.clone())
+            } else {
+                Held::Literal(value.clone())
+            };
         if held != Held::FromClient {
             variables.leaving.insert(name.clone());
         }

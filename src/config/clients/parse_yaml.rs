@@ -114,6 +114,10 @@ impl Open {
         let (start, last, value, unusual) = match self {
             Self::List(start, entries, unusual) => {
                 let last = entries.last().map(|entry| entry.span.end);
+                let start = match text[start..].starts_with('[') {
+                    true => start,
+                    false => first_dash(&entries, text).unwrap_or(start),
+                };
                 (start, last, Value::List(entries), unusual)
             }
             Self::Map(start, members, _, unusual) => {
@@ -132,6 +136,12 @@ impl Open {
             unusual,
         }
     }
+}
+
+/// Where a block list begins: one that is not indented is announced before its first dash, or after.
+fn first_dash(entries: &[Node], text: &str) -> Option<usize> {
+    let before = text[..entries.first()?.span.start].trim_end();
+    before.ends_with('-').then(|| before.len() - 1)
 }
 
 fn unusual(anchor: usize, tag: bool) -> Option<&'static str> {

@@ -156,11 +156,13 @@ fn collect(name: &str, node: &Node, found: &mut Vec<String>) {
             let mut before = name;
             for entry in entries {
                 collect(before, entry, found);
-                before = entry.as_text().unwrap_or(name);
-                if let Some((option, value)) = before.split_once('=')
-                    && looks_secret(option, value)
-                {
-                    found.push(value.to_owned());
+                let word = entry.as_text().unwrap_or_default();
+                before = if word.starts_with('-') { word } else { name };
+                if let Some((option, value)) = word.split_once('=') {
+                    before = name;
+                    if looks_secret(option, value) {
+                        found.push(value.to_owned());
+                    }
                 }
             }
         }
