@@ -14,6 +14,7 @@
 mod archives;
 mod build_scripts;
 mod calls;
+mod client_configs;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]

@@ -99,15 +99,15 @@ pub(super) fn write(
         .path
         .canonicalize()
         .with_context(|| format!("could not find {}", place.path.display()))?;
-    let before = std::fs::read(&path)?;
-    let file = ClientFile::parse(place, before.clone())?;
+    let file = ClientFile::read(place)?;
+    let before = file.bytes();
     let (after, entries, notes) = rewritten(&file, wanted)?;
     if entries == 0 {
         return Ok((0, notes));
     }
     let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string();
     let backup = backups.keep(&path, &before, &after, &now)?;
-    let replaced = match std::fs::read(&path)? == before {
+    let replaced = match ClientFile::read(place)?.bytes() == before {
         true => replace_content(&path, &after)
             .with_context(|| format!("could not write {}; it is as it was", path.display())),
         false => Err(DriftError(format!(

@@ -50,6 +50,11 @@ impl ClientFile {
         Self::parse(place, read_bytes(&place.path, limit)?)
     }
 
+    /// The bytes of the file, as they were read.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.text.bytes_with(self.text.text())
+    }
+
     /// The same of bytes that were read.
     ///
     /// # Errors
