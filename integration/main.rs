@@ -64,6 +64,7 @@ mod release_age;
 mod resource_limits;
 mod runtimes;
 mod sbom;
+mod secrets;
 mod server_json;
 mod server_rights;
 mod server_table;

@@ -268,6 +268,30 @@ fn what_vouches_for_bytes_is_judged_without_asking_anybody() {
 }
 
 #[test]
+fn secrets_know_nobody_who_could_tell() {
+    forbid(
+        in_room("secrets"),
+        &[
+            "crate::relay",
+            "crate::sandbox",
+            "crate::launch",
+            "crate::policy",
+            "crate::store",
+            "crate::fetch",
+            "crate::resolve",
+            "crate::cli",
+            "Serialize",
+            "std::env::var",
+            "std::env::var_os",
+        ],
+    );
+    forbid(
+        |file| file.path != "secrets/service.rs",
+        &["secret_service", "zbus"],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),

@@ -11,7 +11,10 @@ use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::proposal::Proposal;
 use super::{output, server_json, summary};
-use crate::config::{ConfigValue, EnvValue, Manifest, NewServer, Server, add_server};
+use crate::config::{
+    ConfigValue, Delivery, EnvValue, Manifest, NewServer, SecretSource, SecretUse, Server,
+    add_server,
+};
 use crate::launch::Launcher;
 use crate::lockfile::{ServerName, ToolName, replace_atomically};
 use crate::relay::Introspection;
@@ -170,7 +173,7 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         build_egress: arguments.build_egress.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
-        env: environment(&arguments.env)?,
+        env: environment(&arguments.env, &arguments.secret)?,
         exec: arguments.exec.clone(),
         read: absolute(&arguments.read)?,
         write: absolute(&arguments.write)?,
@@ -198,14 +201,27 @@ fn profile(arguments: &Add) -> Option<String> {
     }
 }
 
-fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
-    Ok(words
+fn environment(words: &[String], secrets: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
+    let mut variables: BTreeMap<String, EnvValue> = words
         .iter()
         .map(|word| match word.split_once('=') {
             Some((name, value)) => (name.to_owned(), EnvValue::Literal(value.to_owned())),
             None => (word.clone(), EnvValue::FromClient { name: word.clone() }),
         })
-        .collect())
+        .collect();
+    for word in secrets {
+        let Some((key, name)) = word.split_once('=') else {
+            return Err(UsageError(format!("`{word}` is not KEY=NAME")).into());
+        };
+        let value = EnvValue::Secret(SecretUse {
+            source: SecretSource::Stored(name.parse()?),
+            delivery: Delivery::Value,
+        });
+        if variables.insert(key.to_owned(), value).is_some() {
+            return Err(UsageError(format!("`{key}` is given twice")).into());
+        }
+    }
+    Ok(variables)
 }
 
 /// The values for a bundle.

@@ -141,6 +141,9 @@ pub(super) struct Add {
     /// Set a variable: KEY=VALUE, or KEY to pass it on from the client
     #[arg(long, value_name = "KEY[=VALUE]")]
     pub(super) env: Vec<String>,
+    /// Set a variable to the secret that `pinfold secret set NAME` keeps
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) secret: Vec<String>,
     /// Let it read this file or folder
     #[arg(long, value_name = "PATH")]
     pub(super) read: Vec<PathBuf>,

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use crate::config::{
-    ConfigError, ConfigValue, EnvValue, Manifest, Paths, SecretName, SecretSource, SecretUse,
-    Server, Trust,
+    ConfigError, ConfigValue, EnvValue, Manifest, Paths, SecretName, SecretSource, Server, Trust,
 };
 use crate::lockfile::ServerName;
 
@@ -75,22 +74,29 @@ impl Uses {
     }
 }
 
-/// The stored secrets of a server, each with where it goes.
-fn stored(server: &Server) -> Vec<(String, SecretName)> {
-    let name = |secret: &SecretUse| match &secret.source {
-        SecretSource::Stored(name) => Some(name.clone()),
-        _ => None,
-    };
+/// The secrets of a server, each with where it goes.
+pub(super) fn secrets_of(server: &Server) -> Vec<(String, &SecretSource)> {
     let env = server
         .env
         .iter()
         .filter_map(|(variable, value)| match value {
-            EnvValue::Secret(secret) => Some((variable.clone(), name(secret)?)),
+            EnvValue::Secret(secret) => Some((variable.clone(), &secret.source)),
             EnvValue::Literal(_) | EnvValue::FromClient { .. } => None,
         });
     let config = server.config.iter().filter_map(|(key, value)| match value {
-        ConfigValue::Secret(secret) => Some((format!("config.{key}"), name(secret)?)),
+        ConfigValue::Secret(secret) => Some((format!("config.{key}"), &secret.source)),
         _ => None,
     });
     env.chain(config).collect()
+}
+
+/// Those that are stored.
+fn stored(server: &Server) -> Vec<(String, SecretName)> {
+    let secrets = secrets_of(server).into_iter();
+    secrets
+        .filter_map(|(variable, source)| match source {
+            SecretSource::Stored(name) => Some((variable, name.clone())),
+            _ => None,
+        })
+        .collect()
 }

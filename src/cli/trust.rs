@@ -5,6 +5,7 @@ use std::path::Path;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
+use super::secret_users::secrets_of;
 use crate::config::{Manifest, Trust};
 use crate::lockfile::digest;
 
@@ -23,6 +24,12 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
             output::foreign(&server.profile, 40),
             server.tools.allow.len()
         ));
+        for (variable, source) in secrets_of(server) {
+            output::note(&format!(
+                "  {variable} gets {}",
+                output::foreign(&source.described(), 200)
+            ));
+        }
     }
     Trust::record(
         &context.paths.trusted(),

@@ -88,7 +88,7 @@ fn every_mistake_has_its_place() {
         // All at once.
         (
             "{ secret = 'A', deliver = 'pipe', more = 1 }",
-            &[(UnknownKey, 47), (InvalidValue, 39), (InvalidValue, 24)],
+            &[(InvalidValue, 24), (InvalidValue, 39), (UnknownKey, 47)],
         ),
     ] {
         let expected: Vec<_> = expected.iter().map(|(code, at)| (*code, 4, *at)).collect();

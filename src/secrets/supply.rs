@@ -93,7 +93,7 @@ mod tests {
     fn files_and_credentials_are_read_and_others_refused() {
         let folder = crate::lockfile::private_test_folder();
         let root = folder.path().canonicalize().unwrap();
-        let mut paths = Paths::below(&root, None);
+        let paths = Paths::below(&root, None);
         let environment = Environment::from_pairs([(CREDENTIALS, &root)]);
         let none = Environment::default();
         let private = [root.join("own")];
@@ -137,8 +137,11 @@ mod tests {
 
         let command = SecretSource::Command(vec!["echo".into(), "printed".into()]);
         assert_eq!(fetch(&command).unwrap().text(), "printed");
-        paths.own_manifest = false;
-        let foreign = supply(&paths, &environment).fetch(&command, later);
+        let others = Paths {
+            own_manifest: false,
+            ..paths.clone()
+        };
+        let foreign = supply(&others, &environment).fetch(&command, later);
         assert!(matches!(foreign, Err(SecretError::ForeignCommand)));
     }
 }
