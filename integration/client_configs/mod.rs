@@ -3,6 +3,7 @@
 
 mod collection;
 mod hostile;
+mod live;
 mod readers;
 mod restoring;
 mod taking_over;

@@ -111,7 +111,8 @@ fn find(context: &Context, files: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
     } else {
         let absolute = files.iter().map(std::path::absolute);
         let paths = absolute.collect::<Result<Vec<PathBuf>, _>>()?;
-        paths.iter().map(|path| place_of(path)).collect()
+        let home = context.paths.home.as_deref();
+        paths.iter().map(|path| place_of(path, home)).collect()
     };
     let read = |place: FoundPlace| Found {
         file: ClientFile::read(&place),

@@ -39,10 +39,21 @@ impl Editor<'_> {
     }
 
     /// In place of `null`, or of nothing, which is YAML's null.
-    pub(super) fn replace_null(&self, node: &Node, list: &[String]) -> Result<Edit, Refused> {
+    pub(super) fn replace_null(&self, member: &Member, list: &[String]) -> Result<Edit, Refused> {
+        let node = &member.value;
         self.plain(node)?;
-        let space = if node.span.is_empty() { " " } else { "" };
-        Ok((node.span.clone(), format!("{space}{}", one_line(list))))
+        if !self.text[node.span.clone()].trim().is_empty() {
+            return Ok((node.span.clone(), one_line(list)));
+        }
+        let at = self.after_colon(member)?;
+        Ok((at..at, format!(" {}", one_line(list))))
+    }
+
+    /// Behind the colon of a key of YAML.
+    fn after_colon(&self, member: &Member) -> Result<usize, Refused> {
+        let rest = &self.text[member.key_span.end..];
+        let colon = rest.find(':').ok_or(Refused("a key of it has no `:`"))?;
+        Ok(member.key_span.end + colon + 1)
     }
 
     /// Written over several lines if the old one was.
@@ -149,9 +160,7 @@ impl Editor<'_> {
             .collect();
         if kept.is_empty() && self.dialect == Dialect::Yaml {
             // A key without a value would be null, which clients refuse.
-            let rest = &self.text[map.key_span.end..];
-            let colon = rest.find(':').ok_or(Refused("its variables have no `:`"))?;
-            let at = map.key_span.end + colon + 1;
+            let at = self.after_colon(map)?;
             edits.push((at..at, " {}".to_owned()));
         }
         Ok(edits)

@@ -47,8 +47,9 @@ pub fn find_client_files(
     found
 }
 
-/// The place that a named file is of, told by its last components; `path` is absolute.
-pub fn place_of(path: &Path) -> FoundPlace {
+/// The place that a named file is of, told by its last components; `path` is absolute. What may be
+/// the user's or a project's is the user's only in `home`.
+pub fn place_of(path: &Path, home: Option<&Path>) -> FoundPlace {
     let text = path.to_string_lossy();
     let is_of = |place: &&Place| {
         let mut pattern = place.path.rsplit('/');
@@ -56,11 +57,15 @@ pub fn place_of(path: &Path) -> FoundPlace {
         !GENERIC.contains(&place.path)
             && pattern.all(|part| names.next().is_some_and(|name| fits(part, name)))
     };
+    let is_of_user = |place: &Place| home.is_some_and(|home| home.join(place.path) == path);
     // The longest path says most.
-    let known = PLACES
-        .iter()
-        .filter(is_of)
-        .max_by_key(|place| place.path.split('/').count());
+    let known = PLACES.iter().filter(is_of).max_by_key(|place| {
+        let fits = match place.scope {
+            Scope::Project => !is_of_user(place),
+            Scope::User | Scope::Managed => is_of_user(place),
+        };
+        (place.path.split('/').count(), fits)
+    });
     match known {
         Some(place) => at(place, path.to_owned(), None),
         None => FoundPlace {
@@ -232,8 +237,20 @@ mod tests {
             ("/h/mcp.json", Client::Other, Dialect::Jsonc),
             ("/h/x.yml", Client::Other, Dialect::Yaml),
         ] {
-            let place = place_of(Path::new(path));
+            let place = place_of(Path::new(path), None);
             assert_eq!((place.client, place.dialect), (client, dialect), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_below_home_is_the_users() {
+        let home = Some(Path::new("/h"));
+        for (path, scope) in [
+            ("/h/.cursor/mcp.json", Scope::User),
+            ("/h/work/.cursor/mcp.json", Scope::Project),
+            ("/h/.codeium/windsurf/mcp_config.json", Scope::User),
+        ] {
+            assert_eq!(place_of(Path::new(path), home).scope, scope, "{path}");
         }
     }
 
@@ -243,7 +260,7 @@ mod tests {
         assert_eq!(clients.len(), 13);
         for place in PLACES.iter().filter(|place| !GENERIC.contains(&place.path)) {
             let path = Path::new("/any").join(place.path.replace('*', "x"));
-            assert_eq!(place_of(&path).client, place.client, "{}", place.path);
+            assert_eq!(place_of(&path, None).client, place.client, "{}", place.path);
         }
     }
 }

@@ -204,11 +204,11 @@ fn edits_of(
     editor.plain(&server.node)?;
     if let Some(program) = program {
         edits.push(editor.replace_text(&program.value, &rewrite.command)?);
-        match parts.get(shape.args) {
-            Some(args) if args.value == Value::Null => {
+        match parts.member(shape.args) {
+            Some(args) if args.value.value == Value::Null => {
                 edits.push(editor.replace_null(args, &rewrite.args)?);
             }
-            Some(args) => edits.push(editor.replace_list(args, &rewrite.args)?),
+            Some(args) => edits.push(editor.replace_list(&args.value, &rewrite.args)?),
             None => edits.push(editor.insert_after(parts, program, shape.args, &rewrite.args)?),
         }
     }

@@ -30,7 +30,11 @@ impl Machine for Words {
 
 fn decided(path: &str, entry: &str) -> Decision {
     let text = format!("{{\"mcpServers\": {{\"a\": {entry}}}}}");
-    let file = ClientFile::parse(&place_of(Path::new(path)), text.into_bytes()).unwrap();
+    let file = ClientFile::parse(
+        &place_of(Path::new(path), Some(Path::new("/home/ada"))),
+        text.into_bytes(),
+    )
+    .unwrap();
     decide(&file, &file.servers[0], &Words)
 }
 
@@ -162,7 +166,7 @@ fn folders_among_the_arguments_are_granted_and_nothing_wider() {
     // What a project says is somebody else's word.
     let entry = r#"{"command": "npx", "args": ["fs", "/home/ada/notes", "/work/data"]}"#;
     let mut file = ClientFile::parse(
-        &place_of(Path::new("/work/.vscode/mcp.json")),
+        &place_of(Path::new("/work/.vscode/mcp.json"), None),
         format!("{{\"servers\": {{\"a\": {entry}}}}}").into_bytes(),
     )
     .unwrap();

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Environment;
 
 fn parse_as(path: &str, text: &str) -> Result<ClientFile, ClientFileError> {
-    ClientFile::parse(&place_of(Path::new(path)), text.as_bytes().to_vec())
+    ClientFile::parse(&place_of(Path::new(path), None), text.as_bytes().to_vec())
 }
 
 fn names(file: &ClientFile) -> Vec<&str> {
@@ -219,7 +219,10 @@ fn special_files_and_links_out_of_the_project_are_refused() {
     ));
     // Named, it is meant.
     assert_eq!(
-        ClientFile::read(&place_of(&config)).unwrap().servers.len(),
+        ClientFile::read(&place_of(&config, None))
+            .unwrap()
+            .servers
+            .len(),
         1
     );
     fs::remove_file(&config).unwrap();

@@ -7,7 +7,8 @@ use super::*;
 use crate::config::Environment;
 
 fn rewritten(path: &str, text: &str, without: &[&str]) -> Result<String, RewriteError> {
-    let file = ClientFile::parse(&place_of(Path::new(path)), text.as_bytes().to_vec()).unwrap();
+    let file =
+        ClientFile::parse(&place_of(Path::new(path), None), text.as_bytes().to_vec()).unwrap();
     let rewrites: Vec<Rewrite<'_>> = file
         .servers
         .iter()
@@ -129,7 +130,7 @@ fn what_can_t_be_seen_through_is_refused() {
             r#"{"mcp":{"a":{"command":["npx","x"],"args":["y"]}}}"#,
         ),
     ] {
-        let place = place_of(Path::new(path));
+        let place = place_of(Path::new(path), None);
         let Ok(file) = ClientFile::parse(&place, text.as_bytes().to_vec()) else {
             continue;
         };
