@@ -6,8 +6,8 @@ use std::fs;
 use crate::place::{Place, project};
 
 const VERBS: &[&str] = &[
-    "try", "add", "lock", "update", "fetch", "run", "verify", "tools", "review", "explain", "gc",
-    "trust", "doctor",
+    "try", "add", "lock", "update", "fetch", "run", "verify", "tools", "review", "explain",
+    "secret", "gc", "trust", "doctor",
 ];
 
 /// The name of the committed file and the arguments.

@@ -212,7 +212,10 @@ fn dumps(pid: u32) {
     let words: Vec<&str> = core.unwrap().split_whitespace().collect();
     assert_eq!(words.get(4..6), Some(&["0", "0"][..]), "{core:?}");
     if is_root() {
-        skip("whose a process is that can't be dumped can't be seen by root");
+        skip(
+            "secrets: dumps",
+            "whose a process is that can't be dumped can't be seen by root",
+        );
     } else {
         // proc(5): the files of one that is not dumpable belong to root.
         let owner = |pid: &str| fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();

@@ -46,6 +46,9 @@ _pinfold() {
             pinfold,run)
                 cmd="pinfold__subcmd__run"
                 ;;
+            pinfold,secret)
+                cmd="pinfold__subcmd__secret"
+                ;;
             pinfold,tools)
                 cmd="pinfold__subcmd__tools"
                 ;;
@@ -109,6 +112,9 @@ _pinfold() {
             pinfold__subcmd__help,run)
                 cmd="pinfold__subcmd__help__subcmd__run"
                 ;;
+            pinfold__subcmd__help,secret)
+                cmd="pinfold__subcmd__help__subcmd__secret"
+                ;;
             pinfold__subcmd__help,tools)
                 cmd="pinfold__subcmd__help__subcmd__tools"
                 ;;
@@ -130,6 +136,39 @@ _pinfold() {
             pinfold__subcmd__help__subcmd__generate,man)
                 cmd="pinfold__subcmd__help__subcmd__generate__subcmd__man"
                 ;;
+            pinfold__subcmd__help__subcmd__secret,list)
+                cmd="pinfold__subcmd__help__subcmd__secret__subcmd__list"
+                ;;
+            pinfold__subcmd__help__subcmd__secret,remove)
+                cmd="pinfold__subcmd__help__subcmd__secret__subcmd__remove"
+                ;;
+            pinfold__subcmd__help__subcmd__secret,set)
+                cmd="pinfold__subcmd__help__subcmd__secret__subcmd__set"
+                ;;
+            pinfold__subcmd__secret,help)
+                cmd="pinfold__subcmd__secret__subcmd__help"
+                ;;
+            pinfold__subcmd__secret,list)
+                cmd="pinfold__subcmd__secret__subcmd__list"
+                ;;
+            pinfold__subcmd__secret,remove)
+                cmd="pinfold__subcmd__secret__subcmd__remove"
+                ;;
+            pinfold__subcmd__secret,set)
+                cmd="pinfold__subcmd__secret__subcmd__set"
+                ;;
+            pinfold__subcmd__secret__subcmd__help,help)
+                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__help"
+                ;;
+            pinfold__subcmd__secret__subcmd__help,list)
+                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__list"
+                ;;
+            pinfold__subcmd__secret__subcmd__help,remove)
+                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__remove"
+                ;;
+            pinfold__subcmd__secret__subcmd__help,set)
+                cmd="pinfold__subcmd__secret__subcmd__help__subcmd__set"
+                ;;
             *)
                 ;;
         esac
@@ -137,7 +176,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain gc trust doctor generate help"
+            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain secret gc trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -155,7 +194,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__add)
-            opts="-h -V --allow --allow-all --runtime --build --build-egress --profile --egress --env --read --write --exec --program --set --package --config --config-from --manifest --help --version"
+            opts="-h -V --allow --allow-all --runtime --build --build-egress --profile --egress --env --secret --read --write --exec --program --set --package --config --config-from --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +225,10 @@ _pinfold() {
                     return 0
                     ;;
                 --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --secret)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -419,7 +462,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock update fetch run verify tools review explain gc trust doctor generate help"
+            opts="try add lock update fetch run verify tools review explain secret gc trust doctor generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -600,6 +643,62 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__help__subcmd__secret)
+            opts="set list remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__secret__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__secret__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__secret__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__help__subcmd__tools)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -725,6 +824,152 @@ _pinfold() {
                 return 0
             fi
             case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret)
+            opts="-h -V --manifest --help --version set list remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__help)
+            opts="set list remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__list)
+            opts="-h -V --unlock --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__remove)
+            opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__secret__subcmd__set)
+            opts="-h -V --store --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=($(compgen -W "files secret-service" -- "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -37,6 +37,7 @@ complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "verify" -d 'Check m
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "tools" -d 'List a server\'s tools and which of them are allowed'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "review" -d 'Show what changed in a server\'s tool definitions and instructions, and accept it'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "explain" -d 'Show what a server may do, where each right comes from, and which layers hold it'
+complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "secret" -d 'Keep the values that servers get and nobody else: set, list, remove'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "gc" -d 'Remove from the store what no lock names and no session runs'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "trust" -d 'Trust a manifest that is not your own, in its present content'
 complete -c pinfold -n "__fish_pinfold_needs_command" -f -a "doctor" -d 'Show what this kernel can enforce and what to do about what is missing'
@@ -56,6 +57,7 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l build-egress -d 
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l profile -d 'The profile: offline, files-ro, files-rw, web or browser [default: web with --egress, else offline]' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l egress -d 'Let it reach this host at this port, and no other; may be given many times. `*.HOST` is every name below' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l env -d 'Set a variable: KEY=VALUE, or KEY to pass it on from the client' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l secret -d 'Set a variable to the secret that `pinfold secret set NAME` keeps' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l read -d 'Let it read this file or folder' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l write -d 'Let it read and write this folder' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l exec -d 'Let it run this program, for example git' -r
@@ -124,6 +126,30 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l manifest -d 
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -f -a "set" -d 'Keep a value, which is asked for on the terminal or read from standard input'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -f -a "list" -d 'Show which secrets there are, how old they are, and which servers use them; no value'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -f -a "remove" -d 'Forget a secret: every server that uses it refuses to start from then on'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from set" -l store -d 'Where secrets are kept; decided with the first one [default: the desktop\'s Secret Service where there is one, else files]' -r -f -a "files\t''
+secret-service\t''"
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from set" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from list" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from list" -l unlock -d 'Ask for the password of a locked keyring first'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from list" -l json -d 'Print JSON'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from remove" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from help" -f -a "set" -d 'Keep a value, which is asked for on the terminal or read from standard input'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show which secrets there are, how old they are, and which servers use them; no value'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Forget a secret: every server that uses it refuses to start from then on'
+complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pinfold -n "__fish_pinfold_using_subcommand gc" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand gc" -l dry-run -d 'Only say what would go'
 complete -c pinfold -n "__fish_pinfold_using_subcommand gc" -l json -d 'Print JSON'
@@ -152,20 +178,24 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_see
 complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "man" -d 'Write one man page for each command into a folder'
 complete -c pinfold -n "__fish_pinfold_using_subcommand generate; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "try" -d 'Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "add" -d 'Add a server to the manifest, lock it, and choose its tools'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "lock" -d 'Bring the lock in line with the manifest'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "update" -d 'Move to newer versions, as a review: show everything that would change, and ask'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "fetch" -d 'Get everything that the lock names into the store, and repair what is damaged'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "run" -d 'Start a server and relay its allowed tools; the command for mcp.json'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "verify" -d 'Check manifest, lock and store against each other; every byte is hashed'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "tools" -d 'List a server\'s tools and which of them are allowed'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "review" -d 'Show what changed in a server\'s tool definitions and instructions, and accept it'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "explain" -d 'Show what a server may do, where each right comes from, and which layers hold it'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "gc" -d 'Remove from the store what no lock names and no session runs'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "trust" -d 'Trust a manifest that is not your own, in its present content'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "doctor" -d 'Show what this kernel can enforce and what to do about what is missing'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "generate" -d 'Print a completion script or write the man pages, for packaging'
-complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain gc trust doctor generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "try" -d 'Take a quick look at a server: resolve, verify, start in the box, list its tools, keep nothing'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "add" -d 'Add a server to the manifest, lock it, and choose its tools'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "lock" -d 'Bring the lock in line with the manifest'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "update" -d 'Move to newer versions, as a review: show everything that would change, and ask'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "fetch" -d 'Get everything that the lock names into the store, and repair what is damaged'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "run" -d 'Start a server and relay its allowed tools; the command for mcp.json'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "verify" -d 'Check manifest, lock and store against each other; every byte is hashed'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "tools" -d 'List a server\'s tools and which of them are allowed'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "review" -d 'Show what changed in a server\'s tool definitions and instructions, and accept it'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "explain" -d 'Show what a server may do, where each right comes from, and which layers hold it'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "secret" -d 'Keep the values that servers get and nobody else: set, list, remove'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "gc" -d 'Remove from the store what no lock names and no session runs'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "trust" -d 'Trust a manifest that is not your own, in its present content'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "doctor" -d 'Show what this kernel can enforce and what to do about what is missing'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "generate" -d 'Print a completion script or write the man pages, for packaging'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add lock update fetch run verify tools review explain secret gc trust doctor generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from secret" -f -a "set" -d 'Keep a value, which is asked for on the terminal or read from standard input'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from secret" -f -a "list" -d 'Show which secrets there are, how old they are, and which servers use them; no value'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from secret" -f -a "remove" -d 'Forget a secret: every server that uses it refuses to start from then on'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "completions" -d 'Print the completion script for a shell'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from generate" -f -a "man" -d 'Write one man page for each command into a folder'

@@ -184,7 +184,6 @@ fn refuse_exposed(path: &Path, metadata: &Metadata, is_folder: bool) -> Result<(
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests make plain files")]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -220,7 +219,7 @@ mod tests {
             .into_iter()
             .map(|one| one.name)
             .collect();
-        assert_eq!(names, [name.clone()]);
+        assert_eq!(names, std::slice::from_ref(&name));
         assert!(store.remove(&name).unwrap() && store.get(&name).unwrap().is_none());
     }
 

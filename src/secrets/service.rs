@@ -37,11 +37,12 @@ pub(super) fn get(name: &SecretName, patience: Duration) -> Result<Option<Secret
             let bytes = Zeroizing::new(item.get_secret().await?);
             return Ok(Some(Secret::new(bytes)?));
         }
-        match found.locked.is_empty() {
-            true => Ok(None),
-            // A locked item is not opened here: that would ask on a screen where nobody may be.
-            false => Err(SecretError::ServiceLocked),
+        // A locked item is not opened here: that would ask on a screen where nobody may be.
+        if !found.locked.is_empty() {
+            return Err(SecretError::ServiceLocked);
         }
+        // What isn't found in a locked keyring may be in it.
+        opened(&service).await.map(|_| None)
     })
 }
 
@@ -78,6 +79,7 @@ pub(super) fn remove(name: &SecretName, patience: Duration) -> Result<bool, Secr
         if !found.locked.is_empty() {
             return Err(SecretError::ServiceLocked);
         }
+        opened(&service).await?;
         for item in &found.unlocked {
             item.delete().await?;
         }
@@ -85,13 +87,14 @@ pub(super) fn remove(name: &SecretName, patience: Duration) -> Result<bool, Secr
     })
 }
 
-/// Sorted by name. The attributes and times of locked items can be read, too.
+/// Sorted by name. A locked keyring doesn't say what its items are called.
 pub(super) fn list(patience: Duration) -> Result<Vec<StoredSecret>, SecretError> {
     within(patience, async || {
         let service = connect().await?;
+        opened(&service).await?;
         let found = service.search_items(attributes(None)).await?;
         let mut listed = Vec::new();
-        for item in found.unlocked.iter().chain(&found.locked) {
+        for item in &found.unlocked {
             listed.extend(described(item).await?);
         }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
@@ -187,20 +190,28 @@ where
     }
 }
 
+/// What a session bus says when nobody is there by that name (D-Bus Specification, "Error names").
+const NOBODY: [&str; 2] = ["DBus.Error.ServiceUnknown", "DBus.Error.NameHasNoOwner"];
+
 impl From<Error> for SecretError {
     fn from(error: Error) -> Self {
         match error {
             Error::Locked | Error::Prompt | Error::PromptDisconnected => Self::ServiceLocked,
-            Error::Unavailable => Self::Service {
-                reason: "there is none in this session (no session bus, or nobody on it)"
-                    .to_owned(),
-            },
             Error::NoResult => Self::Service {
                 reason: "it has no default keyring".to_owned(),
             },
-            other => Self::Service {
-                reason: crate::lockfile::printable(&other.to_string(), 300),
-            },
+            other => {
+                let said = other.to_string();
+                let nobody = matches!(other, Error::Unavailable)
+                    || NOBODY.iter().any(|name| said.contains(name));
+                Self::Service {
+                    reason: match nobody {
+                        true => "there is none in this session (no session bus, or nobody on it)"
+                            .to_owned(),
+                        false => crate::lockfile::printable(&said, 300),
+                    },
+                }
+            }
         }
     }
 }
