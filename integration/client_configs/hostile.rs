@@ -29,7 +29,7 @@ fn each_is_left_alone_and_the_others_go_on() {
         ),
         (
             "home/.codex/config.toml",
-            "[mcp_servers.a]\ncommand = 1\n".to_owned(),
+            "[mcp_servers.a]\ncommand = 'x'\nargs = 1\n".to_owned(),
         ),
         (
             "home/.continue/config.yaml",
