@@ -47,7 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Node, (usize, String)> {
         let finished = match event {
             Event::Scalar(text_of, style, anchor, tag) => {
                 let value = scalar(&text_of, style, tag.is_some());
-                let unusual = unusual(anchor, tag.is_some()).or(match style {
+                let unusual = unusual(anchor, tag.is_some()).or_else(|| match style {
                     ScalarStyle::Literal | ScalarStyle::Folded => Some(BLOCK),
                     _ if text[span.clone()].contains('\n') => Some(LINES),
                     _ => None,

@@ -88,10 +88,9 @@ fn without_empty_env(mut root: Node, file: &ClientFile) -> Node {
 fn drop_empty(node: &mut Node, keys: &BTreeSet<&str>) {
     match &mut node.value {
         Value::Map(members) => {
-            members.retain(|member| {
-                !(keys.contains(member.key.as_str()) && member.value.members().is_empty())
-                    || !matches!(member.value.value, Value::Map(_))
-            });
+            let is_empty = |node: &Node| matches!(&node.value, Value::Map(none) if none.is_empty());
+            members
+                .retain(|member| !(keys.contains(member.key.as_str()) && is_empty(&member.value)));
             for member in members {
                 drop_empty(&mut member.value, keys);
             }
