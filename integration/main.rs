@@ -14,12 +14,14 @@
 mod archives;
 mod build_scripts;
 mod calls;
+mod cgroup;
 mod client_configs;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod confinement_in_the_base_tier;
 mod conformance;
+mod daemon;
 mod doctor_attack;
 mod documented_order;
 mod egress;
@@ -51,6 +53,7 @@ mod platforms;
 mod profiles;
 mod published_digest;
 mod published_schemas;
+mod quarantine;
 mod readable_files;
 mod reference_servers;
 #[path = "reference_servers.rs"]
@@ -72,6 +75,7 @@ mod session_ends;
 #[path = "session_ends.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod session_ends_in_the_base_tier;
+mod shared_limits;
 mod slow_reader;
 mod smoke;
 mod stray_output;

@@ -4,8 +4,10 @@
 //! `tests/rooms.rs` checks it.
 
 pub mod attack;
+pub mod cgroup;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod egress;
 pub mod fetch;
 pub mod launch;

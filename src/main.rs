@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     match verb.as_ref().and_then(|verb| verb.to_str()) {
         Some(sandbox::stub::VERB) => sandbox::stub::main(rest),
         Some(attack::VERB) => cli::attacker(rest.next()),
+        Some(cli::SESSION_VERB) => cli::session(rest),
         _ => cli::main(),
     }
 }

@@ -35,8 +35,27 @@ fn a_page_for_every_verb() {
         .collect();
     pages.sort();
     let mut expected: Vec<String> = [
-        "add", "doctor", "explain", "fetch", "gc", "lock", "review", "run", "tools", "trust",
-        "try", "update", "verify",
+        "add",
+        "daemon",
+        "doctor",
+        "explain",
+        "fetch",
+        "gc",
+        "import",
+        "lock",
+        "ps",
+        "quarantine",
+        "release",
+        "restore",
+        "review",
+        "run",
+        "secret",
+        "stop",
+        "tools",
+        "trust",
+        "try",
+        "update",
+        "verify",
     ]
     .map(|verb| format!("pinfold-{verb}.1"))
     .into();

@@ -6,8 +6,27 @@ use std::fs;
 use crate::place::{Place, project};
 
 const VERBS: &[&str] = &[
-    "try", "add", "lock", "update", "fetch", "run", "verify", "tools", "review", "explain",
-    "secret", "gc", "trust", "doctor",
+    "try",
+    "add",
+    "import",
+    "restore",
+    "lock",
+    "update",
+    "fetch",
+    "run",
+    "verify",
+    "tools",
+    "review",
+    "explain",
+    "secret",
+    "quarantine",
+    "release",
+    "gc",
+    "trust",
+    "doctor",
+    "daemon",
+    "ps",
+    "stop",
 ];
 
 /// The name of the committed file and the arguments.

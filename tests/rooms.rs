@@ -144,6 +144,32 @@ fn policy_does_no_input_or_output_and_never_waits() {
 }
 
 #[test]
+fn control_groups_know_nothing_of_sessions() {
+    forbid(
+        in_room("cgroup"),
+        &[
+            "crate::policy",
+            "crate::lockfile",
+            "crate::config",
+            "crate::launch",
+            "crate::sandbox",
+            "crate::daemon",
+            "tokio",
+            "async",
+            "await",
+        ],
+    );
+}
+
+#[test]
+fn what_control_groups_hold_and_where_they_are_is_read_without_them() {
+    forbid(
+        |file| ["cgroup/contents.rs", "cgroup/place.rs"].contains(&file.path.as_str()),
+        &["std::fs", "std::process", "crate::sys", "nix", "rustix"],
+    );
+}
+
+#[test]
 fn what_the_relay_decides_is_pure() {
     // These move bytes; all others decide.
     const PUMPS: [&str; 7] = [
@@ -288,6 +314,46 @@ fn secrets_know_nobody_who_could_tell() {
     forbid(
         |file| file.path != "secrets/service.rs",
         &["secret_service", "zbus"],
+    );
+}
+
+#[test]
+fn the_daemon_starts_sessions_and_knows_no_server() {
+    // No byte of a session and no decision about a server is its own.
+    forbid(
+        in_room("daemon"),
+        &[
+            "crate::launch",
+            "crate::sandbox",
+            "crate::policy",
+            "crate::relay",
+            "crate::egress",
+            "crate::store",
+            "crate::config",
+            "crate::resolve",
+            "crate::fetch",
+            "crate::cli",
+            "std::net",
+            "TcpListener",
+        ],
+    );
+    forbid(
+        |file| file.path == "daemon/protocol.rs",
+        &[
+            "tokio",
+            "async",
+            "await",
+            "std::fs",
+            "std::env",
+            "std::process",
+            "nix",
+            "rustix",
+            "crate::sys",
+        ],
+    );
+    forbid(
+        |file| file.path != "daemon/notify.rs" && file.path != "daemon/socket.rs",
+        &["sd_notify"],
     );
 }
 

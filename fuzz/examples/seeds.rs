@@ -11,11 +11,28 @@ use relay_model::choices::bytes_of_seed;
 use relay_model::corpus::read;
 use relay_model::{From, Sent};
 
+/// A message of each kind of the control protocol.
+const CONTROL: [&str; 13] = [
+    r#"{"run":{"server":"a","places":{"manifest":"/m","data":"/d","state":"/s"}}}"#,
+    r#""streams""#,
+    r#""ps""#,
+    r#"{"stop":"all"}"#,
+    r#"{"stop":{"named":"a@1"}}"#,
+    r#""ready""#,
+    r#"{"refused":{"reason":"no"}}"#,
+    r#"{"session":{"id":"a@1","server":"a","age_seconds":1,"client":{"run_pid":1,"pid":2,"command":"c"},"session_pid":3,"outdated":false,"status":{"server_pid":4,"calls":1,"denied":0,"egress_sent":0,"egress_received":0,"memory":1}}}"#,
+    r#"{"complete":{"sessions":1}}"#,
+    r#"{"signal":{"number":15}}"#,
+    r#"{"ended":{"code":0}}"#,
+    r#"{"launch":{"session":"a@1","server":"a"}}"#,
+    r#"{"status":{"server_pid":4,"calls":1,"denied":0,"egress_sent":0,"egress_received":0,"memory":1}}"#,
+];
+
 fn main() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let corpus = project.join("corpus");
-    let [framing, message, session, conversation] =
-        ["framing", "message", "session", "conversation"].map(|target| {
+    let [framing, message, session, conversation, control] =
+        ["framing", "message", "session", "conversation", "control"].map(|target| {
             let folder = corpus.join(target);
             fs::create_dir_all(&folder).unwrap();
             folder
@@ -37,6 +54,10 @@ fn main() {
             said.push(hostile.sent.clone());
             write(&session, number * 2 + index, &as_input(&said));
         }
+    }
+    for (number, message) in CONTROL.iter().enumerate() {
+        let frame = format!(r#"{{"pinfold":1,"message":{message}}}"#);
+        write(&control, number, frame.as_bytes());
     }
     for seed in 0..200 {
         let number = usize::try_from(seed).unwrap();

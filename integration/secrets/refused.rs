@@ -119,10 +119,10 @@ fn secrets_that_are_not_there_or_that_others_can_read() {
     let listed = home.succeed(["secret", "list"]).stdout;
     assert!(listed.contains("used by puppet (TOKEN)"), "{listed}");
     let removed = home.succeed(["secret", "remove", "a"]);
-    assert!(
-        removed.stderr.contains("`puppet` refuses to start"),
-        "{removed:?}"
-    );
+    assert!(removed.stderr.contains("release puppet"), "{removed:?}");
+    let message = refusal(home.client("puppet"));
+    assert!(message.contains("quarantine"), "{message}");
+    home.succeed(["release", "puppet"]);
     let message = refusal(home.client("puppet"));
     assert!(message.contains("pinfold secret set a"), "{message}");
     let listed = home.succeed(["secret", "list", "--json"]).stdout;

@@ -19,6 +19,9 @@ _pinfold() {
             pinfold,add)
                 cmd="pinfold__subcmd__add"
                 ;;
+            pinfold,daemon)
+                cmd="pinfold__subcmd__daemon"
+                ;;
             pinfold,doctor)
                 cmd="pinfold__subcmd__doctor"
                 ;;
@@ -37,14 +40,17 @@ _pinfold() {
             pinfold,help)
                 cmd="pinfold__subcmd__help"
                 ;;
-            pinfold,import)
-                cmd="pinfold__subcmd__import"
-                ;;
             pinfold,lock)
                 cmd="pinfold__subcmd__lock"
                 ;;
-            pinfold,restore)
-                cmd="pinfold__subcmd__restore"
+            pinfold,ps)
+                cmd="pinfold__subcmd__ps"
+                ;;
+            pinfold,quarantine)
+                cmd="pinfold__subcmd__quarantine"
+                ;;
+            pinfold,release)
+                cmd="pinfold__subcmd__release"
                 ;;
             pinfold,review)
                 cmd="pinfold__subcmd__review"
@@ -54,6 +60,9 @@ _pinfold() {
                 ;;
             pinfold,secret)
                 cmd="pinfold__subcmd__secret"
+                ;;
+            pinfold,stop)
+                cmd="pinfold__subcmd__stop"
                 ;;
             pinfold,tools)
                 cmd="pinfold__subcmd__tools"
@@ -91,6 +100,9 @@ _pinfold() {
             pinfold__subcmd__help,add)
                 cmd="pinfold__subcmd__help__subcmd__add"
                 ;;
+            pinfold__subcmd__help,daemon)
+                cmd="pinfold__subcmd__help__subcmd__daemon"
+                ;;
             pinfold__subcmd__help,doctor)
                 cmd="pinfold__subcmd__help__subcmd__doctor"
                 ;;
@@ -109,14 +121,17 @@ _pinfold() {
             pinfold__subcmd__help,help)
                 cmd="pinfold__subcmd__help__subcmd__help"
                 ;;
-            pinfold__subcmd__help,import)
-                cmd="pinfold__subcmd__help__subcmd__import"
-                ;;
             pinfold__subcmd__help,lock)
                 cmd="pinfold__subcmd__help__subcmd__lock"
                 ;;
-            pinfold__subcmd__help,restore)
-                cmd="pinfold__subcmd__help__subcmd__restore"
+            pinfold__subcmd__help,ps)
+                cmd="pinfold__subcmd__help__subcmd__ps"
+                ;;
+            pinfold__subcmd__help,quarantine)
+                cmd="pinfold__subcmd__help__subcmd__quarantine"
+                ;;
+            pinfold__subcmd__help,release)
+                cmd="pinfold__subcmd__help__subcmd__release"
                 ;;
             pinfold__subcmd__help,review)
                 cmd="pinfold__subcmd__help__subcmd__review"
@@ -126,6 +141,9 @@ _pinfold() {
                 ;;
             pinfold__subcmd__help,secret)
                 cmd="pinfold__subcmd__help__subcmd__secret"
+                ;;
+            pinfold__subcmd__help,stop)
+                cmd="pinfold__subcmd__help__subcmd__stop"
                 ;;
             pinfold__subcmd__help,tools)
                 cmd="pinfold__subcmd__help__subcmd__tools"
@@ -188,7 +206,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add import restore lock update fetch run verify tools review explain secret gc trust doctor generate help"
+            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain secret quarantine release gc trust doctor daemon ps stop generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -276,6 +294,24 @@ _pinfold() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__daemon)
+            opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -474,7 +510,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add import restore lock update fetch run verify tools review explain secret gc trust doctor generate help"
+            opts="try add lock update fetch run verify tools review explain secret quarantine release gc trust doctor daemon ps stop generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -488,6 +524,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__daemon)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -613,20 +663,6 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__help__subcmd__import)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         pinfold__subcmd__help__subcmd__lock)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -641,7 +677,35 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__help__subcmd__restore)
+        pinfold__subcmd__help__subcmd__ps)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__quarantine)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__release)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -739,6 +803,20 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__help__subcmd__tools)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -809,32 +887,6 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__import)
-            opts="-h -V --dry-run --yes --allow-all --allow --egress --json --manifest --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --allow)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --egress)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --manifest)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
         pinfold__subcmd__lock)
             opts="-h -V --platform --sbom --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -861,8 +913,48 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        pinfold__subcmd__restore)
-            opts="-h -V --list --force --forget --json --manifest --help --version"
+        pinfold__subcmd__ps)
+            opts="-h -V --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__quarantine)
+            opts="-h -V --reason --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__release)
+            opts="-h -V --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -902,12 +994,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__run)
-            opts="-h -V --manifest --help --version"
+            opts="-h -V --daemon --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --daemon)
+                    COMPREPLY=($(compgen -W "require auto never" -- "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1054,6 +1150,24 @@ _pinfold() {
                     COMPREPLY=($(compgen -W "files secret-service" -- "${cur}"))
                     return 0
                     ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__stop)
+            opts="-h -V --all --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

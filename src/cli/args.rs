@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::daemon_choice::DaemonChoice;
 use super::sbom;
 use super::update::Risk;
 use crate::resolve::npm::Platform;
@@ -57,12 +58,22 @@ pub(super) enum Command {
     Explain(Explain),
     /// Keep the values that servers get and nobody else: set, list, remove
     Secret(Secret),
+    /// Stop a server: end every session of it at once, and let none start until it is released
+    Quarantine(Quarantine),
+    /// Let a server that was put into quarantine start again
+    Release(Release),
     /// Remove from the store what no lock names and no session runs
     Gc(Gc),
     /// Trust a manifest that is not your own, in its present content
     Trust(Trust),
     /// Show what this kernel can enforce and what to do about what is missing
     Doctor(Doctor),
+    /// Supervise all servers of this user; `pinfold run` then only hands over to it
+    Daemon,
+    /// List the sessions that the daemon serves now
+    Ps(Ps),
+    /// End sessions that the daemon serves
+    Stop(Stop),
     /// Print a completion script or write the man pages, for packaging
     #[command(hide = true)]
     Generate(Generate),
@@ -261,6 +272,10 @@ pub(super) struct Run {
     /// The server's name in the manifest
     #[arg(required_unless_present = "argv", conflicts_with = "argv")]
     pub(super) name: Option<String>,
+    /// Whether the daemon serves it: `require`, `auto` (if one is there) or `never` [default:
+    /// the variable PINFOLD_DAEMON, else auto]
+    #[arg(long, value_name = "WHEN")]
+    pub(super) daemon: Option<DaemonChoice>,
     /// The command that was in mcp.json before, after `--`; it is looked up in the lock
     #[arg(last = true)]
     pub(super) argv: Vec<String>,
@@ -333,7 +348,7 @@ pub(super) enum SecretAction {
         #[arg(long)]
         json: bool,
     },
-    /// Forget a secret: every server that uses it refuses to start from then on
+    /// Forget a secret: every server that uses it is put into quarantine
     Remove {
         /// What it is called
         name: String,
@@ -348,6 +363,21 @@ pub(super) struct SecretSet {
     /// where there is one, else files]
     #[arg(long, value_name = "STORE", value_parser = store_kind())]
     pub(super) store: Option<StoreKind>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Quarantine {
+    /// The server's name in the manifest
+    pub(super) name: String,
+    /// Why, for whoever finds it stopped
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Release {
+    /// The server's name in the manifest
+    pub(super) name: String,
 }
 
 #[derive(Debug, Args)]
@@ -374,6 +404,30 @@ pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ps {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "pinfold stop NAME\n       pinfold stop NAME@NUMBER\n       pinfold stop --all"
+)]
+pub(super) struct Stop {
+    /// A server, of which all sessions end, or one session as `pinfold ps` names it
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub(super) target: Option<String>,
+    /// Every session
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use super::signals::{self, StopSignals};
 use crate::attack::{self, Attempt, Group, Outcome, Planted, Targets, Tier, Verdict, judge};
 use crate::launch::{LaunchError, Launcher, StateFolder, attack_box};
 use crate::policy::{EffectivePolicy, Places, Runtime, decide_environment};
-use crate::sandbox::Requirement;
+use crate::sandbox::{Refusal, Requirement};
 
 /// As long as in the box.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,7 +27,7 @@ type Outcomes = BTreeMap<String, Outcome>;
 struct Attacked {
     tier: Tier,
     landlock_abi: Option<u32>,
-    tried: Result<Outcomes, String>,
+    tried: Result<Outcomes, Refusal>,
 }
 
 /// Everything that is known at the end.
@@ -52,7 +52,7 @@ pub fn attacker(targets: Option<String>) -> ExitCode {
 
 pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
-    let stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen()?;
     // When the command is stopped, what was planted goes, and the box with it.
     let report = tokio::select! {
         report = attacks(&context) => report?,
@@ -77,6 +77,12 @@ async fn attacks(context: &Context) -> anyhow::Result<Report> {
     let mut boxes = Vec::new();
     for tier in Tier::ALL {
         boxes.push(inside(context, tier).await?);
+    }
+    // Nothing was attacked, so nothing can be said.
+    if boxes.iter().all(|of| of.tried.is_err())
+        && let Some(Err(refusal)) = boxes.pop().map(|of| of.tried)
+    {
+        return Err(LaunchError::Machine(refusal).into());
     }
     Ok(Report { outside, boxes })
 }
@@ -125,13 +131,29 @@ async fn outside(context: &Context) -> anyhow::Result<Outcomes> {
 
 /// The attacks in a box of this tier.
 ///
-/// A machine that can't have the full tier is no error: the base tier is what its servers get.
+/// A machine that can't have one of the tiers is no error: the other is what its servers get. Where
+/// Landlock is missing or too old, that is the full tier with as much of it as there is.
 async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Attacked> {
+    let attacked = attacked(context, tier, Requirement::Required).await?;
+    match (tier, &attacked.tried) {
+        (Tier::Full, Err(Refusal::NoLandlock { .. } | Refusal::OldLandlock { .. })) => {
+            self::attacked(context, tier, Requirement::Preferred).await
+        }
+        _ => Ok(attacked),
+    }
+}
+
+async fn attacked(
+    context: &Context,
+    tier: Tier,
+    landlock: Requirement,
+) -> anyhow::Result<Attacked> {
     let mut policy = EffectivePolicy::ungranted(Runtime::Native)?;
     policy.layers.namespaces = match tier {
         Tier::Full => Requirement::Required,
         Tier::Base => Requirement::Off,
     };
+    policy.layers.landlock = landlock;
     let (_planted, mut targets) = plant(context, &policy)?;
     targets.own_processes = tier == Tier::Full;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
@@ -141,7 +163,7 @@ async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Attacked> {
     let landlock_abi = launcher.probe.landlock_abi;
     let tried = match attack_box(&launcher, &state, &policy, arguments).await {
         Ok(output) => Ok(outcomes(&output.stdout)),
-        Err(LaunchError::Machine(refusal)) if tier == Tier::Full => Err(refusal.to_string()),
+        Err(LaunchError::Machine(refusal)) if may_be_missing(tier, &refusal) => Err(refusal),
         Err(error) => return Err(error.into()),
     };
     Ok(Attacked {
@@ -149,6 +171,16 @@ async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Attacked> {
         landlock_abi,
         tried,
     })
+}
+
+const fn may_be_missing(tier: Tier, refusal: &Refusal) -> bool {
+    match tier {
+        Tier::Full => true,
+        Tier::Base => matches!(
+            refusal,
+            Refusal::NoLandlock { .. } | Refusal::OldLandlock { .. }
+        ),
+    }
 }
 
 /// What an attacker has said; an attack that it has not spoken of is missing.
@@ -263,7 +295,7 @@ impl Report {
                 Err(reason) => json!({
                     "tier": of.tier.name(),
                     "available": false,
-                    "reason": reason,
+                    "reason": reason.to_string(),
                 }),
             })
             .collect();

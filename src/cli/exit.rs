@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::platforms::NeedsThatMachine;
 use crate::config::{ConfigError, SecretNameError, SourceError};
+use crate::daemon::DaemonError;
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
 use crate::lockfile::{LockError, NameError};
@@ -26,6 +27,8 @@ pub(super) enum Exit {
     Machine,
     /// Network, registry or disk.
     Environment,
+    /// `run`: the process that served the session is gone, or the daemon that started it.
+    Lost,
     /// A bug of ours.
     Internal,
     /// `run`: the launch was refused.
@@ -34,18 +37,26 @@ pub(super) enum Exit {
     Server(u8),
 }
 
+impl Exit {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Drift => 1,
+            Self::Usage => 2,
+            Self::Machine => 3,
+            Self::Environment => 4,
+            // EX_UNAVAILABLE and EX_SOFTWARE of sysexits.h.
+            Self::Lost => 69,
+            Self::Internal => 70,
+            Self::Refused => 125,
+            Self::Server(code) => code,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Drift => 1,
-            Exit::Usage => 2,
-            Exit::Machine => 3,
-            Exit::Environment => 4,
-            Exit::Internal => 70,
-            Exit::Refused => 125,
-            Exit::Server(code) => code,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -98,6 +109,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<PypiError>() {
         return Some(pypi(error));
     }
+    if error.is::<DaemonError>() {
+        return Some(Exit::Environment);
+    }
     if error.is::<NeedsThatMachine>() {
         return Some(Exit::Usage);
     }
@@ -146,7 +160,8 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NoBundle { .. }
         | LaunchError::Resolve(ResolveError::Bundle(_))
         | LaunchError::Policy(_) => Exit::Usage,
-        LaunchError::SourceChanged { .. }
+        LaunchError::Quarantined { .. }
+        | LaunchError::SourceChanged { .. }
         | LaunchError::RuntimeChanged { .. }
         | LaunchError::BuildChanged { .. }
         | LaunchError::PolicyChanged { .. }
@@ -161,6 +176,7 @@ fn launch(error: &LaunchError) -> Exit {
             Exit::Machine
         }
         LaunchError::State { .. }
+        | LaunchError::Watch { .. }
         | LaunchError::Build { .. }
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::args::Explain;
 use super::context::Context;
 use super::exit::Exit;
+use super::session::command;
 use super::{explain_bundle, explain_text, output, protocol};
 use crate::config::{EgressTier, Lines, Manifest, Server};
-use crate::launch::{Explanation, Launcher, Right, RightSource};
+use crate::launch::{Explanation, Launcher, Right, RightSource, StateFolder};
 use crate::lockfile::{LockedServer, ServerName};
 use crate::policy::{EgressPolicy, Grant, Origin, VariableSource, variable_sources};
 use crate::sandbox::{Access, CallRule};
@@ -44,9 +45,17 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Explain) -> anyhow:
     let staging = context.store.staging()?;
     let found = launcher.explain(&staging, &name, server, locked).await?;
     // Whoever doesn't trust a manifest yet wants to know what is in it all the more.
+    let state = StateFolder::planned(context.paths.server_state(&name));
+    let quarantine = state.quarantine().look().map(|imposed| {
+        let release = command(&context, "release", &name);
+        format!(
+            "it {}; nothing of it runs until `{release}`",
+            imposed.describe()
+        )
+    });
     let refusal = match (context.trusted().err(), &found.refusal) {
         (Some(error), _) => Some(error.to_string()),
-        (None, refusal) => refusal.as_ref().map(ToString::to_string),
+        (None, refusal) => quarantine.or_else(|| refusal.as_ref().map(ToString::to_string)),
     };
     let explained = Explained {
         manifest: &context.paths.manifest,
@@ -118,7 +127,7 @@ impl Explained<'_> {
         (egress.tier == EgressTier::Names).then_some(egress)
     }
 
-    /// Names and values: bytes, counts, and of `processor_time` milliseconds.
+    /// Names and values: bytes, counts, of `processor_time` milliseconds, of `cpu` hundredths of a processor.
     pub(super) fn numbers(&self) -> Vec<(&'static str, Option<u64>)> {
         let egress = self.egress_by_name();
         let limits = &self.found.policy.limits;
@@ -127,6 +136,7 @@ impl Explained<'_> {
             ("memory", limits.memory),
             ("processes", limits.processes),
             ("processor_time", limits.processor_time),
+            ("cpu", limits.cpu),
             ("disk", limits.disk),
             ("open_files", limits.open_files),
             ("file_size", limits.file_size),
@@ -238,6 +248,7 @@ fn document(explained: &Explained<'_>) -> Value {
         "arguments": policy.arguments,
         "tools": tools,
         "calls": policy.calls.document(),
+        "alarms": policy.alarms_document(),
         "redacted": policy.calls.redacted(&policy.environment),
         "protocol": protocol_document(explained),
         "numbers": explained.numbers().into_iter().map(number).collect::<Vec<_>>(),

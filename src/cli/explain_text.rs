@@ -272,6 +272,12 @@ fn calls_and_answers(explained: &Explained<'_>) -> Vec<Row> {
         let text = format!("you are asked about each call of {}", tools.join(" "));
         rows.push((text, line("tools.ask")));
     }
+    for alarm in &policy.alarms.quarantine {
+        let often = policy.alarms.threshold(*alarm);
+        let often = often.map_or_else(String::new, |rate| format!(" ({rate})"));
+        let text = format!("the alarm {}{often} puts it into quarantine", alarm.name());
+        rows.push((text, line("alarms")));
+    }
     let redacted = calls.redacted(&policy.environment);
     if !redacted.is_empty() {
         let chosen = match explained.lines.get("redact") {
@@ -300,6 +306,10 @@ fn numbers(explained: &Explained<'_>) -> Vec<Row> {
                 "memory" => ("memory of all its processes", output::size(value)),
                 "processes" => ("processes and threads", value.to_string()),
                 "processor_time" => ("processor time", format!("{} s", value / 1000)),
+                "cpu" => (
+                    "share of the processors (100 % is one)",
+                    format!("{value} %"),
+                ),
                 "disk" => ("what it keeps in its own folders", output::size(value)),
                 "open_files" => ("open files of each process", value.to_string()),
                 "file_size" => ("size of a file that it writes", output::size(value)),

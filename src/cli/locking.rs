@@ -63,7 +63,8 @@ pub(super) async fn lock_server(
 ) -> anyhow::Result<Outcome> {
     context.store.sweep()?;
     let staging = context.store.staging()?;
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let launcher =
+        Launcher::new(&context.paths, &context.store, &context.environment).for_server(server);
     // What is wrong with the profile or the grants is found before anything is downloaded; whatever
     // it runs on, these are the same.
     launcher.policy(server, None)?;

@@ -6,6 +6,8 @@ mod argv;
 mod behaviour;
 mod calls;
 mod context;
+mod daemon;
+mod daemon_choice;
 mod definitions;
 mod difference;
 mod doctor;
@@ -17,6 +19,7 @@ mod explain_text;
 mod fetch;
 mod gc;
 mod generate;
+mod hand_over;
 mod hidden_input;
 mod import;
 mod launchers;
@@ -26,6 +29,8 @@ mod output;
 mod platforms;
 mod proposal;
 mod protocol;
+mod ps;
+mod quarantine;
 mod restore;
 mod review;
 mod run;
@@ -34,9 +39,11 @@ mod secret;
 mod secret_users;
 mod server_json;
 mod session;
+mod session_process;
 mod signals;
 mod sources;
 mod stderr;
+mod stop;
 mod summary;
 mod tools;
 mod trust;
@@ -53,6 +60,7 @@ use clap::Parser;
 use args::{Arguments, Command};
 pub use doctor_attack::attacker;
 use exit::{Exit, exit_for};
+pub use session_process::{VERB as SESSION_VERB, session};
 
 /// Reads the arguments and runs the command.
 pub fn main() -> ExitCode {
@@ -70,10 +78,7 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&anyhow::Error::new(error).context("could not start"));
@@ -94,6 +99,13 @@ pub fn main() -> ExitCode {
     runtime.shutdown_background();
     stderr::finish();
     exit.into()
+}
+
+/// One thread for everything that waits.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
@@ -121,6 +133,11 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
             doctor_attack::run(manifest, arguments.json).await
         }
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
+        Command::Daemon => daemon::run(manifest).await,
+        Command::Ps(arguments) => ps::run(manifest, &arguments).await,
+        Command::Stop(arguments) => stop::run(manifest, &arguments).await,
+        Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
+        Command::Release(arguments) => quarantine::release(manifest, &arguments),
         Command::Generate(arguments) => generate::run(&arguments.what),
     }
 }

@@ -7,21 +7,34 @@ use anyhow::Context as _;
 use super::args::Run;
 use super::context::Context;
 use super::exit::Exit;
+use super::hand_over::{Outcome, hand_over};
 use super::session::{self, Wanted};
 use super::signals::StopSignals;
+use crate::launch::{Meter, Stop};
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Result<Exit> {
-    let stop = StopSignals::listen().context("could not listen for signals")?;
+    let mut stop = StopSignals::listen().context("could not listen for signals")?;
     let wanted = match arguments.name {
         Some(name) => Wanted::Name(name),
         None => Wanted::Argv(arguments.argv),
     };
+    match hand_over(manifest, &wanted, arguments.daemon, &mut stop).await {
+        Outcome::Served(exit) => return Ok(exit),
+        Outcome::Refused(error) => return session::refuse(&error).await,
+        Outcome::Here => {}
+    }
     let started = async {
         let context = Context::open(manifest)?;
-        session::start(&context, &wanted).await
+        session::start(&context, &wanted, Meter::default()).await
     };
     match started.await {
-        Ok(service) => session::serve(service, stop.first()).await,
-        Err(error) => session::refuse(&error).await,
+        Ok(service) => {
+            let stop = async { Stop::by_signal(stop.first().await) };
+            session::serve(service, stop).await
+        }
+        Err(error) => tokio::select! {
+            refused = session::refuse(&error) => refused,
+            _ = stop.first() => Ok(Exit::Refused),
+        },
     }
 }

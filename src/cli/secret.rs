@@ -12,7 +12,8 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::secret_users::{Use, Uses};
 use super::{hidden_input, output};
-use crate::config::SecretName;
+use crate::config::{Paths, SecretName};
+use crate::launch::{ImposedBy, StateFolder};
 use crate::secrets::{PATIENCE, Secret, SecretStore, StoreKind, StoredSecret, keep_out_of_dumps};
 
 /// For a person who is asked for the keyring's password.
@@ -102,21 +103,41 @@ fn remove(context: &Context, name: &str) -> anyhow::Result<Exit> {
     }
     output::note(&format!("`{name}` is not kept any more."));
     let uses = Uses::find(context)?;
+    let mut failed = None;
     for one in uses.of(&name) {
-        revoke(one);
+        // One that can't be stopped doesn't keep the others running.
+        failed = revoke(context, &name, one).err().or(failed);
     }
-    Ok(Exit::Success)
+    failed.map_or(Ok(Exit::Success), Err)
 }
 
-/// What becomes of a server whose secret is gone: it doesn't start. The one place from which its
-/// sessions that still run, and hold the value, can be ended.
-fn revoke(used: &Use) {
-    output::note(&format!(
-        "`{}` refuses to start until it is set again ({} uses it, {}); a session that runs now still has it, until it ends.",
-        used.server,
-        used.variable,
-        used.manifest.display()
-    ));
+/// Ends the sessions that hold the value, and lets none start until somebody releases the server.
+fn revoke(context: &Context, name: &SecretName, used: &Use) -> anyhow::Result<()> {
+    let Use {
+        manifest,
+        server,
+        variable,
+    } = used;
+    let paths = Paths::resolve(&context.environment, Some(manifest))?;
+    let state = StateFolder::create(paths.server_state(server))?;
+    let reason = format!("the secret `{name}` ({variable}) was removed");
+    let already = state
+        .quarantine()
+        .impose(ImposedBy::Command, Some(&reason))
+        .with_context(|| {
+            format!("`{server}` could not be put into quarantine, and may still run with it")
+        })?;
+    let elsewhere = match paths.own_manifest {
+        true => String::new(),
+        false => format!(" --manifest {}", manifest.display()),
+    };
+    output::note(&match already {
+        Some(imposed) => format!("`{server}` uses it, and {}", imposed.describe()),
+        None => format!(
+            "`{server}` used it as {variable} and is in quarantine: its sessions end, and it refuses to start until the secret is set again and `pinfold{elsewhere} release {server}`."
+        ),
+    });
+    Ok(())
 }
 
 fn document(

@@ -10,7 +10,9 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::{output, signals, stderr, summary};
 
-use crate::launch::{self, Launcher, Service, SessionEnd, ShownTools, StateFolder};
+use crate::launch::{
+    self, Guard, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools, StateFolder, Stop,
+};
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 
@@ -28,6 +30,8 @@ struct Decision {
     pins: Pins,
     calls: CallRules,
     shown_tools: ShownTools,
+    budget: SharedBudget,
+    quarantine: Guard,
     log: StderrLog,
 }
 
@@ -35,6 +39,7 @@ struct Decision {
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
+    meter: Meter,
 ) -> anyhow::Result<Service<StderrLog>> {
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     // Everything that decides runs here. If it panics the answer is no, like on any error.
@@ -44,6 +49,8 @@ pub(super) async fn start(
         pins,
         calls,
         shown_tools,
+        budget,
+        quarantine,
         mut log,
     } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
@@ -60,7 +67,12 @@ pub(super) async fn start(
     for limitation in &prepared.policy.limitations {
         tracing::info!("{limitation}");
     }
-    let started = launcher.start(prepared.launch, prepared.code).await?;
+    // Dropped in the middle, a launch takes its box down.
+    let started = tokio::select! {
+        biased;
+        imposed = quarantine.watch.imposed() => return Err(quarantine.error(&imposed).into()),
+        started = launcher.start(prepared.launch, prepared.code) => started?,
+    };
     log.write_line(&format!(
         "pinfold: session begins; in force: {}",
         summary::layers(&started.plan)
@@ -76,22 +88,30 @@ pub(super) async fn start(
             neutralise: prepared.policy.calls.neutralise,
             granted_paths: prepared.policy.granted_paths(),
             grants: prepared.policy.protocol,
+            passed_calls: meter.passed_calls(),
             ..SessionPolicy::locked(prepared.policy.tools, pins)
         },
         log,
         shown_tools,
+        budget,
+        quarantine,
+        meter,
     })
 }
 
 /// Serves it on standard input and output until one side, or `stop`, ends it.
 pub(super) async fn serve(
     service: Service<StderrLog>,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
-    let end = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
-    Ok(match end {
+    let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
+    Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal } => signals::code(signal),
+        SessionEnd::Quarantined { reason } => {
+            stderr::note(&format!("pinfold: {reason}"));
+            Exit::Refused
+        }
         SessionEnd::ServerEnded {
             code,
             reason,
@@ -132,26 +152,38 @@ fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow
     };
     let (name, server, locked) = context.server(&name, &manifest, &lock)?;
     let state = StateFolder::create(context.paths.server_state(&name))?;
+    // Watched first and then looked at: one that comes between is seen by the watch.
+    let quarantine = Guard {
+        watch: state.watch_quarantine()?,
+        name: name.clone(),
+        release: command(context, "release", &name),
+    };
+    if let Some(imposed) = quarantine.watch.quarantine().look() {
+        return Err(quarantine.error(&imposed).into());
+    }
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
     let pins = Pins {
         tools: locked.behaviour.tools.clone(),
         instructions: locked.behaviour.instructions,
-        review: review_command(context, &name),
+        review: command(context, "review", &name),
     };
     Ok(Decision {
         calls: call_rules(context, &name, &prepared.policy),
         prepared,
         pins,
         shown_tools: state.shown_tools(),
+        budget: state.budget(),
+        quarantine,
         log,
     })
 }
 
-fn review_command(context: &Context, name: &ServerName) -> String {
+/// What to type for this server of this manifest.
+pub(super) fn command(context: &Context, verb: &str, name: &ServerName) -> String {
     if context.paths.own_manifest {
-        return format!("pinfold review {name}");
+        return format!("pinfold {verb} {name}");
     }
     let manifest = context.paths.manifest.display();
-    format!("pinfold --manifest {manifest} review {name}")
+    format!("pinfold --manifest {manifest} {verb} {name}")
 }

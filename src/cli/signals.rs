@@ -24,7 +24,7 @@ impl StopSignals {
     }
 
     /// The number of the first signal that arrives.
-    pub(super) async fn first(mut self) -> i32 {
+    pub(super) async fn first(&mut self) -> i32 {
         std::future::poll_fn(|context| {
             for (signal, number) in &mut self.0 {
                 if signal.poll_recv(context).is_ready() {

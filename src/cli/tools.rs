@@ -10,6 +10,7 @@ use super::args::Tools;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
+use super::session::command;
 use crate::launch::StateFolder;
 use crate::lockfile::ToolName;
 
@@ -22,6 +23,7 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
     let allow = &server.tools.allow;
     let state = StateFolder::planned(context.paths.server_state(&name));
     let differing = state.shown_tools().differing();
+    let quarantine = state.quarantine().look();
     let names: BTreeSet<&ToolName> = offered.keys().chain(allow).collect();
     let word = |tool: &ToolName| match (allow.contains(tool), offered.contains_key(tool)) {
         (false, _) => "withheld",
@@ -48,11 +50,20 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
             .filter(|tool| !offered.contains_key(*tool))
             .map(|tool| tool.as_str())
             .collect();
-        output::data(
-            &json!({ "server": name.as_str(), "tools": tools, "allowed_but_not_offered": absent })
-                .to_string(),
-        );
+        let mut found =
+            json!({ "server": name.as_str(), "tools": tools, "allowed_but_not_offered": absent });
+        if let Some(imposed) = quarantine {
+            found["quarantine"] = imposed.describe().into();
+        }
+        output::data(&found.to_string());
         return Ok(Exit::Success);
+    }
+    if let Some(imposed) = quarantine {
+        let release = command(&context, "release", &name);
+        output::warning(&format!(
+            "`{name}` {}; nothing of it runs until `{release}`",
+            imposed.describe()
+        ));
     }
     for tool in names {
         let word = word(tool);

@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: &Try) -> anyhow::Result<Exit> {
         paths,
         store,
     };
-    let stop = StopSignals::listen()?;
+    let mut stop = StopSignals::listen()?;
     let result = tokio::select! {
         result = look(&context, arguments) => result,
         signal = stop.first() => Ok(signals::code(signal)),

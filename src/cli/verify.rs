@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::output;
 use super::verify_online::{Online, ask};
 use crate::config::{Manifest, RuntimeRule, Server};
-use crate::launch::{Launcher, here};
+use crate::launch::{Launcher, StateFolder, here};
 use crate::lockfile::{Lock, LockedServer, ServerName};
 use crate::store::{FileDigests, StoreError, Verification};
 
@@ -48,6 +48,16 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
     }
     if arguments.names.is_empty() {
         findings.extend(leftovers(&manifest, &lock));
+    }
+    for finding in &findings {
+        let Ok(name) = finding.name.parse::<ServerName>() else {
+            continue;
+        };
+        let state = StateFolder::planned(context.paths.server_state(&name));
+        if let Some(imposed) = state.quarantine().look() {
+            // It says nothing of manifest, lock and store.
+            output::note(&format!("pinfold: `{name}` {}", imposed.describe()));
+        }
     }
     let sound = findings.iter().all(|finding| finding.problems.is_empty());
     let answered = findings.iter().all(Finding::is_answered);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::Alarms;
 use super::answer_keys::Redact;
 use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
@@ -80,6 +81,7 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+    pub alarms: Alarms,
 }
 
 /// What stands for the platform in the name of a runtime's package.
@@ -216,6 +218,8 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Milliseconds.
     pub processor_time: Option<u64>,
+    /// Hundredths of a processor.
+    pub cpu: Option<u64>,
     /// Bytes.
     pub disk: Option<u64>,
     pub open_files: Option<u64>,
@@ -251,6 +255,7 @@ impl Server {
             grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
+            alarms: Alarms::default(),
         }
     }
 }

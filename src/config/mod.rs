@@ -3,6 +3,7 @@
 //!
 //! Nothing is resolved, fetched or decided here. The configs of MCP clients are in `clients`.
 
+mod alarm_keys;
 mod answer_keys;
 mod build_keys;
 mod call_rules;
@@ -30,6 +31,7 @@ mod tool_keys;
 mod trust;
 mod validate;
 
+pub use alarm_keys::{Alarm, Alarms};
 pub use answer_keys::Redact;
 pub use build_keys::BuildRule;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};

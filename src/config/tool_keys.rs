@@ -131,21 +131,7 @@ fn per_tool<T>(
 
 fn rate(walk: &mut Walk, node: &Node<'_>, what: &str) -> Option<Rate> {
     let text = walk.string(node, &format!("an entry of {what}"))?;
-    let rate = text.split_once('/').and_then(|(calls, unit)| {
-        let seconds = match unit {
-            "s" => 1,
-            "min" => 60,
-            "h" => 3600,
-            _ => return None,
-        };
-        // `parse` alone would take "+1".
-        let digits = calls.bytes().all(|byte| byte.is_ascii_digit());
-        let calls = calls.parse().ok().filter(|_| digits)?;
-        (1..=MAX_CALLS).contains(&calls).then_some(Rate {
-            calls,
-            period: Duration::from_secs(seconds),
-        })
-    });
+    let rate = read_rate(&text, MAX_CALLS);
     if rate.is_none() {
         walk.report_with_help(
             Code::InvalidValue,
@@ -155,6 +141,24 @@ fn rate(walk: &mut Walk, node: &Node<'_>, what: &str) -> Option<Rate> {
         );
     }
     rate
+}
+
+/// A number of at most `most` and a unit: `10/min`.
+pub(super) fn read_rate(text: &str, most: u32) -> Option<Rate> {
+    let (calls, unit) = text.split_once('/')?;
+    let seconds = match unit {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    // `parse` alone would take "+1".
+    let digits = calls.bytes().all(|byte| byte.is_ascii_digit());
+    let calls = calls.parse().ok().filter(|_| digits)?;
+    (1..=most).contains(&calls).then_some(Rate {
+        calls,
+        period: Duration::from_secs(seconds),
+    })
 }
 
 fn repeat(walk: &mut Walk, node: &Node<'_>, allow: &BTreeSet<ToolName>) -> PerTool<Duration> {

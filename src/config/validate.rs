@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::alarm_keys::alarms;
 use super::answer_keys::{neutralise, redact};
 use super::build_keys::build;
 use super::diagnostic::{Code, Diagnostic};
@@ -89,7 +90,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 21] = [
+const SERVER_KEYS: [&str; 22] = [
     "source",
     "program",
     "args",
@@ -111,6 +112,7 @@ const SERVER_KEYS: [&str; 21] = [
     "grants",
     "limits",
     "layers",
+    "alarms",
 ];
 
 fn server(
@@ -184,6 +186,10 @@ fn server(
         .get("layers")
         .map(|node| layers(walk, node))
         .unwrap_or_default();
+    let alarms = table
+        .get("alarms")
+        .map(|node| alarms(walk, node))
+        .unwrap_or_default();
     let (source_text, source) = source?;
     Some(Server {
         source,
@@ -206,6 +212,7 @@ fn server(
         grants,
         limits,
         layers,
+        alarms,
     })
 }
 

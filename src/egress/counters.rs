@@ -26,6 +26,26 @@ pub struct HostCounters {
     pub received: u64,
 }
 
+/// Reads how much went through one box's network.
+#[derive(Clone, Debug)]
+pub struct EgressMeter(Arc<Counters>);
+
+impl EgressMeter {
+    pub(super) fn new(counters: &Arc<Counters>) -> Self {
+        Self(Arc::clone(counters))
+    }
+
+    /// Bytes from the box, and to it.
+    pub fn bytes(&self) -> (u64, u64) {
+        self.0
+            .snapshot()
+            .iter()
+            .fold((0, 0), |(sent, received), host| {
+                (sent + host.sent, received + host.received)
+            })
+    }
+}
+
 /// The same, being counted.
 #[derive(Debug, Default)]
 pub(super) struct HostCount {
@@ -116,6 +136,8 @@ mod tests {
         assert_eq!(all.iter().map(|host| host.refused).sum::<u64>(), 10_000);
         let one = all.iter().find(|found| found.host == Some(host(99_999)));
         assert_eq!(one.map(|one| (one.allowed, one.sent)), Some((1, 7)));
+        let counters = Arc::new(counters);
+        assert_eq!(EgressMeter::new(&counters).bytes(), (7, 0));
         for number in 20_000..30_000 {
             counters.of(&host(number));
         }

@@ -46,7 +46,7 @@ mod tunnel;
 #[cfg(test)]
 mod tests;
 
-pub use counters::HostCounters;
+pub use counters::{EgressMeter, HostCounters};
 pub use error::{EgressError, ProxyAnswer};
 pub use event::{End, Event, Host};
 pub use proxy::Proxies;
@@ -146,6 +146,11 @@ impl Egress {
             Ok(started) => started.map(|()| egress),
             Err(_) => Err(io::Error::other("the egress thread did not start")),
         }
+    }
+
+    /// Reads the sums, also after the network has ended.
+    pub fn meter(&self) -> EgressMeter {
+        EgressMeter::new(&self.counters)
     }
 
     /// What went to which host so far. The number of hosts is bounded; all beyond it are one entry.

@@ -23,6 +23,19 @@ pub enum LaunchError {
         manifest.display()
     )]
     NotTrusted { manifest: PathBuf },
+    #[error("`{name}` {imposed}; nothing of it runs until `{release}`")]
+    Quarantined {
+        name: ServerName,
+        /// Since when, by whom, and why.
+        imposed: String,
+        /// The command that lifts it.
+        release: String,
+    },
+    #[error(
+        "a quarantine of the server could not be noticed, so it is not started: {} can't be watched (if too many files are: fs.inotify.max_user_instances in sysctl)",
+        path.display()
+    )]
+    Watch { path: PathBuf, source: io::Error },
     #[error("`{name}` is in the manifest but not locked; run `pinfold lock {name}`")]
     NotLocked { name: ServerName },
     #[error(

@@ -1,21 +1,27 @@
 //! The parent's half: manifest, lock and policy become a spec; the spec becomes a running server
 //! with its relay; the session ends with every process of it.
 
+mod alarms;
 mod build_runner;
 mod bundle;
 mod elf;
 mod error;
 mod explain;
 mod locked_interpreter;
+mod meter;
 mod network;
 mod npm_runner;
+mod own_group;
 mod prepare;
 mod programs;
 mod python_runner;
+mod quarantine;
+mod quarantine_watch;
 mod read_set;
 mod secret_files;
 mod secret_values;
 mod session;
+mod shared_budget;
 mod shown_tools;
 mod spawn;
 mod start;
@@ -28,18 +34,22 @@ pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};
 pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};
+pub use meter::{Meter, Reading};
 pub use npm_runner::SandboxedNpm;
 pub use prepare::{Launcher, Prepared, here};
 pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };
 pub use python_runner::SandboxedPython;
+pub use quarantine::{Imposed, ImposedBy, Quarantine};
+pub use quarantine_watch::{QuarantineWatch, Sessions};
 pub use secret_files::{SecretFiles, SecretFolder};
-pub use session::{Service, SessionEnd, learn, serve};
+pub use session::{Ended, Guard, Service, SessionEnd, Stop, Used, learn, serve};
+pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
 pub use start::{Launch, Started, TreeCheck};
 pub use state::StateFolder;
-pub use stdio::{input, output};
+pub use stdio::{input, output, streams};
 pub use tool::ToolOutput;
 pub use uv_runner::SandboxedUv;

@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use super::LaunchError;
+use super::alarms::Listener;
 use crate::config::Environment;
 use crate::egress::{Egress, EgressError, Event, Listeners, Outside, Proxies};
 use crate::policy::EgressPolicy;
@@ -46,6 +48,7 @@ pub(super) fn serve(
     listeners: crate::sandbox::Listeners,
     policy: &EgressPolicy,
     environment: &Environment,
+    alarms: Listener,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
     let outside = if policy.trusts_names {
@@ -57,11 +60,15 @@ pub(super) fn serve(
         }
     };
     let spoken = RefCell::new(BTreeSet::new());
+    let alarms = RefCell::new(alarms);
     Egress::start(
         Listeners { names, streams },
         policy.clone(),
         outside,
-        move |event| speak(event, &mut spoken.borrow_mut()),
+        move |event| {
+            speak(event, &mut spoken.borrow_mut());
+            alarms.borrow_mut().hear_egress(event, Instant::now());
+        },
     )
     .map_err(LaunchError::Spawn)
 }

@@ -10,7 +10,7 @@ use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, re
 use super::secret_values::Fetching;
 use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder, network};
-use crate::config::{Environment, Paths, Server};
+use crate::config::{Environment, Layers, Paths, Server};
 use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
@@ -20,8 +20,8 @@ use crate::resolve::bundle::BundleInputs;
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirements,
-    ResourceLimits, SandboxSpec, compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirement,
+    Requirements, ResourceLimits, SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -39,6 +39,10 @@ pub struct Launcher<'a> {
     pub store: &'a Store,
     pub environment: &'a Environment,
     pub probe: Probe,
+    /// What is asked of this machine for programs that help to lock a server.
+    pub(super) helpers: Layers,
+    /// The control group of the session, in which each server gets one of its own.
+    pub(super) group: Option<PathBuf>,
     /// What the last launch with namespaces has taught.
     namespaces: Mutex<NamespaceSupport>,
 }
@@ -84,8 +88,30 @@ impl<'a> Launcher<'a> {
             store,
             environment,
             probe: Probe::current(),
+            helpers: Layers::default(),
+            group: None,
             namespaces: Mutex::default(),
         }
+    }
+
+    /// Lets a machine without Landlock lock a server whose manifest relies on a root of its own
+    /// instead: interpreters and resolvers then get their box in the same way.
+    pub fn for_server(mut self, server: &Server) -> Self {
+        if server.layers.landlock < Requirement::Required {
+            self.helpers = Layers {
+                namespaces: Requirement::Required,
+                landlock: Requirement::Preferred,
+            };
+        }
+        self
+    }
+
+    /// The server that is launched gets a control group of its own in `session`, the folder of its
+    /// session's; a launch that can't have it is refused.
+    #[must_use]
+    pub fn in_group(mut self, session: PathBuf) -> Self {
+        self.group = Some(session);
+        self
     }
 
     /// The cache of digests of interpreters.
@@ -367,6 +393,7 @@ impl<'a> Launcher<'a> {
                 memory: policy.limits.memory,
                 processes: policy.limits.processes,
                 processor: policy.limits.processor_time,
+                cpu: policy.limits.cpu,
                 disk: policy.limits.disk,
                 open_files: policy.limits.open_files,
                 file_size: policy.limits.file_size,
@@ -380,6 +407,7 @@ impl<'a> Launcher<'a> {
             requirements,
             egress: policy.egress.clone(),
             secret_files: None,
+            alarms: policy.alarms.clone(),
         })
     }
 }

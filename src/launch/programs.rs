@@ -117,7 +117,8 @@ async fn interpreter_version(
         return Ok(None);
     }
     let state = StateFolder::create(staging.folder().join("version"))?;
-    let policy = EffectivePolicy::ungranted(runtime)?;
+    let mut policy = EffectivePolicy::ungranted(runtime)?;
+    policy.layers = launcher.helpers;
     let launch = launcher.launch(SpecInput {
         policy: &policy,
         confinement: &policy.confinement(),

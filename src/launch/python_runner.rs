@@ -162,7 +162,8 @@ impl<'a> SandboxedPython<'a> {
         words: &[String],
         patience: Duration,
     ) -> Result<ToolOutput, LaunchError> {
-        let policy = EffectivePolicy::ungranted(Runtime::Python)?;
+        let mut policy = EffectivePolicy::ungranted(Runtime::Python)?;
+        policy.layers = self.launcher.helpers;
         let mut arguments = vec!["python3".to_owned()];
         arguments.extend_from_slice(words);
         let home = state.home().to_string_lossy().into_owned();

@@ -10,6 +10,11 @@ use tokio::process::ChildStderr;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::alarms::Tripped;
+use super::meter::Meter;
+use super::quarantine::{Imposed, ImposedBy};
+use super::quarantine_watch::QuarantineWatch;
+use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
@@ -47,6 +52,56 @@ pub enum SessionEnd {
     },
     /// We were asked to stop, by this signal.
     Stopped { signal: i32 },
+    /// The server was put into quarantine; `reason` is what the client was told.
+    Quarantined { reason: String },
+}
+
+/// Why a session is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The number of the signal that asked for it, or that it is like.
+    pub signal: i32,
+    /// What the client is told, for each request that still waits; `None` where it knows.
+    pub reason: Option<String>,
+}
+
+impl Stop {
+    /// By a signal, which says nothing.
+    pub fn by_signal(signal: i32) -> Self {
+        Self {
+            signal,
+            reason: None,
+        }
+    }
+}
+
+/// What the processes of a session have used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// The most at one time, in bytes. Seen by the monitor, or counted by the kernel where the server
+    /// has a control group; that holds for the other two as well.
+    pub peak_memory: u64,
+    /// The most processes and threads at one time.
+    pub peak_processes: u64,
+    /// Processor time, in milliseconds.
+    pub processor: u64,
+}
+
+impl Used {
+    fn of(report: &Report) -> Self {
+        Self {
+            peak_memory: report.peak_memory,
+            peak_processes: report.peak_processes,
+            processor: report.processor,
+        }
+    }
+}
+
+/// A session that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub end: SessionEnd,
+    pub used: Used,
 }
 
 /// What a session is served with.
@@ -56,10 +111,22 @@ pub struct Service<Log> {
     /// Where the server's standard error goes.
     pub log: Log,
     pub shown_tools: ShownTools,
+    pub meter: Meter,
+    /// What calls cost is taken from this.
+    pub budget: SharedBudget,
+    pub quarantine: Guard,
+}
+
+/// A session's part in the quarantine of its server.
+pub struct Guard {
+    pub watch: QuarantineWatch,
+    pub name: ServerName,
+    /// The command that lifts it.
+    pub release: String,
 }
 
 /// Relays between the client and a running server until one of them, or `stop`, ends it; then
-/// ends every process of the session. `stop` yields the number of the signal that asked for it.
+/// ends every process of the session.
 ///
 /// # Errors
 /// When reading from either side fails.
@@ -67,20 +134,37 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     service: Service<Log>,
     client_in: impl AsyncRead + Unpin,
     client_out: impl AsyncWrite + Unpin,
-    stop: impl Future<Output = i32>,
+    stop: impl Future<Output = Stop>,
+) -> Result<Ended, LaunchError> {
+    let mut used = Used::default();
+    let end = until_the_end(service, client_in, client_out, stop, &mut used).await?;
+    Ok(Ended { end, used })
+}
+
+async fn until_the_end<Log: LineSink + Send + 'static>(
+    service: Service<Log>,
+    client_in: impl AsyncRead + Unpin,
+    client_out: impl AsyncWrite + Unpin,
+    stop: impl Future<Output = Stop>,
+    used: &mut Used,
 ) -> Result<SessionEnd, LaunchError> {
     let Service {
         running,
         policy,
         log,
         mut shown_tools,
+        budget,
+        quarantine,
+        meter,
     } = service;
+    meter.watch(&running);
     let Running {
         mut monitor,
         stdin,
         stdout,
         stderr,
         limits,
+        mut alarms,
         egress: _egress,
         secret_folder: _secret_folder,
         trees: _trees,
@@ -89,48 +173,95 @@ pub async fn serve<Log: LineSink + Send + 'static>(
     let redaction = policy.redaction.clone();
     let draining = keep_draining(stderr, log, tail.clone(), redaction);
     let mut spoken = 0;
-    let events = |event: &Event| match event {
-        Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
-        event => speak(event, &mut spoken),
+    let mut listener = alarms.of_relay();
+    let events = |event: &Event| {
+        meter.note(event);
+        listener.hear_relay(event, std::time::Instant::now());
+        match event {
+            Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
+            event => speak(event, &mut spoken),
+        }
     };
     let mut pump = Pump::new(
         client_in,
         client_out,
         stdin,
         stdout,
-        Session::new(policy),
+        Session::new(policy).with_budget(Box::new(budget)),
         events,
     );
     let first = tokio::select! {
+        biased;
+        imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
+        tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
         end = pump.run_until_client_closes() => Ok(end),
-        signal = stop => Err(signal),
+        stop = stop => Err(Interruption::Stop(stop)),
+    };
+    let first = match first {
+        Ok(End::ClientClosed) => tokio::select! {
+            biased;
+            imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
+            tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
+            end = pump.drain(Instant::now() + CLOSING_TIME) => Ok(end),
+        },
+        other => other,
     };
     let last = match first {
-        Err(signal) => {
-            end(&mut monitor).await?;
+        Ok(last) => last,
+        Err(Interruption::Stop(Stop { signal, reason })) => {
+            let farewell = async {
+                if let Some(reason) = reason {
+                    let deadline = Instant::now() + FAREWELL_TIME;
+                    let _ = pump.answer_outstanding(&reason, deadline).await;
+                }
+            };
+            let (ended, ()) = tokio::join!(end(&mut monitor), farewell);
+            *used = Used::of(&ended?);
             return Ok(SessionEnd::Stopped { signal });
         }
-        Ok(End::ClientClosed) => pump.drain(Instant::now() + CLOSING_TIME).await,
-        Ok(end) => end,
+        Err(interruption) => {
+            // It gets no time to do anything more.
+            monitor.kill();
+            let reason = match interruption {
+                Interruption::Tripped(tripped) => quarantine.impose(&tripped),
+                Interruption::Imposed(imposed) => quarantine.reason(&imposed),
+                Interruption::Stop(_) => String::new(),
+            };
+            *used = Used::of(&monitor.ended().await?);
+            let deadline = Instant::now() + FAREWELL_TIME;
+            let _ = pump.answer_outstanding(&reason, deadline).await;
+            return Ok(SessionEnd::Quarantined { reason });
+        }
     };
+    // What the server did last may have tripped one, too.
+    let tripped = alarms.has_tripped();
     match last {
         End::ServerClosed => {
             let report = match timeout(LAST_BREATH, monitor.ended()).await {
                 Ok(report) => report?,
                 Err(_) => {
                     let report = end(&mut monitor).await?;
-                    if report.exceeded.is_none() {
+                    *used = Used::of(&report);
+                    if report.exceeded.is_none() && tripped.is_none() {
                         return Ok(SessionEnd::ClientClosed);
                     }
                     report
                 }
             };
+            *used = Used::of(&report);
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
-            let reason = report.reason(&limits);
+            let tripped = tripped.or_else(|| alarms.at_end(&report));
+            let reason = match &tripped {
+                Some(tripped) => quarantine.impose(tripped),
+                None => report.reason(&limits),
+            };
             let _ = pump
                 .answer_outstanding(&reason, Instant::now() + FAREWELL_TIME)
                 .await;
+            if tripped.is_some() {
+                return Ok(SessionEnd::Quarantined { reason });
+            }
             let code = report.code;
             let last_words = if code == 0 { Vec::new() } else { tail.lines() };
             Ok(SessionEnd::ServerEnded {
@@ -144,8 +275,64 @@ pub async fn serve<Log: LineSink + Send + 'static>(
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {
-            end(&mut monitor).await?;
+            let report = end(&mut monitor).await?;
+            *used = Used::of(&report);
+            if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
+                let reason = quarantine.impose(&tripped);
+                return Ok(SessionEnd::Quarantined { reason });
+            }
             Ok(SessionEnd::ClientClosed)
+        }
+    }
+}
+
+/// What ends a session in the middle.
+enum Interruption {
+    Stop(Stop),
+    Imposed(Imposed),
+    Tripped(Tripped),
+}
+
+impl Guard {
+    /// What a client is told.
+    fn reason(&self, imposed: &Imposed) -> String {
+        self.error(imposed).to_string()
+    }
+
+    pub fn error(&self, imposed: &Imposed) -> LaunchError {
+        LaunchError::Quarantined {
+            name: self.name.clone(),
+            imposed: imposed.describe(),
+            release: self.release.clone(),
+        }
+    }
+
+    /// Puts the server into quarantine, for all its sessions, and says what clients are told.
+    fn impose(&self, tripped: &Tripped) -> String {
+        let place = self.watch.quarantine();
+        let by = ImposedBy::Alarm(tripped.alarm);
+        let imposed = match place.impose(by, Some(&tripped.what)) {
+            Ok(Some(already)) => Some(already),
+            Ok(None) => place.look(),
+            Err(error) => {
+                return format!(
+                    "`{}` was ended by the alarm `{}`: {}; its quarantine could not be recorded ({error}), so it can be started again: `pinfold quarantine {}` tries again",
+                    self.name,
+                    tripped.alarm.name(),
+                    tripped.what,
+                    self.name
+                );
+            }
+        };
+        match imposed {
+            Some(imposed) => self.reason(&imposed),
+            // Released in the same moment.
+            None => format!(
+                "`{}` was ended by the alarm `{}`: {}",
+                self.name,
+                tripped.alarm.name(),
+                tripped.what
+            ),
         }
     }
 }

@@ -11,9 +11,11 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
+use super::alarms::SessionAlarms;
 use super::secret_files::SecretFolder;
-use super::{LaunchError, network};
-use crate::config::Environment;
+use super::{LaunchError, network, own_group};
+use crate::cgroup::ServerGroup;
+use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
 use crate::policy::EgressPolicy;
 use crate::sandbox::{
@@ -43,6 +45,7 @@ pub struct Running {
     pub stderr: ChildStderr,
     /// What it may use.
     pub limits: ResourceLimits,
+    pub alarms: SessionAlarms,
     /// Its network, which is served for as long as this lives.
     pub egress: Option<Egress>,
     /// Its code and its interpreter's, which stay in the store for as long as this lives.
@@ -57,15 +60,22 @@ pub struct Running {
 pub struct Monitor {
     process: Child,
     control: UnixStream,
+    limits: ResourceLimits,
+    /// The server's control group, where it has one; removed with this.
+    group: Option<ServerGroup>,
 }
 
-/// Starts the stub and waits until the box stands.
+/// Starts the stub and waits until the box stands. The server is then in its control group, if it has
+/// one.
 ///
 /// The stub is this very program: `/proc/self/exe` also works after an upgrade replaced the file.
 ///
 /// # Errors
 /// The step of the sandbox that failed; nothing of the server has run then.
-pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
+pub(super) async fn spawn(
+    spec: &SandboxSpec,
+    group: Option<ServerGroup>,
+) -> Result<Standing, LaunchError> {
     // Should the monitor be killed, those that it watched become ours; see `Monitor::ended`.
     nix::sys::prctl::set_child_subreaper(true)
         .map_err(|errno| SandboxError::Subreaper(errno.into()))
@@ -76,25 +86,31 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
         .map_err(step_failed)?;
     let (status, status_end) = pipe_pair().map_err(LaunchError::Spawn)?;
     let (control_end, control) = UnixStream::pair().map_err(LaunchError::Spawn)?;
-    let inherited = [
-        memory.as_raw_fd(),
-        status_end.as_raw_fd(),
-        control_end.as_raw_fd(),
-    ];
+    let entrance = group
+        .as_ref()
+        .map(ServerGroup::entrance)
+        .transpose()
+        .map_err(|error| own_group::failed(&error))?;
+    let inherited: Vec<_> = [&memory, &status_end]
+        .into_iter()
+        .map(OwnedFd::as_raw_fd)
+        .chain([control_end.as_raw_fd()])
+        .chain(entrance.as_ref().map(OwnedFd::as_raw_fd))
+        .collect();
     let mut command = std::process::Command::new("/proc/self/exe");
     command
         .arg0("mcp-monitor")
         .arg(stub::VERB)
-        .args(inherited.map(|number| number.to_string()))
+        .args(inherited.iter().map(ToString::to_string))
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    sys::keep_across_exec(&mut command, inherited.to_vec());
+    sys::keep_across_exec(&mut command, inherited);
     let mut monitor = tokio::process::Command::from(command)
         .spawn()
         .map_err(LaunchError::Spawn)?;
-    drop((memory, status_end, control_end));
+    drop((memory, status_end, control_end, entrance));
     let (Some(stdin), Some(stdout), Some(stderr)) = (
         monitor.stdin.take(),
         monitor.stdout.take(),
@@ -105,6 +121,8 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
     let mut monitor = Monitor {
         process: monitor,
         control,
+        limits: spec.limits.clone(),
+        group,
     };
     let mut status = pipe::Receiver::from_owned_fd(status).map_err(LaunchError::Spawn)?;
     let mut first = Vec::new();
@@ -129,6 +147,7 @@ pub(super) async fn spawn(spec: &SandboxSpec) -> Result<Standing, LaunchError> {
             stdout,
             stderr,
             limits: spec.limits.clone(),
+            alarms: SessionAlarms::new(Alarms::default()),
             egress: None,
             trees: Vec::new(),
             secret_folder: None,
@@ -145,6 +164,12 @@ impl Standing {
         self
     }
 
+    /// Listens for these.
+    pub(super) fn with_alarms(mut self, alarms: SessionAlarms) -> Self {
+        self.running.alarms = alarms;
+        self
+    }
+
     /// Answers what the server will ask of its network, if that is relayed.
     ///
     /// # Errors
@@ -155,7 +180,8 @@ impl Standing {
         environment: &Environment,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
-            let egress = network::serve(listeners, policy, environment)?;
+            let listener = self.running.alarms.of_egress();
+            let egress = network::serve(listeners, policy, environment, listener)?;
             self.running.egress = Some(egress);
         }
         Ok(())
@@ -219,6 +245,11 @@ impl Monitor {
             .map_or(LaunchError::StubDied { code }, LaunchError::Sandbox))
     }
 
+    /// Its own number; `None` when it has ended.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.id().and_then(|id| i32::try_from(id).ok())
+    }
+
     /// Asks every process of the session to end (SIGTERM).
     pub fn terminate(&mut self) {
         self.tell(TERMINATE);
@@ -226,6 +257,10 @@ impl Monitor {
 
     /// Ends every process of the session (SIGKILL).
     pub fn kill(&mut self) {
+        // The kernel's own way can't be outrun. What it finds is the server's; the monitor ends the rest.
+        if let Some(group) = &self.group {
+            group.kill();
+        }
         self.tell(KILL);
     }
 
@@ -242,11 +277,15 @@ impl Monitor {
         let status = self.process.wait().await?;
         let Some(code) = status.code() else {
             // Somebody killed the monitor, so it has ended nobody.
+            if let Some(group) = &self.group {
+                group.kill();
+            }
             end_orphans();
-            return Ok(Report {
+            let report = Report {
                 code: stub::REFUSED,
                 ..Report::default()
-            });
+            };
+            return Ok(self.with_counts(report));
         };
         // The other end is closed, so this doesn't wait.
         let mut record = Vec::new();
@@ -257,7 +296,14 @@ impl Monitor {
             code,
             ..Report::default()
         });
-        Ok(report)
+        Ok(self.with_counts(report))
+    }
+
+    fn with_counts(&self, report: Report) -> Report {
+        match &self.group {
+            Some(group) => report.counted(&own_group::counted(&group.counts()), &self.limits),
+            None => report,
+        }
     }
 }
 

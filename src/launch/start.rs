@@ -1,10 +1,15 @@
 //! From a launch that is in order to a running server: the box is built while the code is looked at,
 //! and the server is executed when both are right.
 
+use std::path::PathBuf;
+
 use super::LaunchError;
+use super::alarms::SessionAlarms;
+use super::own_group;
 use super::prepare::Launcher;
 use super::secret_files::SecretFiles;
 use super::spawn::{Running, Standing, spawn};
+use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::sandbox::{
@@ -22,6 +27,8 @@ pub struct Launch {
     pub egress: Option<EgressPolicy>,
     /// Secrets that the server reads from files.
     pub(super) secret_files: Option<SecretFiles>,
+    /// What is to be listened for.
+    pub alarms: Alarms,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -123,14 +130,22 @@ impl Launcher<'_> {
             requirements,
             egress,
             secret_files,
+            alarms,
         } = launch;
+        let alarms = SessionAlarms::new(alarms);
         let with_namespaces = spec.namespaces.is_some();
         let deliver = |spec: &mut SandboxSpec| match &secret_files {
             Some(files) => files.deliver(spec),
             None => Ok(None),
         };
         let held = deliver(&mut spec)?;
-        match spawn(&spec).await {
+        let limits = spec.limits.clone();
+        // One for each attempt: the first is gone with its processes.
+        let group = || {
+            let make = |session: &PathBuf| own_group::make(session, &limits);
+            self.group.as_ref().map(make).transpose()
+        };
+        match spawn(&spec, group()?).await {
             Err(LaunchError::Sandbox(StepFailure { step, message }))
                 if with_namespaces && step == NAMESPACES =>
             {
@@ -141,10 +156,12 @@ impl Launcher<'_> {
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
                 let held = deliver(&mut spec)?;
-                Ok((spawn(&spec).await?.holding(held), plan))
+                let standing = spawn(&spec, group()?).await?;
+                Ok((standing.holding(held).with_alarms(alarms), plan))
             }
             Err(error) => Err(error),
-            Ok(mut standing) => {
+            Ok(standing) => {
+                let mut standing = standing.with_alarms(alarms);
                 if with_namespaces {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }

@@ -3,8 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::LaunchError;
+use super::quarantine::Quarantine;
+use super::quarantine_watch::{QuarantineWatch, Sessions, wait_for_sessions};
+use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use crate::lockfile::{ServerName, create_private_folder};
 
@@ -54,6 +58,35 @@ impl StateFolder {
             Some(runtime) => runtime.join("secrets").join(name.as_str()),
             None => self.root.join("secrets"),
         }
+    }
+
+    /// Whether the server may run at all.
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.root.join("quarantine.json"))
+    }
+
+    /// Watches for its quarantine, for one session of the server.
+    ///
+    /// # Errors
+    /// When that can't be watched for.
+    pub fn watch_quarantine(&self) -> Result<QuarantineWatch, LaunchError> {
+        QuarantineWatch::begin(&self.root, self.quarantine()).map_err(|source| LaunchError::Watch {
+            path: self.root.clone(),
+            source,
+        })
+    }
+
+    /// Waits until no session of the server is left, for as long as `patience`. Blocks the thread.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn wait_for_sessions(&self, patience: Duration) -> io::Result<Sessions> {
+        wait_for_sessions(&self.root, patience)
+    }
+
+    /// What the calls of all its sessions have cost.
+    pub fn budget(&self) -> SharedBudget {
+        SharedBudget::new(self.root.join("budget"))
     }
 
     /// Where the server's standard error is kept.

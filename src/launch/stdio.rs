@@ -33,6 +33,18 @@ pub fn input() -> io::Result<Box<dyn AsyncRead + Unpin>> {
     })
 }
 
+/// Standard input, output and error, to hand them over.
+///
+/// # Errors
+/// When one of them is closed.
+pub fn streams() -> io::Result<[OwnedFd; 3]> {
+    Ok([
+        io::stdin().as_fd().try_clone_to_owned()?,
+        io::stdout().as_fd().try_clone_to_owned()?,
+        io::stderr().as_fd().try_clone_to_owned()?,
+    ])
+}
+
 /// Standard output.
 pub fn output() -> io::Result<Box<dyn AsyncWrite + Unpin>> {
     let stream = io::stdout();

@@ -100,7 +100,8 @@ pub(super) async fn run_resolver(
 ) -> Result<ToolOutput, LaunchError> {
     let run = async |tier| {
         let rules = resolver.rules.clone();
-        let policy = EffectivePolicy::for_resolver(resolver.runtime, rules, tier, &[])?;
+        let mut policy = EffectivePolicy::for_resolver(resolver.runtime, rules, tier, &[])?;
+        policy.layers = launcher.helpers;
         let launch = launcher.launch(SpecInput {
             policy: &policy,
             confinement: &policy.confinement(),

@@ -13,7 +13,8 @@ use super::network::{
 use super::settings::settings;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
 use crate::config::{
-    self, ConfigValue, EgressRule, EgressTier, EnvValue, Layers, RuntimeRule, Server, Source,
+    self, Alarm, Alarms, ConfigValue, EgressRule, EgressTier, EnvValue, Layers, RuntimeRule,
+    Server, Source,
 };
 use crate::lockfile::{Confinement, Digest, ToolName};
 use crate::relay::{self, Reach};
@@ -56,9 +57,13 @@ pub struct EffectivePolicy {
     /// called `connections` and, for its bytes, `egress`.
     pub origins: BTreeMap<&'static str, Origin>,
     pub layers: Layers,
+    /// What puts it into quarantine by itself.
+    pub alarms: Alarms,
     /// What can't be limited yet, in words for a person.
     pub limitations: Vec<String>,
 }
+
+const CPU_NEEDS_A_GROUP: &str = "limits.cpu holds where the server has a control group: sessions of `pinfold daemon`, run by systemd (Delegate=yes) with the cpu controller";
 
 /// Limits in bytes and counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -67,6 +72,10 @@ pub struct Limits {
     pub processes: Option<u64>,
     /// Of all processes together, in milliseconds.
     pub processor_time: Option<u64>,
+    /// Of all processes together, in hundredths of a processor. Not in the digest where it is not
+    /// set, so that locks from before it existed stay what they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u64>,
     /// What it keeps in its own folders, in bytes.
     pub disk: Option<u64>,
     pub open_files: Option<u64>,
@@ -105,6 +114,10 @@ impl EffectivePolicy {
         let settings = settings(&server.limits, &parts)?;
         let egress = egress_of(server, &profile, &settings)?;
         let tier = egress.as_ref().map(|egress| egress.tier);
+        let deaf = tier != Some(EgressTier::Names);
+        if deaf && server.alarms.quarantine.contains(&Alarm::RefusedEgress) {
+            return Err(PolicyError::DeafAlarm);
+        }
         let mut grants: Vec<Grant> = parts
             .iter()
             .flat_map(|(part, origin)| grants_of(part, origin, tier))
@@ -119,7 +132,10 @@ impl EffectivePolicy {
         }
         let own_sockets = profile.own_sockets && sockets_are_its_own(server, egress.as_ref());
         let limitations = egress.iter().flat_map(limitations_of);
-        let limitations = limitations.chain(profile.limitations).collect();
+        let limitations = limitations
+            .chain(profile.limitations)
+            .chain(settings.limits.cpu.map(|_| CPU_NEEDS_A_GROUP.to_owned()))
+            .collect();
         Ok(Self {
             profile: server.profile.clone(),
             runtime,
@@ -141,6 +157,7 @@ impl EffectivePolicy {
             own_root: settings.own_root,
             origins: settings.origins,
             layers: server.layers,
+            alarms: server.alarms.clone(),
             limitations,
         })
     }
@@ -221,6 +238,7 @@ impl EffectivePolicy {
             own_root: settings.own_root,
             origins: settings.origins,
             layers: Layers::default(),
+            alarms: Alarms::default(),
             limitations,
         })
     }
@@ -336,6 +354,9 @@ impl EffectivePolicy {
         if !calls.is_empty() {
             document["calls"] = calls.into();
         }
+        if !self.alarms.quarantine.is_empty() {
+            document["alarms"] = self.alarms_document();
+        }
         if self.own_sockets {
             document["own_sockets"] = true.into();
         }
@@ -348,6 +369,16 @@ impl EffectivePolicy {
         }
         // serde_json keeps the keys of a Value sorted, so this text is deterministic.
         Digest::of(document.to_string().as_bytes())
+    }
+
+    /// The alarms that are on, each with its threshold where it has one.
+    pub fn alarms_document(&self) -> serde_json::Value {
+        let alarms = self.alarms.quarantine.iter().map(|alarm| {
+            let threshold = self.alarms.threshold(*alarm);
+            let threshold = threshold.map(|rate| rate.to_string());
+            (alarm.name().to_owned(), serde_json::json!(threshold))
+        });
+        serde_json::Value::Object(alarms.collect())
     }
 
     /// The part of the policy that the lock records.

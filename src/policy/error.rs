@@ -28,6 +28,10 @@ pub enum PolicyError {
         "`{key}` can't be enforced with `egress_tier = \"ports\"`, where connections don't pass through pinfold: remove one of the two"
     )]
     NamesOnly { key: &'static str },
+    #[error(
+        "the alarm `refused-egress` hears of connections that pass through pinfold, and those of this server don't: take it out of `alarms.quarantine`, or choose `profile = \"web\"` with egress by name"
+    )]
+    DeafAlarm,
     #[error("the built-in file {file} is not valid, which is a bug of pinfold: {message}")]
     BuiltIn { file: &'static str, message: String },
     #[error(

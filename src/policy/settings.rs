@@ -33,6 +33,7 @@ pub(super) fn settings(
             Ok(part.limits.processes)
         })?,
         processor_time: choice.of("processor_time", manifest.processor_time, |_| Ok(None))?,
+        cpu: choice.of("cpu", manifest.cpu, |_| Ok(None))?,
         disk: choice.of("disk", manifest.disk, |part| size(&part.limits.disk))?,
         open_files: choice.of("open_files", manifest.open_files, |part| {
             Ok(part.limits.open_files)

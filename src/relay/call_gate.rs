@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::budget::Rate;
+use super::budget::{Cost, Rate, Unpaid};
 use super::call_rules::judge;
 use super::catalogue::RETRY_PARAMS;
 use super::client_rules::is_stateless;
@@ -100,35 +100,31 @@ impl Session {
         let Some(now) = self.now else {
             return Err("it is limited, and what time it is is not known".to_owned());
         };
-        // A repeated call costs nothing of the limit; one beyond the limit was not made.
-        if let Some(Ruled {
-            what: window,
-            place,
-        }) = repeat
-        {
-            let call = digest_of_call(tool, message)?;
-            let seen = self.budget.seen(&call, now);
-            if let Some(left) = seen {
-                return Err(format!(
-                    "the same call was made less than {} ago, and can be repeated in {}; see {place}",
-                    seconds(*window),
-                    seconds(left)
-                ));
-            }
-        }
-        if let Some(Ruled { what: rate, place }) = limit {
-            self.budget.spend(tool, *rate, now).map_err(|wait| {
-                format!(
-                    "it was called too often, the next call can be made in {}; see {place}",
-                    seconds(wait)
-                )
-            })?;
-        }
-        if let Some(Ruled { what: window, .. }) = repeat {
-            let call = digest_of_call(tool, message)?;
-            self.budget.note(call, *window, now);
-        }
-        Ok(())
+        let cost = Cost {
+            tool,
+            rate: limit.map(|limit| limit.what),
+            repeat: match repeat {
+                Some(repeat) => Some((digest_of_call(tool, message)?, repeat.what)),
+                None => None,
+            },
+        };
+        let place = |ruled: Option<&str>| ruled.unwrap_or_default().to_owned();
+        self.budget
+            .spend(&cost, now)
+            .map_err(|unpaid| match unpaid {
+                Unpaid::Repeated { left } => format!(
+                    "the same call was made less than {} ago, and can be repeated in {}; see {}",
+                    seconds(repeat.map_or(left, |repeat| repeat.what)),
+                    seconds(left),
+                    place(repeat.map(|repeat| repeat.place.as_str()))
+                ),
+                Unpaid::TooOften { wait } => format!(
+                    "it was called too often, the next call can be made in {}; see {}",
+                    seconds(wait),
+                    place(limit.map(|limit| limit.place.as_str()))
+                ),
+                Unpaid::Unknown { reason } => format!("it is limited, and {reason}"),
+            })
     }
 }
 

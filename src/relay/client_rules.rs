@@ -1,6 +1,8 @@
 //! The rules for what the client sends: which requests and notifications reach the server,
 //! and what is taken out of them first.
 
+use std::sync::atomic::Ordering;
+
 use super::call_approval::{Given, with_params};
 use super::catalogue::{ClientRequest, Kind, PROTOCOL_VERSION_META, RETRY_PARAMS, Side, TASK};
 use super::codes;
@@ -85,7 +87,13 @@ impl Session {
                 })
         });
         match admitted {
-            Ok(()) => self.forward_request(ClientRequest::of(method), message, events),
+            Ok(()) => {
+                let request = ClientRequest::of(method);
+                if request == ClientRequest::CallTool {
+                    self.policy.passed_calls.fetch_add(1, Ordering::Relaxed);
+                }
+                self.forward_request(request, message, events)
+            }
             Err(refused) => {
                 events.push(refused.event);
                 Verdict::Answer(error_line(Some(id), refused.code, &refused.message))

@@ -52,7 +52,7 @@ mod strict;
 mod tool_list;
 mod trace_context;
 
-pub use budget::Rate;
+pub use budget::{Budget, Cost, Ledger, OwnBudget, Rate, SpendingKey, Spent, Unpaid};
 pub use call_gate::{CallRules, Ruled};
 pub use catalogue::{refused_method, refused_notification};
 pub use client::{Introspection, introspect};

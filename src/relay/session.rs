@@ -4,10 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::approval::Approvals;
-use super::budget::Budget;
+use super::budget::{Budget, OwnBudget};
 use super::call_gate::CallRules;
 use super::capabilities::{Declared, all_granted};
 use super::catalogue::ClientRequest;
@@ -47,6 +49,8 @@ pub struct SessionPolicy {
     pub neutralise: bool,
     /// Longest line in bytes, without the newline, in either direction.
     pub max_line: usize,
+    /// Counts the calls of tools that the server gets to see.
+    pub passed_calls: Arc<AtomicU64>,
 }
 
 impl SessionPolicy {
@@ -61,6 +65,7 @@ impl SessionPolicy {
             redaction: Redaction::default(),
             neutralise: false,
             max_line: DEFAULT_MAX_LINE,
+            passed_calls: Arc::default(),
         }
     }
 }
@@ -80,7 +85,7 @@ pub struct Session {
     pub(super) questions: Questions,
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
-    pub(super) budget: Budget,
+    pub(super) budget: Box<dyn Budget>,
     pub(super) approvals: Approvals,
     /// As far as the pump has said.
     pub(super) now: Option<Instant>,
@@ -133,7 +138,7 @@ impl Session {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
             looks: Looks::new(all_granted(&policy.grants)),
-            budget: Budget::default(),
+            budget: Box::<OwnBudget>::default(),
             approvals: Approvals::new(),
             now: None,
             policy,
@@ -143,6 +148,13 @@ impl Session {
             declared: Declared::default(),
             questions: Questions::default(),
         }
+    }
+
+    /// Takes what calls cost from `budget`, in place of one of this session's own.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Box<dyn Budget>) -> Self {
+        self.budget = budget;
+        self
     }
 
     pub fn max_line(&self) -> usize {

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 /// The step that fails where the kernel grants no namespaces; the base tier does without.
 pub const NAMESPACES: &str = "namespaces";
 
+/// The step that puts the server into its control group, where it has one.
+pub const CGROUP: &str = "cgroup";
+
 /// A step of the stub that failed. Nothing of the server has run then.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("the stub was called without its three descriptors; it is not meant to be run by hand")]
+    #[error("the stub was called without its descriptors; it is not meant to be run by hand")]
     Arguments,
     #[error("could not adopt descriptor {number} from the parent")]
     Adopt { number: i32, source: io::Error },
@@ -32,6 +35,8 @@ pub enum SandboxError {
     WatchChildren(#[source] io::Error),
     #[error("could not signal through a process descriptor (pidfd_open(2), Linux 5.3)")]
     ProcessDescriptors(#[source] io::Error),
+    #[error("could not enter the server's control group")]
+    ControlGroup(#[source] io::Error),
     #[error("could not fork")]
     Fork(#[source] io::Error),
     #[error("the namespaces are not granted here: could not {what}")]
@@ -96,6 +101,7 @@ impl SandboxError {
             // Says nothing of what the kernel grants, so it is no reason to do with less.
             Self::Namespaces { source, .. } if is_want_of_descriptors(source) => "descriptors",
             Self::Namespaces { .. } => NAMESPACES,
+            Self::ControlGroup(_) => CGROUP,
             Self::OwnRoot { .. } => "own-root",
             Self::ParentDeath(_)
             | Self::NewSession(_)

@@ -33,7 +33,7 @@ mod usage;
 mod watch;
 
 pub use descendants::end_orphans;
-pub use error::{NAMESPACES, SandboxError, StepFailure};
+pub use error::{CGROUP, NAMESPACES, SandboxError, StepFailure};
 pub use layer::Layer;
 pub use listeners::{Listeners, NAME_SERVER, NAME_SERVER_PORT};
 pub use monitor::{GO, KILL, TERMINATE};
@@ -41,6 +41,7 @@ pub use own_root::SCRATCH;
 pub use plan::{Plan, Refusal, Requirement, Requirements, plan};
 pub use private_text::PrivateText;
 pub use probe::{NamespaceSupport, Probe};
-pub use report::{Exceeded, Report, Resource};
+pub use report::{Counted, Exceeded, Report, Resource};
 pub use seccomp::{Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for};
 pub use spec::{Access, Link, Namespaces, Network, OwnFile, PathRule, ResourceLimits, SandboxSpec};
+pub use usage::{memory_of_this_process_and_descendants, server_of};

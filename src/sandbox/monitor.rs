@@ -112,6 +112,8 @@ fn supervise(
                 code: code.unwrap_or(stub::REFUSED),
                 exceeded,
                 peak_memory: watch.peak.memory,
+                peak_processes: watch.peak.processes,
+                processes_refused: false,
                 processor: watch.peak.processor,
             });
         }

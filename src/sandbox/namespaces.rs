@@ -38,15 +38,25 @@ impl Identity {
     }
 }
 
-pub(super) fn flags(network: &Network) -> CloneFlags {
+/// Those that are made with the process. With a control group of its own the process has to be in it
+/// first; see [`own_cgroups`].
+pub(super) fn flags(network: &Network, own_group: bool) -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWCGROUP
         | CloneFlags::CLONE_NEWNS;
+    flags.set(CloneFlags::CLONE_NEWCGROUP, !own_group);
     flags.set(CloneFlags::CLONE_NEWNET, network.is_own());
     flags
+}
+
+/// Shows this process its own control group as the topmost one (cgroup_namespaces(7)).
+pub(super) fn own_cgroups() -> Result<(), SandboxError> {
+    nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| SandboxError::Namespaces {
+        what: "make that of control groups".to_owned(),
+        source: errno.into(),
+    })
 }
 
 /// For process 1 of the new namespaces: its life tied to the monitor's, the user that it was

@@ -17,8 +17,28 @@ pub struct Report {
     pub exceeded: Option<Exceeded>,
     /// The most memory that was seen, in bytes.
     pub peak_memory: u64,
+    /// The most processes and threads that were seen.
+    #[serde(default)]
+    pub peak_processes: u64,
     /// Processor time, in milliseconds, when it was last looked at.
     pub processor: u64,
+    /// Whether the kernel has refused it a process at its limit. Not the monitor's to tell.
+    #[serde(skip)]
+    pub processes_refused: bool,
+}
+
+/// What the kernel has counted of a server that has a control group. `None` was not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Bytes.
+    pub peak_memory: Option<u64>,
+    pub peak_processes: Option<u64>,
+    /// Milliseconds.
+    pub processor: Option<u64>,
+    /// It was killed because it had reached its limit of memory.
+    pub memory_exceeded: bool,
+    /// It was refused a process because it had reached its limit of processes.
+    pub processes_refused: bool,
 }
 
 /// A limit of the whole session.
@@ -108,6 +128,29 @@ impl fmt::Display for Exceeded {
 }
 
 impl Report {
+    /// With what the kernel says of it, which knows better than the monitor: nothing escapes it
+    /// between two looks. Pure.
+    #[must_use]
+    pub fn counted(self, counted: &Counted, limits: &ResourceLimits) -> Self {
+        let peak_memory = counted.peak_memory.unwrap_or(0).max(self.peak_memory);
+        let of_memory = limits.memory.filter(|_| counted.memory_exceeded);
+        Self {
+            exceeded: self.exceeded.or_else(|| {
+                of_memory.map(|limit| Exceeded {
+                    resource: Resource::Memory,
+                    // The last bytes are refused, so the peak may be a little below.
+                    used: peak_memory.max(limit),
+                    limit,
+                })
+            }),
+            peak_memory,
+            peak_processes: counted.peak_processes.unwrap_or(0).max(self.peak_processes),
+            processor: counted.processor.unwrap_or(0).max(self.processor),
+            processes_refused: counted.processes_refused,
+            code: self.code,
+        }
+    }
+
     /// In words for a person or a model, why the server ended, when it did not mean to.
     pub fn reason(&self, limits: &ResourceLimits) -> String {
         use nix::libc::{SIGKILL, SIGSYS, SIGXCPU, SIGXFSZ};
@@ -127,6 +170,9 @@ impl Report {
             }
             SIGKILL => {
                 " because somebody killed it; if it was the kernel, the machine ran out of memory"
+            }
+            _ if self.code != 0 && self.processes_refused => {
+                " after it was refused another process (limits.processes in the manifest)"
             }
             _ if self.code != 0
                 && limits
@@ -196,6 +242,67 @@ mod tests {
         assert!(disk_exceeded(1 << 20, &limits()).is_some());
         let unmeasured = disk_exceeded(u64::MAX, &limits()).unwrap().to_string();
         assert!(unmeasured.contains("can't be measured"), "{unmeasured}");
+    }
+
+    #[test]
+    fn what_the_kernel_has_counted_is_part_of_the_report() {
+        let killed = Report {
+            code: 128 + nix::libc::SIGKILL,
+            peak_memory: 5 << 20,
+            processor: 40,
+            ..Default::default()
+        };
+        let counted = |memory_exceeded| Counted {
+            peak_memory: Some((1000 << 20) - 4096),
+            peak_processes: Some(9),
+            processor: Some(30),
+            memory_exceeded,
+            processes_refused: false,
+        };
+        let report = killed.clone().counted(&counted(true), &limits());
+        assert_eq!(report.peak_memory, (1000 << 20) - 4096);
+        assert_eq!((report.peak_processes, report.processor), (9, 40));
+        let reason = report.reason(&limits());
+        assert!(
+            reason.contains("was ended: its processes use 1000 MiB"),
+            "{reason}"
+        );
+        assert!(reason.contains("limits.memory"), "{reason}");
+        // The same end without the limit is somebody else's doing.
+        let other = killed.clone().counted(&counted(false), &limits());
+        assert_eq!(other.exceeded, None);
+        assert!(other.reason(&limits()).contains("somebody killed it"));
+        // What the monitor has found comes first.
+        let found = Exceeded {
+            resource: Resource::Disk,
+            used: 2,
+            limit: 1,
+        };
+        let disk = Report {
+            exceeded: Some(found),
+            ..killed
+        };
+        assert_eq!(
+            disk.counted(&counted(true), &limits()).exceeded,
+            Some(found)
+        );
+    }
+
+    #[test]
+    fn a_refused_process_is_a_reason_only_for_an_end() {
+        let ended = |code| {
+            let report = Report {
+                code,
+                ..Default::default()
+            };
+            let refused = Counted {
+                processes_refused: true,
+                ..Default::default()
+            };
+            report.counted(&refused, &limits()).reason(&limits())
+        };
+        assert!(ended(1).contains("limits.processes"), "{}", ended(1));
+        assert!(!ended(0).contains("limits.processes"), "{}", ended(0));
     }
 
     #[test]

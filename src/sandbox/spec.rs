@@ -143,6 +143,9 @@ pub struct ResourceLimits {
     pub processes: Option<u64>,
     /// Processor time of all processes together, in milliseconds.
     pub processor: Option<u64>,
+    /// Share of the processors that all processes together get, in hundredths of one. Held by a control
+    /// group or not at all.
+    pub cpu: Option<u64>,
     /// What it keeps in its own folders, in bytes on the disk.
     pub disk: Option<u64>,
     /// Open descriptors (`RLIMIT_NOFILE`).

@@ -2,7 +2,8 @@
 //!
 //! It is this very binary, started with a hidden verb and three descriptors: the
 //! sealed spec, the status pipe, and the control pipe from
-//! the parent. It forks: the parent half becomes the [`super::monitor`], the child
+//! the parent. A fourth is there when the server has a control group: its `cgroup.procs`, open for
+//! writing. It forks: the parent half becomes the [`super::monitor`], the child
 //! half confines itself, says so, waits for the word to go on, and executes the
 //! server. In the full tier the child is process 1 of its own namespaces and forks
 //! once more.
@@ -41,8 +42,10 @@ pub const REFUSED: i32 = 125;
 /// server's code, or with 128 and the number of the signal that ended it.
 pub fn main(arguments: impl Iterator<Item = String>) -> ! {
     let numbers: Vec<i32> = arguments.filter_map(|number| number.parse().ok()).collect();
-    let &[spec, status, control] = numbers.as_slice() else {
-        report_on_stderr(&SandboxError::Arguments);
+    let (spec, status, control, group) = match *numbers.as_slice() {
+        [spec, status, control] => (spec, status, control, None),
+        [spec, status, control, group] => (spec, status, control, Some(group)),
+        _ => report_on_stderr(&SandboxError::Arguments),
     };
     let adopt =
         |number| sys::adopt(number).map_err(|source| SandboxError::Adopt { number, source });
@@ -50,14 +53,14 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ! {
         Ok(status) => status,
         Err(error) => report_on_stderr(&error),
     };
-    match (adopt(spec), adopt(control)) {
-        (Ok(spec), Ok(control)) => run(spec, status, control),
-        (Err(error), _) | (_, Err(error)) => report(status, &error),
+    match (adopt(spec), adopt(control), group.map(adopt).transpose()) {
+        (Ok(spec), Ok(control), Ok(group)) => run(spec, status, control, group),
+        (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => report(status, &error),
     }
 }
 
-fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
-    match prepare(spec, &status, &control) {
+fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd, group: Option<OwnedFd>) -> ! {
+    match prepare(spec, &status, &control, group.as_ref()) {
         Err(error) => report(status, &error),
         Ok(Prepared {
             forked: Forked::Parent { child },
@@ -68,7 +71,7 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
         }) => {
             spec.forget_values();
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
-            drop((status, gate.wait));
+            drop((status, gate.wait, group));
             sys::exit_without_cleanup(monitor::watch(child, &spec, &control, &gate.open, &signals))
         }
         Ok(Prepared {
@@ -79,8 +82,24 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd) -> ! {
             gate,
         }) => {
             drop((signals, gate.open));
+            if let Err(error) = group.map_or(Ok(()), |group| enter_group(&spec, group)) {
+                report(status, &error);
+            }
             become_the_server(&spec, outside, status, control, gate.wait)
         }
+    }
+}
+
+/// Puts this process into the server's control group, and nobody else: the monitor stays outside, to
+/// tell how it ended. All that comes after it is counted there.
+fn enter_group(spec: &SandboxSpec, group: OwnedFd) -> Result<(), SandboxError> {
+    nix::unistd::write(&group, b"0").map_err(|errno| SandboxError::ControlGroup(errno.into()))?;
+    // Whoever holds it could move others.
+    drop(group);
+    match &spec.namespaces {
+        None => Ok(()),
+        // Only now: the group in which it is made is all that a cgroup namespace shows.
+        Some(_) => namespaces::own_cgroups(),
     }
 }
 
@@ -172,9 +191,15 @@ struct Gate {
     open: OwnedFd,
 }
 
-fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepared, SandboxError> {
-    sys::close_all_except(&[spec.as_fd(), status.as_fd(), control.as_fd()])
-        .map_err(SandboxError::CloseDescriptors)?;
+fn prepare(
+    spec: OwnedFd,
+    status: &OwnedFd,
+    control: &OwnedFd,
+    group: Option<&OwnedFd>,
+) -> Result<Prepared, SandboxError> {
+    let mut kept = vec![spec.as_fd(), status.as_fd(), control.as_fd()];
+    kept.extend(group.map(AsFd::as_fd));
+    sys::close_all_except(&kept).map_err(SandboxError::CloseDescriptors)?;
     let spec = SandboxSpec::from_sealed_memory(spec)?;
     nix::sys::prctl::set_dumpable(false)
         .map_err(|errno| SandboxError::NotDumpable(errno.into()))?;
@@ -194,11 +219,10 @@ fn prepare(spec: OwnedFd, status: &OwnedFd, control: &OwnedFd) -> Result<Prepare
     let forked = match &spec.namespaces {
         None => sys::fork_single_threaded().map_err(SandboxError::Fork)?,
         Some(_) => {
-            sys::clone_single_threaded(namespaces::flags(&spec.network)).map_err(|source| {
-                SandboxError::Namespaces {
-                    what: "make them".to_owned(),
-                    source,
-                }
+            let flags = namespaces::flags(&spec.network, group.is_some());
+            sys::clone_single_threaded(flags).map_err(|source| SandboxError::Namespaces {
+                what: "make them".to_owned(),
+                source,
             })?
         }
     };

@@ -48,6 +48,27 @@ pub(super) fn of_descendants(first: Pid) -> Usage {
     usage
 }
 
+/// Bytes of memory of this process and of all that descends from it.
+pub fn memory_of_this_process_and_descendants() -> u64 {
+    of_descendants(nix::unistd::getpid()).memory
+}
+
+/// The server that a monitor watches; `None` when there is none any more.
+pub fn server_of(monitor: i32) -> Option<i32> {
+    let child = |of: i32| children(&format!("/proc/{of}")).first().copied();
+    let first = child(monitor)?;
+    let status = fs::read(format!("/proc/{first}/status")).ok()?;
+    // Process 1 of a namespace is the box's init, and the server is its child (proc_pid_status(5)).
+    let is_init = String::from_utf8_lossy(&status)
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))
+        .is_some_and(|numbers| {
+            let numbers: Vec<&str> = numbers.split_whitespace().collect();
+            numbers.len() > 1 && numbers.last() == Some(&"1")
+        });
+    if is_init { child(first) } else { Some(first) }
+}
+
 /// Children of all threads of a process.
 fn children(folder: &str) -> Vec<i32> {
     let threads = fs::read_dir(format!("{folder}/task")).into_iter().flatten();

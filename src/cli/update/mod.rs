@@ -187,7 +187,8 @@ async fn waiting(
     lock: &Lock,
 ) -> anyhow::Result<Option<Waiting>> {
     let staging = context.store.staging()?;
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
+    let launcher =
+        Launcher::new(&context.paths, &context.store, &context.environment).for_server(server);
     let asked = Asked {
         context,
         launcher: &launcher,

@@ -57,6 +57,7 @@ allow = ["echo", "a.B-c_1"]
 [servers.everything.limits]
 memory = "1GiB"
 processor_time = "90s"
+cpu = "1.5"
 disk = "2GiB"
 processes = 64
 open_files = 1_024
@@ -99,6 +100,7 @@ tools.allow = []
             memory: Some(1 << 30),
             processes: Some(64),
             processor_time: Some(90_000),
+            cpu: Some(150),
             disk: Some(2 << 30),
             open_files: Some(1024),
             file_size: Some(1024),
@@ -226,6 +228,11 @@ fn each_line_that_is_wrong_is_refused() {
         ("limits = { memory = -1 }", Code::InvalidValue),
         ("limits = { processor_time = 5 }", Code::WrongType),
         ("limits = { processor_time = \"long\" }", Code::InvalidValue),
+        ("limits = { cpu = true }", Code::WrongType),
+        ("limits = { cpu = 0 }", Code::InvalidValue),
+        ("limits = { cpu = \"0%\" }", Code::InvalidValue),
+        ("limits = { cpu = 9000 }", Code::InvalidValue),
+        ("limits = { cpu = \"fast\" }", Code::InvalidValue),
         ("layers = { seccomp = \"off\" }", Code::UnknownKey),
         ("layers = { namespaces = \"no\" }", Code::InvalidValue),
         ("layers = { landlock = \"off\" }", Code::InvalidValue),
@@ -245,7 +252,7 @@ fn each_line_that_is_wrong_is_refused() {
         ("limits = { connections = \"1GiB\" }", Code::WrongType),
         ("limits = { egress = 0 }", Code::InvalidValue),
         ("limits = { egress = \"much\" }", Code::InvalidValue),
-        ("limits = { cpu = 1 }", Code::UnknownKey),
+        ("limits = { gpu = 1 }", Code::UnknownKey),
     ] {
         let found = mistakes(&with_line(line));
         assert_eq!(

@@ -130,7 +130,7 @@ fn every_setting_is_part_of_the_digest() {
     let allowed = |server: &mut Server| {
         server.tools.allow = [echo()].into();
     };
-    let changes: [&dyn Fn(&mut Server); 44] = [
+    let changes: [&dyn Fn(&mut Server); 46] = [
         &|_| {},
         &web,
         &|server| {
@@ -175,6 +175,8 @@ fn every_setting_is_part_of_the_digest() {
         &|server| server.files.read = vec!["/srv".into()],
         &|server| server.files.write = vec!["/srv".into()],
         &|server| server.limits.memory = Some(1),
+        &|server| server.limits.cpu = Some(1),
+        &|server| server.limits.cpu = Some(2),
         &|server| server.layers.namespaces = Requirement::Off,
         &|server| server.layers.landlock = Requirement::Preferred,
         &allowed,

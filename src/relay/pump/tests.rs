@@ -33,6 +33,7 @@ fn session() -> Session {
         grants: Grants::default(),
         granted_paths: Vec::new(),
         max_line: 1 << 20,
+        passed_calls: std::sync::Arc::default(),
     })
 }
 

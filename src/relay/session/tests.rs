@@ -26,6 +26,7 @@ fn policy(names: &[&str]) -> SessionPolicy {
         grants: Grants::default(),
         granted_paths: Vec::new(),
         max_line: 1 << 20,
+        passed_calls: Default::default(),
     }
 }
 

@@ -297,3 +297,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn calls_that_pass_are_counted_and_no_others() {
+    let mut policy = policy(&["echo"]);
+    policy.calls = CallRules {
+        arguments: for_echo(rule()),
+        ..CallRules::default()
+    };
+    let counted = std::sync::Arc::clone(&policy.passed_calls);
+    let mut session = Session::new(policy);
+    client_passes(&mut session, &request("1", "tools/list", "{}"));
+    refused(&mut session, &call("echo", ""), "owner");
+    client(&mut session, &call("sum", ""));
+    assert_eq!(counted.load(std::sync::atomic::Ordering::Relaxed), 0);
+    passes(
+        &mut session,
+        &call("echo", r#","arguments":{"owner":"me"}"#),
+    );
+    assert_eq!(counted.load(std::sync::atomic::Ordering::Relaxed), 1);
+}

@@ -1,0 +1,301 @@
+//! Clients that don't keep to the protocol: each is refused, in words, and hurts nobody else.
+
+use std::fs::{self, File, Permissions};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{Daemon, Raw, message, run_request, socket_path, unruly, wait_until, wait_until_idle};
+use crate::support::{Client, is_root, skip};
+
+fn null() -> File {
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .unwrap()
+}
+
+/// The control: the well-formed request is served.
+fn is_served(daemon: &Daemon<'_>) {
+    let mut client: Client = daemon.client("unruly");
+    client.initialize();
+    let (status, stderr) = client.close();
+    assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let idle = daemon.descriptors();
+    let good = run_request(&home, "unruly");
+    let with = |path: &[&str], key: &str, value: Value| {
+        let mut changed = json!({"pinfold": 1, "message": good});
+        let mut place = &mut changed;
+        for step in path {
+            place = &mut place[*step];
+        }
+        place[key] = value;
+        changed.to_string()
+    };
+    let mut huge = message(&good);
+    huge.resize((64 << 10) + 1, b' ');
+    let frames: Vec<(&str, Vec<u8>)> = vec![
+        (
+            "a command",
+            with(&["message", "run"], "command", json!("sh")).into(),
+        ),
+        (
+            "arguments",
+            with(&["message", "run"], "args", json!(["-c"])).into(),
+        ),
+        (
+            "an environment",
+            with(&["message", "run"], "env", json!({"A": "b"})).into(),
+        ),
+        (
+            "a policy",
+            with(&["message", "run"], "policy", json!({})).into(),
+        ),
+        (
+            "more places",
+            with(&["message", "run", "places"], "socket", json!("/")).into(),
+        ),
+        ("a field beside it", with(&[], "more", json!(1)).into()),
+        ("two messages", with(&["message"], "ps", Value::Null).into()),
+        ("version 2", with(&[], "pinfold", json!(2)).into()),
+        ("no version", message(&good)[13..].to_vec()),
+        ("an unknown message", message(&json!("reboot"))),
+        ("an array", b"[]".to_vec()),
+        ("half of it", message(&good)[..40].to_vec()),
+        ("no text", vec![0xff; 100]),
+        ("nested", vec![b'['; 60_000]),
+        ("a huge frame", huge),
+        (
+            "descriptors before they are asked for",
+            message(&json!("streams")),
+        ),
+    ];
+    for (what, frame) in &frames {
+        let raw = Raw::open(&home);
+        raw.send(frame);
+        let reason = raw.refusal();
+        assert!(!reason.is_empty(), "{what}");
+        if *what == "version 2" {
+            assert!(reason.contains("version"), "{reason}");
+        }
+    }
+    // Each with descriptors, too, which are closed again.
+    let null = null();
+    for (_, frame) in &frames {
+        let raw = Raw::open(&home);
+        raw.send_with(frame, &[null.as_fd(); 3]);
+        raw.refusal();
+    }
+    wait_until("the descriptors are closed", || {
+        daemon.descriptors() <= idle
+    });
+    // The control: this very request, with nothing more and nothing less.
+    let raw = Raw::open(&home);
+    raw.send(&message(&good));
+    assert_eq!(
+        raw.receive().unwrap(),
+        json!({"pinfold": 1, "message": "ready"})
+    );
+    drop(raw);
+    is_served(&daemon);
+    assert!(
+        daemon.log().contains("refused a request of process"),
+        "{}",
+        daemon.log()
+    );
+}
+
+#[test]
+fn descriptors_that_are_not_exactly_three_are_refused() {
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let idle = daemon.descriptors();
+    let null = null();
+    let three: &[BorrowedFd<'_>] = &[null.as_fd(); 3];
+    let many = [null.as_fd(); 100];
+    for (what, descriptors) in [
+        ("none", &[][..]),
+        ("one", &three[..1]),
+        ("two", &three[..2]),
+        ("four", &many[..4]),
+        ("five", &many[..5]),
+        ("a hundred", &many),
+    ] {
+        let raw = Raw::open(&home);
+        raw.send(&message(&run_request(&home, "unruly")));
+        assert_eq!(raw.receive().unwrap()["message"], "ready");
+        raw.send_with(&message(&json!("streams")), descriptors);
+        let reason = raw.refusal();
+        assert!(reason.contains("descriptors"), "{what}: {reason}");
+    }
+    // With another message than the one that they belong to.
+    for other in [run_request(&home, "unruly"), json!("ps")] {
+        let raw = Raw::open(&home);
+        raw.send(&message(&run_request(&home, "unruly")));
+        assert_eq!(raw.receive().unwrap()["message"], "ready");
+        raw.send_with(&message(&other), three);
+        raw.refusal();
+    }
+    wait_until("the descriptors are closed", || {
+        daemon.descriptors() <= idle
+    });
+    // The control.
+    let raw = Raw::open(&home);
+    raw.send(&message(&run_request(&home, "unruly")));
+    assert_eq!(raw.receive().unwrap()["message"], "ready");
+    raw.send_with(&message(&json!("streams")), three);
+    assert_eq!(raw.receive().unwrap()["message"], "taken");
+    // Its input is at its end, so the session is.
+    assert_eq!(
+        raw.receive().unwrap()["message"],
+        json!({"ended": {"code": 0}})
+    );
+    assert_eq!(raw.receive(), None);
+    wait_until_idle(&daemon);
+    wait_until("the descriptors are closed", || {
+        daemon.descriptors() <= idle
+    });
+}
+
+#[test]
+fn silence_and_closing_at_every_point_hurt_nobody() {
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let idle = daemon.descriptors();
+    let null = null();
+    for _ in 0..20 {
+        // Nothing said; a request said; ready heard; descriptors given.
+        drop(Raw::open(&home));
+        let raw = Raw::open(&home);
+        raw.send(&message(&run_request(&home, "unruly")));
+        drop(raw);
+        let raw = Raw::open(&home);
+        raw.send(&message(&run_request(&home, "unruly")));
+        raw.receive();
+        drop(raw);
+        let raw = Raw::open(&home);
+        raw.send(&message(&run_request(&home, "unruly")));
+        raw.receive();
+        raw.send_with(&message(&json!("streams")), &[null.as_fd(); 3]);
+        drop(raw);
+        let raw = Raw::open(&home);
+        raw.send(&message(&json!("ps")));
+        drop(raw);
+    }
+    // Silent ones are refused after a while, and meanwhile others are served.
+    let nothing = Raw::open(&home);
+    let half = Raw::open(&home);
+    half.send(&message(&run_request(&home, "unruly")));
+    assert_eq!(half.receive().unwrap()["message"], "ready");
+    is_served(&daemon);
+    let began = Instant::now();
+    for silent in [nothing, half] {
+        assert!(silent.refusal().contains("in time"));
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+    wait_until_idle(&daemon);
+    wait_until("the descriptors are closed", || {
+        daemon.descriptors() <= idle
+    });
+}
+
+#[test]
+fn more_than_a_number_of_unfinished_requests_are_refused() {
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let silent: Vec<Raw> = (0..64).map(|_| Raw::open(&home)).collect();
+    let beyond = Raw::open(&home);
+    assert!(beyond.refusal().contains("try again"));
+    drop(silent);
+    is_served(&daemon);
+}
+
+/// What a session says on its connection can't be said to the daemon, and the other way round.
+#[test]
+fn a_client_that_floods_its_session_ends_only_that() {
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let mut other = daemon.client("unruly");
+    other.initialize();
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let null = null();
+    let raw = Raw::open(&home);
+    raw.send(&message(&run_request(&home, "unruly")));
+    assert_eq!(raw.receive().unwrap()["message"], "ready");
+    let streams = [reader.as_fd(), null.as_fd(), null.as_fd()];
+    raw.send_with(&message(&json!("streams")), &streams);
+    assert_eq!(raw.receive().unwrap()["message"], "taken");
+    wait_until("both are served", || daemon.sessions().len() == 2);
+    raw.send(&message(&json!({"stop": "all"})));
+    assert!(
+        raw.receive()
+            .is_some_and(|last| last["message"]["ended"].is_object())
+    );
+    wait_until("one is left", || daemon.sessions().len() == 1);
+    assert!(other.call("answer_of_size", json!({"size": 1}))["result"].is_object());
+}
+
+#[test]
+fn another_user_is_refused() {
+    const TEST: &str = "daemon::hostile::another_user_is_refused";
+    /// Asks for the sessions and prints the answer.
+    const ASK: &str = r#"
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(sys.argv[1])
+try:
+    s.send(b'{"pinfold":1,"message":"ps"}')
+except BrokenPipeError:
+    pass
+while True:
+    try:
+        print(s.recv(65536).decode())
+        break
+    except ConnectionResetError:
+        pass
+"#;
+    /// One that other users may run, too.
+    const PYTHON: &str = "/usr/bin/python3";
+    if !is_root() {
+        return skip(TEST, "only root can become another user");
+    }
+    if !Path::new(PYTHON).exists() {
+        return skip(TEST, "there is no /usr/bin/python3");
+    }
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let path = socket_path(&home);
+    // The folders keep others out; made reachable, so that the daemon itself has to.
+    let ask = |user: &str| {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", user, "--regid", user, "--clear-groups"])
+            .args([PYTHON, "-c", ASK])
+            .arg(&path);
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(ask("65534"), "", "the folder let another user in");
+    for folder in [
+        path.parent().unwrap(),
+        path.parent().unwrap().parent().unwrap(),
+    ] {
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+    let answer = ask("65534");
+    assert!(answer.contains("another user's daemon"), "{answer}");
+    assert!(ask("0").contains("complete"));
+    is_served(&daemon);
+}

@@ -1,0 +1,39 @@
+"""Tests of `integration/` that need nothing but a kernel, run here as ada."""
+import os
+import re
+
+from guest import as_ada, run
+from listed import Skipped, check
+from old_kernel import old
+
+# Filter, and whether its tests lock servers in the default settings, which need Landlock ABI 4.
+SUITES = [
+    ("escape::fs", True),
+    ("escape::process", True),
+    ("escape::kernel", True),
+    ("escape::resources", True),
+    ("session_ends", True),
+    ("launch_refused", True),
+    ("doctor_attack", False),
+    ("cgroup::", False),
+]
+
+
+def suite(filter_, default):
+    def body():
+        if not os.path.exists("/payload/bin/integration"):
+            raise Skipped("the run was asked to be quick")
+        if default and old():
+            raise Skipped("its servers need Landlock ABI 4")
+        ran = run(as_ada(["/payload/bin/integration", filter_, "--test-threads=2"]))
+        counted = re.search(r"(\d+) passed; (\d+) failed", ran.out)
+        failed = re.findall(r"^test (\S+) \.\.\. FAILED", ran.out, re.M)
+        skipped = re.findall(r"^SKIPPED .*", ran.err, re.M)
+        assert ran.code == 0 and counted, "%s\n%s\n%s" % (failed, ran.out[-2500:], ran.err[-1500:])
+        assert int(counted.group(1)) > 0, "no test of that name"
+        return "\n".join([counted.group(0), *skipped])
+    return body
+
+
+for name, default in SUITES:
+    check("tests of the project: " + name)(suite(name, default))

@@ -1,0 +1,110 @@
+//! `pinfold daemon`: one supervisor for all servers of this user.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::exit::Exit;
+use super::hand_over::places;
+use super::output;
+use super::session_process::VERB;
+use crate::config::{ConfigValue, EnvValue, Environment, Manifest, Paths, Server};
+use crate::daemon::{DaemonError, Listening, Settings, Verdict, serve};
+use crate::launch::LaunchError;
+use crate::lockfile::{ServerName, read};
+
+/// Enough for every session that it takes, each of which needs two.
+const OPEN_FILES: u64 = 8192;
+
+/// Characters of a name that isn't one.
+const MAX_NAME: usize = 80;
+
+pub(super) async fn run(manifest: Option<&Path>) -> anyhow::Result<Exit> {
+    let paths = Paths::resolve(&Environment::current(), manifest)?;
+    let socket = paths.control_socket().ok_or(DaemonError::NoRuntimeFolder)?;
+    let places = places(&paths).context(
+        "the path of the manifest or of a folder is not UTF-8; the daemon can't name it",
+    )?;
+    let listening = Listening::open(&socket)?;
+    allow_many_files();
+    let mut arguments = Vec::new();
+    if !paths.own_manifest {
+        arguments.push(places.manifest.clone());
+    }
+    let (judged, checked) = (paths.clone(), paths.clone());
+    let settings = Settings {
+        places,
+        lock: paths.lock.clone(),
+        verb: VERB,
+        arguments,
+        judge: Box::new(move |name| judge(&judged, name)),
+        check: Box::new(move || check(&checked)),
+    };
+    serve(listening, settings).await?;
+    Ok(Exit::Success)
+}
+
+/// What a session needs of its client beyond three descriptors can't come this way. Everything else
+/// is judged by the session itself, which reads manifest and lock again.
+fn judge(paths: &Paths, name: &str) -> Verdict {
+    let manifest = match Manifest::load(paths) {
+        Ok(manifest) => manifest,
+        Err(error) => return Verdict::Refused(error.to_string()),
+    };
+    let server = name
+        .parse::<ServerName>()
+        .ok()
+        .and_then(|name| manifest.servers.get(&name));
+    let Some(server) = server else {
+        let unknown = LaunchError::UnknownServer {
+            name: output::foreign(name, MAX_NAME),
+            manifest: paths.manifest.clone(),
+        };
+        return Verdict::Refused(unknown.to_string());
+    };
+    match client_variable(server) {
+        Some(variable) => Verdict::Unserved(format!(
+            "the server `{name}` takes {variable} from its client's environment, which is not handed over"
+        )),
+        None => Verdict::Serve,
+    }
+}
+
+/// A variable that the manifest takes from the client.
+fn client_variable(server: &Server) -> Option<&str> {
+    let of_env = server.env.values().find_map(|value| match value {
+        EnvValue::FromClient { name } => Some(name.as_str()),
+        EnvValue::Literal(_) | EnvValue::Secret(_) => None,
+    });
+    of_env.or_else(|| {
+        server.config.values().find_map(|value| match value {
+            ConfigValue::FromClient { name } => Some(name.as_str()),
+            _ => None,
+        })
+    })
+}
+
+fn check(paths: &Paths) -> Result<String, String> {
+    let manifest = Manifest::load(paths).map_err(|error| error.to_string())?;
+    let lock = read(&paths.lock).map_err(|error| error.to_string())?;
+    Ok(format!(
+        "manifest and lock are valid: {} servers, {} locked",
+        manifest.servers.len(),
+        lock.servers.len()
+    ))
+}
+
+/// As many as the machine lets this user have; with fewer, fewer sessions are served.
+fn allow_many_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = OPEN_FILES.min(hard);
+        if soft >= wanted {
+            return Ok(());
+        }
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)
+    });
+    if let Err(error) = raised {
+        tracing::warn!("the number of open files can't be raised: {error}");
+    }
+}

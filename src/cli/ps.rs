@@ -1,0 +1,181 @@
+//! `pinfold ps`: the sessions that the daemon serves now.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::Ps;
+use super::exit::Exit;
+use super::output;
+use crate::config::{Environment, Paths};
+use crate::daemon::protocol::SessionRow;
+use crate::daemon::{DaemonError, client};
+
+/// Of the JSON.
+const VERSION: u32 = 1;
+/// Characters of a client's name.
+const MAX_COMMAND: usize = 32;
+
+const HEADER: [&str; 9] = [
+    "SESSION",
+    "AGE",
+    "CLIENT",
+    "SERVER PID",
+    "CALLS",
+    "DENIED",
+    "SENT",
+    "RECEIVED",
+    "MEMORY",
+];
+
+pub(super) async fn run(manifest: Option<&Path>, arguments: &Ps) -> anyhow::Result<Exit> {
+    let paths = Paths::resolve(&Environment::current(), manifest)?;
+    let socket = paths.control_socket().ok_or(DaemonError::NoRuntimeFolder)?;
+    let rows = client::ps(&socket).await?;
+    if arguments.json {
+        let sessions: Vec<Value> = rows.iter().map(as_json).collect();
+        let report = json!({"version": VERSION, "sessions": sessions});
+        output::data(&serde_json::to_string_pretty(&report)?);
+    } else if rows.is_empty() {
+        output::note("no session is served by the daemon now");
+    } else {
+        for line in table(&rows) {
+            output::data(&line);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn as_json(row: &SessionRow) -> Value {
+    let status = row.status.as_ref();
+    json!({
+        "session": row.id,
+        "server": row.server,
+        "age_seconds": row.age_seconds,
+        "client": {
+            "pid": row.client.pid,
+            "command": output::foreign(&row.client.command, MAX_COMMAND),
+            "run_pid": row.client.run_pid,
+        },
+        "session_pid": row.session_pid,
+        "outdated": row.outdated,
+        "answers": status.is_some(),
+        "server_pid": status.and_then(|status| status.server_pid),
+        "calls": status.map(|status| status.calls),
+        "denied": status.map(|status| status.denied),
+        "egress": status.map(|status| json!({
+            "sent": status.egress_sent,
+            "received": status.egress_received,
+        })),
+        "memory": status.map(|status| status.memory),
+    })
+}
+
+fn table(rows: &[SessionRow]) -> Vec<String> {
+    let mut cells = vec![HEADER.map(str::to_owned)];
+    cells.extend(rows.iter().map(cells_of));
+    let widths: Vec<usize> = (0..HEADER.len())
+        .map(|column| {
+            let width = |row: &[String; 9]| row[column].chars().count();
+            cells.iter().map(width).max().unwrap_or_default()
+        })
+        .collect();
+    let notes = std::iter::once(String::new()).chain(rows.iter().map(note));
+    cells
+        .iter()
+        .zip(notes)
+        .map(|(row, note)| {
+            let padded: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            let line = format!("{}  {note}", padded.join("  "));
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
+
+fn cells_of(row: &SessionRow) -> [String; 9] {
+    let unknown = || "?".to_owned();
+    let of = |value: fn(&crate::daemon::protocol::Status) -> String| {
+        row.status.as_ref().map_or_else(unknown, value)
+    };
+    [
+        output::foreign(&row.id, 80),
+        humantime::format_duration(Duration::from_secs(row.age_seconds)).to_string(),
+        format!(
+            "{} ({})",
+            output::foreign(&row.client.command, MAX_COMMAND),
+            row.client.pid
+        ),
+        of(|status| {
+            status
+                .server_pid
+                .map_or_else(|| "-".to_owned(), |pid| pid.to_string())
+        }),
+        of(|status| status.calls.to_string()),
+        of(|status| status.denied.to_string()),
+        of(|status| output::size(status.egress_sent)),
+        of(|status| output::size(status.egress_received)),
+        of(|status| output::size(status.memory)),
+    ]
+}
+
+/// What is unusual about a session.
+fn note(row: &SessionRow) -> String {
+    let mut notes = Vec::new();
+    if row.status.is_none() {
+        notes.push("does not answer");
+    }
+    if row.outdated {
+        notes.push("manifest or lock have changed since it began");
+    }
+    notes.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::protocol::{Client, Status};
+
+    #[test]
+    fn a_row_for_each_session_says_what_is_known() {
+        let silent = SessionRow {
+            id: "files@1".to_owned(),
+            server: "files".to_owned(),
+            age_seconds: 61,
+            client: Client {
+                run_pid: 7,
+                pid: 6,
+                command: "a\u{1b}[2J".to_owned(),
+            },
+            session_pid: 8,
+            outdated: true,
+            status: None,
+        };
+        let whole = SessionRow {
+            id: "everything@12".to_owned(),
+            outdated: false,
+            status: Some(Status {
+                server_pid: Some(9),
+                calls: 3,
+                denied: 1,
+                egress_sent: 2048,
+                egress_received: 0,
+                memory: 1 << 20,
+            }),
+            ..silent.clone()
+        };
+        let lines = table(&[silent.clone(), whole.clone()]);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1].contains("1m 1s") && lines[1].contains("a\\x1b[2J (6)"));
+        assert!(
+            lines[1].ends_with("does not answer; manifest or lock have changed since it began")
+        );
+        assert!(lines[2].contains("2.00 KiB") && lines[2].ends_with("1.00 MiB"));
+        assert_eq!(as_json(&silent)["calls"], Value::Null);
+        assert_eq!(as_json(&whole)["egress"]["sent"], 2048);
+    }
+}

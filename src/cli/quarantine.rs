@@ -1,0 +1,80 @@
+//! `pinfold quarantine` and `pinfold release`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::args::{Quarantine, Release};
+use super::context::Context;
+use super::exit::{Exit, UsageError};
+use super::output;
+use super::session::command;
+use crate::launch::{ImposedBy, Sessions, StateFolder};
+use crate::lockfile::ServerName;
+
+/// How long to wait for sessions to end. They need less than half a second.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow::Result<Exit> {
+    let context = Context::open(manifest)?;
+    let (name, state) = server(&context, &arguments.name)?;
+    let reason = arguments.reason.as_deref();
+    let already = state
+        .quarantine()
+        .impose(ImposedBy::Command, reason)
+        .with_context(|| format!("`{name}` could not be put into quarantine, and may still run"))?;
+    let release = command(&context, "release", &name);
+    output::note(&match already {
+        Some(imposed) => format!("`{name}` {}", imposed.describe()),
+        None => format!("`{name}` is in quarantine: it does not start until `{release}`."),
+    });
+    match state.wait_for_sessions(PATIENCE) {
+        Ok(Sessions::None) => output::note("No session of it was running."),
+        Ok(Sessions::Ended) => output::note("Every session of it has ended."),
+        Ok(Sessions::Left) => {
+            output::warning(&format!(
+                "a session of `{name}` was told to end and has not ended within {} s; `pgrep -a pinfold` shows it",
+                PATIENCE.as_secs()
+            ));
+            return Ok(Exit::Environment);
+        }
+        Err(error) => {
+            output::warning(&format!(
+                "the sessions of `{name}` were told to end; whether they have can't be said: {error}"
+            ));
+            return Ok(Exit::Environment);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) fn release(manifest: Option<&Path>, arguments: &Release) -> anyhow::Result<Exit> {
+    let context = Context::open(manifest)?;
+    let (name, state) = server(&context, &arguments.name)?;
+    let quarantine = state.quarantine();
+    if let (Some(imposed), true) = (quarantine.look(), output::interactive()) {
+        output::note(&format!("`{name}` {}", imposed.describe()));
+    }
+    let lifted = quarantine
+        .lift()
+        .with_context(|| format!("`{name}` could not be released"))?;
+    output::note(&match lifted {
+        true => format!("`{name}` is released and can be started again."),
+        false => format!("`{name}` was not in quarantine."),
+    });
+    Ok(Exit::Success)
+}
+
+/// A server of the manifest, whether it is locked or not.
+fn server(context: &Context, name: &str) -> anyhow::Result<(ServerName, StateFolder)> {
+    let manifest = context.manifest()?;
+    let found = name.parse::<ServerName>().ok();
+    let found = found.filter(|name| manifest.servers.contains_key(name));
+    let name = found.ok_or_else(|| {
+        let manifest = context.paths.manifest.display();
+        UsageError(format!("there is no server `{name}` in {manifest}"))
+    })?;
+    let state = StateFolder::planned(context.paths.server_state(&name));
+    Ok((name, state))
+}

@@ -1,0 +1,152 @@
+//! The other side of the control socket: what `run`, `ps` and `stop` ask.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::time::{sleep, timeout};
+
+use super::frames::Connection;
+use super::protocol::{Answer, FromRun, Request, STREAMS, SessionRow, Target, ToRun, Wanted};
+use super::{DaemonError, peer, socket};
+
+/// For the answers to `ps` and `stop`.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
+/// Before trying again to get into a queue that is full.
+const QUEUE: Duration = Duration::from_millis(10);
+
+/// What the daemon says to a wish to run a server.
+pub enum Reception {
+    /// The descriptors may go.
+    Ready(Handover),
+    /// Not by this daemon.
+    Unserved(String),
+    Refused(String),
+}
+
+/// A connection on which the descriptors are awaited.
+pub struct Handover(Connection);
+
+/// A session that serves this process's client.
+pub struct RemoteSession(Connection);
+
+/// Asks the daemon at `path` to run a server.
+///
+/// # Errors
+/// No daemon, none of this user, none that answers in time.
+pub async fn ask_to_run(
+    path: &Path,
+    wanted: Wanted,
+    patience: Duration,
+) -> Result<Reception, DaemonError> {
+    let asked = async {
+        let connection = connect(path).await?;
+        connection.send(&Request::Run(wanted)).await?;
+        match connection.receive::<Answer>().await? {
+            Some(Answer::Ready) => Ok(Reception::Ready(Handover(connection))),
+            Some(Answer::Unserved { reason }) => Ok(Reception::Unserved(reason)),
+            Some(Answer::Refused { reason }) => Ok(Reception::Refused(reason)),
+            Some(_) => Err(DaemonError::Unexpected),
+            None => Err(DaemonError::Closed),
+        }
+    };
+    timeout(patience, asked)
+        .await
+        .unwrap_or(Err(DaemonError::NoAnswer))
+}
+
+impl Handover {
+    /// Hands the client's standard input, output and error over. Until [`ToRun::Taken`] comes nobody
+    /// has read from them.
+    ///
+    /// # Errors
+    /// When the daemon has gone.
+    pub async fn give(
+        self,
+        streams: [BorrowedFd<'_>; STREAMS],
+    ) -> Result<RemoteSession, DaemonError> {
+        self.0.send_with(&Request::Streams, &streams).await?;
+        Ok(RemoteSession(self.0))
+    }
+}
+
+impl RemoteSession {
+    /// What it says next; `None` when it has ended without a word.
+    pub async fn next(&self) -> Option<ToRun> {
+        // What can't be read is as good as nothing.
+        self.0.receive().await.ok().flatten()
+    }
+
+    /// Tells it of a signal.
+    pub async fn signal(&self, number: i32) {
+        // One that has ended needs no telling.
+        let _ = self.0.send(&FromRun::Signal { number }).await;
+    }
+}
+
+/// The sessions of the daemon at `path`.
+///
+/// # Errors
+/// As [`ask_to_run`].
+pub async fn ps(path: &Path) -> Result<Vec<SessionRow>, DaemonError> {
+    let asked = async {
+        let connection = connect(path).await?;
+        connection.send(&Request::Ps).await?;
+        let mut rows = Vec::new();
+        loop {
+            match connection.receive::<Answer>().await? {
+                Some(Answer::Session(row)) => rows.push(*row),
+                Some(Answer::Complete { sessions }) if sessions == rows.len() => return Ok(rows),
+                Some(Answer::Refused { reason }) => return Err(DaemonError::Refused(reason)),
+                Some(_) => return Err(DaemonError::Unexpected),
+                None => return Err(DaemonError::Closed),
+            }
+        }
+    };
+    timeout(LONG_PATIENCE, asked)
+        .await
+        .unwrap_or(Err(DaemonError::NoAnswer))
+}
+
+/// Asks sessions to end; their ids.
+///
+/// # Errors
+/// As [`ask_to_run`].
+pub async fn stop(path: &Path, target: Target) -> Result<Vec<String>, DaemonError> {
+    let asked = async {
+        let connection = connect(path).await?;
+        connection.send(&Request::Stop(target)).await?;
+        match connection.receive::<Answer>().await? {
+            Some(Answer::Stopped { sessions }) => Ok(sessions),
+            Some(Answer::Refused { reason }) => Err(DaemonError::Refused(reason)),
+            Some(_) => Err(DaemonError::Unexpected),
+            None => Err(DaemonError::Closed),
+        }
+    };
+    timeout(LONG_PATIENCE, asked)
+        .await
+        .unwrap_or(Err(DaemonError::NoAnswer))
+}
+
+async fn connect(path: &Path) -> Result<Connection, DaemonError> {
+    let address = socket::address(path)?;
+    loop {
+        let socket = socket::new_socket()?;
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) => {
+                peer::own_peer(&socket)?;
+                return Ok(Connection::new(socket)?);
+            }
+            // The queue of those that wait to be taken is full.
+            Err(Errno::AGAIN) => sleep(QUEUE).await,
+            Err(Errno::NOENT | Errno::CONNREFUSED) => {
+                return Err(DaemonError::NotRunning {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+    }
+}

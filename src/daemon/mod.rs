@@ -1,0 +1,21 @@
+//! One supervisor for all servers of a user: who asks for which server, and the processes that serve
+//! them. Nothing of a server, and no byte of a session, passes through it.
+//!
+//! Each session is a process of its own (`pinfold __session`). The daemon judges who asks, starts
+//! that process, hands it the client's three descriptors and the client's connection, and forgets
+//! them. The end of either end of anything ends the session: see ARCHITECTURE.md, "The daemon".
+
+pub mod cgroup;
+pub mod client;
+mod error;
+pub mod frames;
+pub mod notify;
+mod peer;
+pub mod protocol;
+mod server;
+mod sessions;
+mod socket;
+
+pub use error::DaemonError;
+pub use server::{Settings, Verdict, serve};
+pub use socket::Listening;

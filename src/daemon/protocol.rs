@@ -1,0 +1,343 @@
+//! The control protocol: what is said on the socket, on the connection of a session, and between the
+//! daemon and its session processes. Types and their one reading; pure.
+//!
+//! A message is one frame, which is one JSON object: `{"pinfold":1,"message":…}`. Unknown fields,
+//! unknown messages and fields given twice are refused. Requests name a server; nothing in them is a
+//! command, an argument, a variable or a policy.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The version of everything said here.
+pub const VERSION: u32 = 1;
+/// Bytes of one frame.
+pub const MAX_FRAME: usize = 64 << 10;
+/// Standard input, output and error, with the request that carries them.
+pub const STREAMS: usize = 3;
+/// Characters of a reason; a frame must hold it, each of them written as up to six bytes.
+const MAX_REASON: usize = 8_000;
+
+/// What a client asks of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// May this server be served? Answered by [`Answer::Ready`], [`Answer::Unserved`] or
+    /// [`Answer::Refused`].
+    Run(Wanted),
+    /// After [`Answer::Ready`], with exactly three descriptors.
+    Streams,
+    /// Answered by one [`Answer::Session`] for each, and [`Answer::Complete`].
+    Ps,
+    /// Answered by [`Answer::Stopped`].
+    Stop(Target),
+}
+
+/// A server by its name, and where the client believes the daemon's files to be. That is compared and
+/// never followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    pub server: String,
+    pub places: Places,
+}
+
+/// The files that a session is made from; absolute paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Places {
+    pub manifest: String,
+    pub data: String,
+    pub state: String,
+}
+
+/// Which sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Target {
+    All,
+    /// Those of a server, or the one session of this id. No name of a server has an `@`, and every
+    /// id has one.
+    Named(String),
+}
+
+/// What the daemon says to that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// The three descriptors may come.
+    Ready,
+    /// Not by this daemon; the server can be served without it.
+    Unserved {
+        reason: String,
+    },
+    /// Not at all.
+    Refused {
+        reason: String,
+    },
+    Session(Box<SessionRow>),
+    /// So many were told.
+    Complete {
+        sessions: usize,
+    },
+    /// The ids of those that were asked to end.
+    Stopped {
+        sessions: Vec<String>,
+    },
+}
+
+/// A session as `ps` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRow {
+    /// `SERVER@NUMBER`
+    pub id: String,
+    pub server: String,
+    /// Seconds since the descriptors came.
+    pub age_seconds: u64,
+    /// Who asked.
+    pub client: Client,
+    /// The process that serves it.
+    pub session_pid: u32,
+    /// Whether the manifest or the lock is another one than when it began.
+    pub outdated: bool,
+    /// What the session process says; `None` when it did not answer in time.
+    pub status: Option<Status>,
+}
+
+/// The other end of a connection (SO_PEERCRED, unix(7)), and who started it (proc_pid_stat(5)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Of `pinfold run`.
+    pub run_pid: i32,
+    /// Of its parent, which is the MCP client; 0 when it is not known.
+    pub pid: i32,
+    /// What the parent calls itself, safe to show.
+    pub command: String,
+}
+
+/// What a session process knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// `None` before the server runs.
+    pub server_pid: Option<i32>,
+    /// Tool calls of the client, the denied ones among them.
+    pub calls: u64,
+    /// Tool calls that did not reach the server.
+    pub denied: u64,
+    /// Bytes from the server to the network, and back.
+    pub egress_sent: u64,
+    pub egress_received: u64,
+    /// Bytes of memory of the session process and all that it started.
+    pub memory: u64,
+}
+
+/// What `run` says on its connection once a session process has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FromRun {
+    /// It was asked to stop by this signal.
+    Signal { number: i32 },
+}
+
+/// What `run` hears there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ToRun {
+    /// From the session process, before it reads anything of the client: from here on it is the one
+    /// that answers.
+    Taken,
+    /// From the session process, at the very end.
+    Ended { code: u8 },
+    /// From the daemon, in place of [`ToRun::Taken`].
+    Refused { reason: String },
+}
+
+/// What the daemon says to a session process, on the channel between them. The end of the channel
+/// means that the daemon is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Order {
+    /// First of all.
+    Launch(Launch),
+    /// With four descriptors: the client's three, and its connection.
+    Take,
+    /// Answered by [`Report::Status`].
+    Status,
+    /// End, and tell the client why.
+    Stop { reason: String },
+}
+
+/// What a session process is to serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// The id of the session.
+    pub session: String,
+    pub server: String,
+}
+
+/// What a session process says to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Report {
+    /// The server runs, or it was refused: the work of starting is over.
+    Started,
+    Status(Status),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Envelope<Message> {
+    pinfold: u32,
+    message: Message,
+}
+
+/// Why a frame is none of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    #[error(
+        "the control protocol has version {VERSION} here, and {0} was spoken: `pinfold run` and `pinfold daemon` are of different versions of pinfold; `systemctl --user restart pinfold` starts the present one"
+    )]
+    Version(u64),
+    #[error("the message is not one of the control protocol: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("a message of more than {MAX_FRAME} bytes")]
+    TooLong,
+}
+
+/// The frame of a message.
+///
+/// # Errors
+/// When it would be longer than [`MAX_FRAME`].
+pub fn write<Message: Serialize>(message: &Message) -> Result<Vec<u8>, ProtocolError> {
+    let frame = serde_json::to_vec(&Envelope {
+        pinfold: VERSION,
+        message,
+    })?;
+    if frame.len() > MAX_FRAME {
+        return Err(ProtocolError::TooLong);
+    }
+    Ok(frame)
+}
+
+/// The message of a frame.
+///
+/// # Errors
+/// Another version, or anything but exactly one message.
+pub fn read<Message: DeserializeOwned>(frame: &[u8]) -> Result<Message, ProtocolError> {
+    /// Of another version nothing else is known.
+    #[derive(Deserialize)]
+    struct Versioned {
+        pinfold: u64,
+    }
+    if frame.len() > MAX_FRAME {
+        return Err(ProtocolError::TooLong);
+    }
+    let Versioned { pinfold } = serde_json::from_slice(frame)?;
+    if pinfold != u64::from(VERSION) {
+        return Err(ProtocolError::Version(pinfold));
+    }
+    Ok(serde_json::from_slice::<Envelope<Message>>(frame)?.message)
+}
+
+/// A reason that fits into a frame.
+pub fn reason(text: &str) -> String {
+    text.chars().take(MAX_REASON).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Request {
+        let place = |name: &str| format!("/home/ada/{name}");
+        Request::Run(Wanted {
+            server: "everything".to_owned(),
+            places: Places {
+                manifest: place("pinfold.toml"),
+                data: place("data"),
+                state: place("state"),
+            },
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for request in [
+            wanted(),
+            Request::Streams,
+            Request::Ps,
+            Request::Stop(Target::All),
+            Request::Stop(Target::Named("a@1".to_owned())),
+        ] {
+            let frame = write(&request).unwrap();
+            assert!(frame.starts_with(br#"{"pinfold":1,"#));
+            assert_eq!(read::<Request>(&frame).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn anything_more_less_or_else_is_refused() {
+        let whole = String::from_utf8(write(&wanted()).unwrap()).unwrap();
+        for (from, to) in [
+            (r#""server":"#, r#""command":"sh","server":"#),
+            (r#""server":"#, r#""env":{},"server":"#),
+            (r#""server":"everything","#, ""),
+            (
+                r#""server":"everything""#,
+                r#""server":"everything","server":"other""#,
+            ),
+            (r#""server":"everything""#, r#""server":["everything"]"#),
+            (r#""data":"#, r#""policy":"","data":"#),
+            (r#""message":"#, r#""more":1,"message":"#),
+            (r#"{"pinfold":1,"#, r#"{"pinfold":1,"pinfold":1,"#),
+            (r#""pinfold":1,"#, ""),
+            (r#""pinfold":1"#, r#""pinfold":"1""#),
+            (r#""pinfold":1"#, r#""pinfold":1.5"#),
+            (r#"{"run":"#, r#"{"execute":"#),
+            ("}}}}", "}}}} {}"),
+            ("}}}}", "}}}"),
+        ] {
+            let broken = whole.replacen(from, to, 1);
+            assert_ne!(broken, whole, "{from}");
+            let refused = read::<Request>(broken.as_bytes());
+            assert!(
+                matches!(refused, Err(ProtocolError::Malformed(_))),
+                "{broken}"
+            );
+        }
+        // The control.
+        assert!(read::<Request>(whole.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn another_version_is_told_apart_whatever_else_it_says() {
+        for text in [
+            r#"{"pinfold":2,"new":true}"#,
+            r#"{"pinfold":0,"message":"ps"}"#,
+        ] {
+            assert!(matches!(
+                read::<Request>(text.as_bytes()),
+                Err(ProtocolError::Version(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_long_frame_is_refused_and_a_long_reason_fits() {
+        let mut frame = write(&Request::Ps).unwrap();
+        frame.resize(MAX_FRAME, b' ');
+        assert!(read::<Request>(&frame).is_ok());
+        frame.push(b' ');
+        assert!(matches!(
+            read::<Request>(&frame),
+            Err(ProtocolError::TooLong)
+        ));
+        for letter in ["\u{1}", "x", "\u{1f642}"] {
+            let reason = reason(&letter.repeat(100_000));
+            assert!(write(&Answer::Refused { reason }).is_ok());
+        }
+    }
+}
