@@ -40,6 +40,9 @@ _pinfold() {
             pinfold,help)
                 cmd="pinfold__subcmd__help"
                 ;;
+            pinfold,import)
+                cmd="pinfold__subcmd__import"
+                ;;
             pinfold,lock)
                 cmd="pinfold__subcmd__lock"
                 ;;
@@ -51,6 +54,9 @@ _pinfold() {
                 ;;
             pinfold,release)
                 cmd="pinfold__subcmd__release"
+                ;;
+            pinfold,restore)
+                cmd="pinfold__subcmd__restore"
                 ;;
             pinfold,review)
                 cmd="pinfold__subcmd__review"
@@ -121,6 +127,9 @@ _pinfold() {
             pinfold__subcmd__help,help)
                 cmd="pinfold__subcmd__help__subcmd__help"
                 ;;
+            pinfold__subcmd__help,import)
+                cmd="pinfold__subcmd__help__subcmd__import"
+                ;;
             pinfold__subcmd__help,lock)
                 cmd="pinfold__subcmd__help__subcmd__lock"
                 ;;
@@ -132,6 +141,9 @@ _pinfold() {
                 ;;
             pinfold__subcmd__help,release)
                 cmd="pinfold__subcmd__help__subcmd__release"
+                ;;
+            pinfold__subcmd__help,restore)
+                cmd="pinfold__subcmd__help__subcmd__restore"
                 ;;
             pinfold__subcmd__help,review)
                 cmd="pinfold__subcmd__help__subcmd__review"
@@ -206,7 +218,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add lock update fetch run verify tools review explain secret quarantine release gc trust doctor daemon ps stop generate help"
+            opts="-h -V --manifest --help --version try add import restore lock update fetch run verify tools review explain secret quarantine release gc trust doctor daemon ps stop generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -510,7 +522,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add lock update fetch run verify tools review explain secret quarantine release gc trust doctor daemon ps stop generate help"
+            opts="try add import restore lock update fetch run verify tools review explain secret quarantine release gc trust doctor daemon ps stop generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -663,6 +675,20 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__help__subcmd__lock)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -706,6 +732,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -887,6 +927,32 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__import)
+            opts="-h -V --dry-run --yes --allow-all --allow --egress --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --egress)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__lock)
             opts="-h -V --platform --sbom --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -955,6 +1021,24 @@ _pinfold() {
             ;;
         pinfold__subcmd__release)
             opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__restore)
+            opts="-h -V --list --force --forget --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
