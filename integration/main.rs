@@ -16,6 +16,7 @@ mod audit;
 mod build_scripts;
 mod calls;
 mod cgroup;
+mod client_configs;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]

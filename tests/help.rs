@@ -8,6 +8,8 @@ use crate::place::{Place, project};
 const VERBS: &[&str] = &[
     "try",
     "add",
+    "import",
+    "restore",
     "lock",
     "update",
     "fetch",

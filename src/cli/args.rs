@@ -35,6 +35,11 @@ pub(super) enum Command {
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
     Add(Box<Add>),
+    /// Take over the servers of your MCP clients' configs: lock each, and let its client start it
+    /// through pinfold
+    Import(Box<Import>),
+    /// Put configs back as they were before `import`, byte for byte
+    Restore(Restore),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Move to newer versions, as a review: show everything that would change, and ask
@@ -179,6 +184,50 @@ pub(super) struct Add {
     /// Arguments for the server, after `--`
     #[arg(last = true)]
     pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// Only these configs [default: those of every known client, of this user and the present
+    /// folder]
+    pub(super) files: Vec<PathBuf>,
+    /// Change nothing; show what would become of each server, and each file as a diff
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Don't ask whether to begin
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Allow every tool that each server offers now
+    #[arg(long)]
+    pub(super) allow_all: bool,
+    /// Allow this tool of this server, which is called as in the table; may be given many times
+    #[arg(long, value_name = "SERVER:TOOL", conflicts_with = "allow_all")]
+    pub(super) allow: Vec<String>,
+    /// Let this server reach this host at this port, and no other; may be given many times
+    #[arg(long, value_name = "SERVER:HOST:PORT")]
+    pub(super) egress: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// Only these configs [default: all that were rewritten]
+    pub(super) files: Vec<PathBuf>,
+    /// Only list what could be put back
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Put back what was changed since, too; the change is lost
+    #[arg(long, conflicts_with = "list")]
+    pub(super) force: bool,
+    /// Put nothing back; remove the originals that are kept, which hold the secrets that were in
+    /// them
+    #[arg(long, conflicts_with_all = ["list", "force"])]
+    pub(super) forget: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,8 @@ mod gc;
 mod generate;
 mod hand_over;
 mod hidden_input;
+mod import;
+mod launchers;
 mod lock;
 mod locking;
 mod log;
@@ -32,6 +34,7 @@ mod proposal;
 mod protocol;
 mod ps;
 mod quarantine;
+mod restore;
 mod review;
 mod run;
 mod sbom;
@@ -113,6 +116,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, *arguments).await,
+        Command::Import(arguments) => import::run(manifest, *arguments).await,
+        Command::Restore(arguments) => restore::run(manifest, &arguments),
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
             None => lock::run(manifest, &arguments).await,

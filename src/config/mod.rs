@@ -1,13 +1,14 @@
 //! What the user wrote, and where pinfold's files are: the manifest with its mistakes
 //! shown in place, the paths, edits, and which foreign manifests are trusted.
 //!
-//! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
+//! Nothing is resolved, fetched or decided here. The configs of MCP clients are in `clients`.
 
 mod alarm_keys;
 mod answer_keys;
 mod audit_keys;
 mod build_keys;
 mod call_rules;
+pub mod clients;
 mod diagnostic;
 mod edit;
 mod egress;
