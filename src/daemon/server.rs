@@ -102,7 +102,6 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
             settings.lock.clone(),
         ],
     };
-    let files = program.files.clone();
     let Settings {
         places,
         questions,
@@ -132,7 +131,7 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
     let socket = sys::watch(listening.take_socket()?)?;
     let accepting = tokio::spawn(accept_all(socket, Arc::clone(&shared)));
     notify::ready(&shared.check().await);
-    let keeping = tokio::spawn(keep_warm(sessions, files, Arc::clone(&reload)));
+    let keeping = tokio::spawn(keep_warm(sessions, Arc::clone(&reload)));
     loop {
         let tick = async {
             match &mut watchdog {
