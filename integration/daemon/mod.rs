@@ -41,6 +41,8 @@ impl<'h> Daemon<'h> {
     fn start(home: &'h Home) -> Self {
         let daemon = Self::start_anyhow(home, pinfold(home, ["daemon"]));
         wait_until("the daemon listens", || socket_path(home).exists());
+        // Once it answers it has opened everything that it has open for itself.
+        daemon.sessions();
         daemon
     }
 

@@ -21,21 +21,22 @@ const SETTLING_TIME: Duration = Duration::from_millis(100);
 /// When there is no room for one more.
 const FULL: Duration = Duration::from_secs(10);
 
-/// Does so until it is dropped. `reload` replaces them all.
-pub(super) async fn keep_warm(sessions: Arc<Sessions>, reload: Arc<Notify>) {
-    let files = &sessions.warming.files;
+/// What is waited for; without it no server is kept warm.
+pub(super) fn watch(sessions: &Sessions) -> Option<Changes> {
+    let files = sessions.warming.files.iter();
     let names: BTreeSet<OsString> = files
-        .iter()
         .filter_map(|file| file.file_name().map(OsString::from))
         .chain(sessions.warming.markers.iter().map(OsString::from))
         .collect();
-    let mut changes = match Changes::new(names) {
-        Ok(changes) => changes,
-        Err(error) => {
-            tracing::warn!("no server is kept warm, as changes can't be watched for: {error}");
-            return;
-        }
-    };
+    let changes = Changes::new(names);
+    if let Err(error) = &changes {
+        tracing::warn!("no server is kept warm, as changes can't be watched for: {error}");
+    }
+    changes.ok()
+}
+
+/// Does so until it is dropped. `reload` replaces them all.
+pub(super) async fn keep_warm(sessions: Arc<Sessions>, mut changes: Changes, reload: Arc<Notify>) {
     let mut states = renew(&sessions, &mut changes, false).await;
     loop {
         let at = step(&sessions).await;
