@@ -40,9 +40,11 @@ struct Daemon<'h> {
 impl<'h> Daemon<'h> {
     fn start(home: &'h Home) -> Self {
         let daemon = Self::start_anyhow(home, pinfold(home, ["daemon"]));
-        wait_until("the daemon listens", || socket_path(home).exists());
         // Once it answers it has opened everything that it has open for itself.
-        daemon.sessions();
+        wait_until("the daemon answers", || {
+            let answered = pinfold(home, ["ps"]).output().unwrap();
+            answered.status.success()
+        });
         daemon
     }
 
