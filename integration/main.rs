@@ -12,9 +12,11 @@
 )]
 
 mod archives;
+mod audit;
 mod build_scripts;
 mod calls;
 mod cgroup;
+mod client_configs;
 mod confinement;
 #[path = "confinement/mod.rs"]
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
@@ -66,6 +68,7 @@ mod release_age;
 mod resource_limits;
 mod runtimes;
 mod sbom;
+mod secrets;
 mod server_json;
 mod server_rights;
 mod server_table;

@@ -4,6 +4,7 @@
 //! `tests/rooms.rs` checks it.
 
 pub mod attack;
+pub mod audit;
 pub mod cgroup;
 pub mod cli;
 pub mod config;
@@ -18,5 +19,6 @@ pub mod relay;
 pub mod resolve;
 pub mod sandbox;
 pub mod schema;
+pub mod secrets;
 pub mod store;
 pub mod sys;

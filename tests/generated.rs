@@ -35,8 +35,28 @@ fn a_page_for_every_verb() {
         .collect();
     pages.sort();
     let mut expected: Vec<String> = [
-        "add", "daemon", "doctor", "explain", "fetch", "gc", "lock", "ps", "review", "run", "stop",
-        "tools", "trust", "try", "update", "verify",
+        "add",
+        "daemon",
+        "doctor",
+        "explain",
+        "fetch",
+        "gc",
+        "import",
+        "lock",
+        "log",
+        "ps",
+        "quarantine",
+        "release",
+        "restore",
+        "review",
+        "run",
+        "secret",
+        "stop",
+        "tools",
+        "trust",
+        "try",
+        "update",
+        "verify",
     ]
     .map(|verb| format!("pinfold-{verb}.1"))
     .into();

@@ -8,6 +8,8 @@ use crate::place::{Place, project};
 const VERBS: &[&str] = &[
     "try",
     "add",
+    "import",
+    "restore",
     "lock",
     "update",
     "fetch",
@@ -16,6 +18,8 @@ const VERBS: &[&str] = &[
     "tools",
     "review",
     "explain",
+    "log",
+    "secret",
     "quarantine",
     "release",
     "gc",

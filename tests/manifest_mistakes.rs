@@ -10,7 +10,7 @@ release_age = "soon"
 [servers.a]
 source = 5
 profil = "web"
-env = { LD_PRELOAD = "x", OK = { secret = "y" } }
+env = { LD_PRELOAD = "x", OK = { sekret = "y" } }
 
 [servers.a.tools]
 allow = ["x", "x"]

@@ -294,6 +294,56 @@ fn what_vouches_for_bytes_is_judged_without_asking_anybody() {
 }
 
 #[test]
+fn the_audit_log_knows_no_policy_and_starts_nothing() {
+    forbid(
+        in_room("audit"),
+        &[
+            "crate::launch",
+            "crate::sandbox",
+            "crate::config",
+            "crate::policy",
+            "crate::store",
+            "crate::cli",
+            "tokio",
+            "async",
+            "await",
+            "std::net",
+            "std::process",
+            "std::env",
+        ],
+    );
+    // What is judged about lines and ends is pure.
+    forbid(
+        |file| ["audit/chain.rs", "audit/repair.rs"].contains(&file.path.as_str()),
+        &["std::fs::read", "OpenOptions", "SystemTime", "Instant"],
+    );
+}
+
+#[test]
+fn secrets_know_nobody_who_could_tell() {
+    forbid(
+        in_room("secrets"),
+        &[
+            "crate::relay",
+            "crate::sandbox",
+            "crate::launch",
+            "crate::policy",
+            "crate::store",
+            "crate::fetch",
+            "crate::resolve",
+            "crate::cli",
+            "Serialize",
+            "std::env::var",
+            "std::env::var_os",
+        ],
+    );
+    forbid(
+        |file| file.path != "secrets/service.rs",
+        &["secret_service", "zbus"],
+    );
+}
+
+#[test]
 fn the_daemon_starts_sessions_and_knows_no_server() {
     // No byte of a session and no decision about a server is its own.
     forbid(

@@ -11,28 +11,57 @@ use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::proposal::Proposal;
 use super::{output, server_json, summary};
-use crate::config::{ConfigValue, EnvValue, Manifest, NewServer, Server, add_server};
+use crate::config::{
+    ConfigValue, Delivery, EnvValue, Manifest, NewServer, SecretSource, SecretUse, Server,
+    add_server,
+};
 use crate::launch::Launcher;
 use crate::lockfile::{ServerName, ToolName, replace_atomically};
 use crate::relay::Introspection;
 use crate::resolve::server_json::Offer;
 
+/// Which tools the client may use, as far as it was said beforehand.
+pub(super) struct Choice {
+    pub allow: Vec<String>,
+    pub allow_all: bool,
+    /// What stands before a tool's name in `--allow`, for the message.
+    pub prefix: String,
+}
+
 pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
-    let name: ServerName = arguments.name.parse()?;
     let mut wanted = describe(&arguments)?;
     let offer = server_json::offer(&context, &arguments, &wanted.env).await?;
     if let Some(offer) = &offer {
         take_up(&mut wanted, offer);
     }
+    let choice = Choice {
+        allow: arguments.allow,
+        allow_all: arguments.allow_all,
+        prefix: String::new(),
+    };
+    let name = wanted.name.clone();
+    let server = add(&context, wanted, offer.as_ref(), &choice).await?;
+    report(&name, &server);
+    Ok(Exit::Success)
+}
+
+/// Locks `wanted`, has its tools chosen, and writes lock and manifest.
+pub(super) async fn add(
+    context: &Context,
+    mut wanted: NewServer,
+    offer: Option<&Offer>,
+    choice: &Choice,
+) -> anyhow::Result<Server> {
+    let name = wanted.name.clone();
     // Everything that can be wrong with the words is found before anything is downloaded.
     let (place, home) = (&context.paths.manifest, context.paths.home.as_deref());
     let mut server = parsed(&wanted, place, home)?;
     let manifest = context.manifest_or_empty()?;
-    refuse_other(&manifest, &name, &server, arguments.allow.is_empty())?;
+    refuse_other(&manifest, &name, &server, choice.allow.is_empty())?;
     let lock = context.lock_or_empty()?;
     let outcome = lock_server(
-        &context,
+        context,
         &name,
         &server,
         &manifest.settings,
@@ -47,7 +76,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         &outcome.locked,
         "To have it all the same, add it under another name",
     )?;
-    server_json::check(offer.as_ref(), &outcome.locked)?;
+    server_json::check(offer, &outcome.locked)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
     for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
@@ -58,13 +87,13 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     for line in &proposal.lines {
         output::note(line);
     }
-    wanted.allow = choose(&arguments, &outcome.introspection, &proposal)?
+    wanted.allow = choose(choice, &outcome.introspection, &proposal)?
         .into_iter()
         .collect();
     server = parsed(&wanted, place, home)?;
     let mut locked = outcome.locked;
     let _held = outcome.staging;
-    repin_policy(&context, &server, &mut locked)?;
+    repin_policy(context, &server, &mut locked)?;
 
     let _guard = context.write_lock()?;
     // Read again: somebody else may have written meanwhile.
@@ -73,15 +102,14 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
     let mut lock = context.lock_or_empty()?;
     lock.servers.insert(name.clone(), locked);
     // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
-    context.save(lock)?;
+    context.save(lock, "add")?;
     if !manifest.servers.contains_key(&name) {
-        let text = manifest_text(&context)?;
+        let text = manifest_text(context)?;
         let text = add_server(&text, &wanted)?;
         replace_atomically(&context.paths.manifest, text.as_bytes(), 0o600)
             .with_context(|| format!("could not write {}", context.paths.manifest.display()))?;
     }
-    report(&name, &server);
-    Ok(Exit::Success)
+    Ok(server)
 }
 
 /// A server of that name may be there only if it is this very one, as after an `add` that was
@@ -145,7 +173,7 @@ fn describe(arguments: &Add) -> anyhow::Result<NewServer> {
         build_egress: arguments.build_egress.clone(),
         profile: profile(arguments),
         egress: arguments.egress.clone(),
-        env: environment(&arguments.env)?,
+        env: environment(&arguments.env, &arguments.secret)?,
         exec: arguments.exec.clone(),
         read: absolute(&arguments.read)?,
         write: absolute(&arguments.write)?,
@@ -173,14 +201,27 @@ fn profile(arguments: &Add) -> Option<String> {
     }
 }
 
-fn environment(words: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
-    Ok(words
+fn environment(words: &[String], secrets: &[String]) -> anyhow::Result<BTreeMap<String, EnvValue>> {
+    let mut variables: BTreeMap<String, EnvValue> = words
         .iter()
         .map(|word| match word.split_once('=') {
             Some((name, value)) => (name.to_owned(), EnvValue::Literal(value.to_owned())),
             None => (word.clone(), EnvValue::FromClient { name: word.clone() }),
         })
-        .collect())
+        .collect();
+    for word in secrets {
+        let Some((key, name)) = word.split_once('=') else {
+            return Err(UsageError(format!("`{word}` is not KEY=NAME")).into());
+        };
+        let value = EnvValue::Secret(SecretUse {
+            source: SecretSource::Stored(name.parse()?),
+            delivery: Delivery::Value,
+        });
+        if variables.insert(key.to_owned(), value).is_some() {
+            return Err(UsageError(format!("`{key}` is given twice")).into());
+        }
+    }
+    Ok(variables)
 }
 
 /// The values for a bundle.
@@ -202,7 +243,7 @@ pub(super) fn config(
                 ConfigValue::List(list)
             }
             Some(ConfigValue::Text(first)) => ConfigValue::List(vec![first, value]),
-            Some(from @ ConfigValue::FromClient { .. }) => from,
+            Some(from @ (ConfigValue::FromClient { .. } | ConfigValue::Secret(_))) => from,
         };
         config.insert(key, value);
     }
@@ -243,7 +284,7 @@ fn tool_names(names: &[String]) -> anyhow::Result<BTreeSet<ToolName>> {
 
 /// The allowlist: as said, or as chosen on the terminal, or an error that lists the tools.
 fn choose(
-    arguments: &Add,
+    choice: &Choice,
     introspection: &Introspection,
     proposal: &Proposal,
 ) -> anyhow::Result<BTreeSet<ToolName>> {
@@ -252,11 +293,11 @@ fn choose(
         .iter()
         .filter_map(|tool| tool.name.parse().ok())
         .collect();
-    if arguments.allow_all {
+    if choice.allow_all {
         return Ok(offered);
     }
-    if !arguments.allow.is_empty() {
-        let chosen = tool_names(&arguments.allow)?;
+    if !choice.allow.is_empty() {
+        let chosen = tool_names(&choice.allow)?;
         if let Some(absent) = chosen.iter().find(|tool| !offered.contains(*tool)) {
             return Err(UsageError(format!(
                 "the server offers no tool `{absent}`; it offers:\n{}",
@@ -271,7 +312,8 @@ fn choose(
     }
     if !output::interactive() {
         return Err(UsageError(format!(
-            "which tools may the client use? Say --allow TOOL for each, or --allow-all.{} The server offers:\n{}",
+            "which tools may the client use? Say --allow {}TOOL for each, or --allow-all.{} The server offers:\n{}",
+            choice.prefix,
             proposal.as_options(),
             summary::tools(introspection).join("\n")
         ))

@@ -8,6 +8,7 @@ use super::daemon_choice::DaemonChoice;
 use super::sbom;
 use super::update::Risk;
 use crate::resolve::npm::Platform;
+use crate::secrets::StoreKind;
 
 /// Runs MCP servers pinned to the byte and penned by the kernel.
 ///
@@ -34,6 +35,11 @@ pub(super) enum Command {
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
     Add(Box<Add>),
+    /// Take over the servers of your MCP clients' configs: lock each, and let its client start it
+    /// through pinfold
+    Import(Box<Import>),
+    /// Put configs back as they were before `import`, byte for byte
+    Restore(Restore),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Move to newer versions, as a review: show everything that would change, and ask
@@ -50,6 +56,10 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Show the audit log: sessions, calls, refusals, connections, changes of what may run
+    Log(Log),
+    /// Keep the values that servers get and nobody else: set, list, remove
+    Secret(Secret),
     /// Stop a server: end every session of it at once, and let none start until it is released
     Quarantine(Quarantine),
     /// Let a server that was put into quarantine start again
@@ -74,6 +84,16 @@ pub(super) enum Command {
 /// One of those that locks can be made for.
 fn platform() -> clap::builder::PossibleValuesParser {
     Platform::names().into()
+}
+
+/// A place for secrets.
+fn store_kind() -> impl clap::builder::TypedValueParser<Value = StoreKind> {
+    use clap::builder::TypedValueParser as _;
+    let kinds = [StoreKind::Files, StoreKind::SecretService];
+    clap::builder::PossibleValuesParser::new(kinds.map(StoreKind::name)).map(move |name| {
+        let found = kinds.into_iter().find(|kind| kind.name() == name);
+        found.unwrap_or(StoreKind::Files)
+    })
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +154,9 @@ pub(super) struct Add {
     /// Set a variable: KEY=VALUE, or KEY to pass it on from the client
     #[arg(long, value_name = "KEY[=VALUE]")]
     pub(super) env: Vec<String>,
+    /// Set a variable to the secret that `pinfold secret set NAME` keeps
+    #[arg(long, value_name = "KEY=NAME")]
+    pub(super) secret: Vec<String>,
     /// Let it read this file or folder
     #[arg(long, value_name = "PATH")]
     pub(super) read: Vec<PathBuf>,
@@ -161,6 +184,50 @@ pub(super) struct Add {
     /// Arguments for the server, after `--`
     #[arg(last = true)]
     pub(super) arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// Only these configs [default: those of every known client, of this user and the present
+    /// folder]
+    pub(super) files: Vec<PathBuf>,
+    /// Change nothing; show what would become of each server, and each file as a diff
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Don't ask whether to begin
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Allow every tool that each server offers now
+    #[arg(long)]
+    pub(super) allow_all: bool,
+    /// Allow this tool of this server, which is called as in the table; may be given many times
+    #[arg(long, value_name = "SERVER:TOOL", conflicts_with = "allow_all")]
+    pub(super) allow: Vec<String>,
+    /// Let this server reach this host at this port, and no other; may be given many times
+    #[arg(long, value_name = "SERVER:HOST:PORT")]
+    pub(super) egress: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// Only these configs [default: all that were rewritten]
+    pub(super) files: Vec<PathBuf>,
+    /// Only list what could be put back
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Put back what was changed since, too; the change is lost
+    #[arg(long, conflicts_with = "list")]
+    pub(super) force: bool,
+    /// Put nothing back; remove the originals that are kept, which hold the secrets that were in
+    /// them
+    #[arg(long, conflicts_with_all = ["list", "force"])]
+    pub(super) forget: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -262,6 +329,87 @@ pub(super) struct Explain {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Log {
+    #[command(subcommand)]
+    pub(super) what: Option<LogCommand>,
+    /// Go on with what comes, until it is interrupted
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// Only records of this server
+    #[arg(long, value_name = "NAME")]
+    pub(super) server: Option<String>,
+    /// Only records of this kind, for example call, call_end, egress, event, session_start,
+    /// session_refused, session_end or policy_change
+    #[arg(long, value_name = "KIND")]
+    pub(super) kind: Option<String>,
+    /// Only what came after this: a time in UTC such as 2026-07-28T09:00:00Z, or a time span such
+    /// as 2h, which ends now
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Only what was refused
+    #[arg(long)]
+    pub(super) denied: bool,
+    /// Print the lines as they are in the log
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LogCommand {
+    /// Prove that no line of the log was changed, taken out, moved or cut off
+    Verify(LogVerify),
+    /// Print the log's last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`
+    Head,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogVerify {
+    /// A last record that was printed by `pinfold log head` earlier: it must still be there
+    #[arg(long, value_name = "NUMBER:SHA256")]
+    pub(super) head: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Secret {
+    #[command(subcommand)]
+    pub(super) action: SecretAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretAction {
+    /// Keep a value, which is asked for on the terminal or read from standard input
+    Set(SecretSet),
+    /// Show which secrets there are, how old they are, and which servers use them; no value
+    List {
+        /// Ask for the password of a locked keyring first
+        #[arg(long)]
+        unlock: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a secret: every server that uses it is put into quarantine
+    Remove {
+        /// What it is called
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SecretSet {
+    /// What to call it: a-z 0-9 . _ -
+    pub(super) name: String,
+    /// Where secrets are kept; decided with the first one [default: the desktop's Secret Service
+    /// where there is one, else files]
+    #[arg(long, value_name = "STORE", value_parser = store_kind())]
+    pub(super) store: Option<StoreKind>,
 }
 
 #[derive(Debug, Args)]

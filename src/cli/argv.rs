@@ -5,70 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::launchers::{Packages, Started, is_own_program, python_words, split_range, started};
 use crate::config::{Manifest, Source, normalized_pypi_name};
 use crate::lockfile::ServerName;
-
-/// What a command would start, and with which arguments.
-struct Started<'w> {
-    package: &'w str,
-    /// Named apart from the package: the program that is meant.
-    program: Option<&'w str>,
-    arguments: Vec<&'w str>,
-}
-
-/// A command that starts servers: how it begins, and its options.
-struct Command {
-    words: &'static [&'static str],
-    /// Options that don't choose what is run.
-    ignored: &'static [&'static str],
-    /// An option that names the package; then the word after the options is the program.
-    package_option: Option<&'static str>,
-    is_npm: bool,
-}
-
-const UV_IGNORED: &[&str] = &[
-    "-q",
-    "--quiet",
-    "--offline",
-    "--no-progress",
-    "--isolated",
-    "--",
-];
-
-const COMMANDS: [Command; 4] = [
-    Command {
-        words: &["npx"],
-        ignored: &[
-            "-y",
-            "--yes",
-            "-q",
-            "--quiet",
-            "--prefer-offline",
-            "--offline",
-            "--",
-        ],
-        package_option: None,
-        is_npm: true,
-    },
-    Command {
-        words: &["uvx"],
-        ignored: UV_IGNORED,
-        package_option: Some("--from"),
-        is_npm: false,
-    },
-    Command {
-        words: &["uv", "tool", "run"],
-        ignored: UV_IGNORED,
-        package_option: Some("--from"),
-        is_npm: false,
-    },
-    Command {
-        words: &["pipx", "run"],
-        ignored: &["-q", "--quiet", "--no-cache", "--"],
-        package_option: Some("--spec"),
-        is_npm: false,
-    },
-];
 
 /// The server that a command of before means: `npx [-y] PACKAGE[@RANGE] [ARGUMENTS]`,
 /// `uvx PACKAGE[@VERSION] [ARGUMENTS]`, `uv tool run …`, `pipx run …`.
@@ -79,34 +18,30 @@ pub(super) fn server_for_argv<'a>(
     argv: &[String],
     manifest: &'a Manifest,
 ) -> Result<&'a ServerName, String> {
-    let (program, rest) = argv
-        .split_first()
-        .ok_or("no command was given after `--`")?;
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let program = words.first().ok_or("no command was given after `--`")?;
     let program = program.rsplit('/').next().unwrap_or_default();
-    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-    let command = COMMANDS
-        .iter()
-        .find(|command| command.words[0] == program && rest.starts_with(&command.words[1..]))
-        .ok_or_else(|| {
-            format!(
-                "`{program}` is not a command that can be looked up; use `pinfold run NAME`, or `pinfold run -- npx -y PACKAGE`, `pinfold run -- uvx PACKAGE`"
-            )
-        })?;
-    let started = started(command, &rest[command.words.len() - 1..])?;
+    let started = started(&words).ok_or_else(|| {
+        format!(
+            "`{program}` is not a command that can be looked up; use `pinfold run NAME`, or `pinfold run -- npx -y PACKAGE`, `pinfold run -- uvx PACKAGE`"
+        )
+    })??;
     let package = started.package;
     let found: Vec<&ServerName> = manifest
         .servers
         .iter()
         .filter(|(_, server)| {
-            is_meant(&server.source, command, &started)
-                && server.args.iter().eq(started.arguments.iter())
+            is_meant(&server.source, &started) && server.args.iter().eq(started.arguments.iter())
         })
         .map(|(name, _)| name)
         .collect();
     match found.as_slice() {
         [one] => Ok(one),
         [] => {
-            let kind = if command.is_npm { "npm" } else { "pypi" };
+            let kind = match started.packages {
+                Packages::Npm => "npm",
+                Packages::Pypi => "pypi",
+            };
             Err(format!(
                 "no locked server runs `{package}` with these arguments; `pinfold add NAME {kind}:{package}` adds it"
             ))
@@ -121,69 +56,34 @@ pub(super) fn server_for_argv<'a>(
     }
 }
 
-fn started<'w>(command: &Command, words: &[&'w str]) -> Result<Started<'w>, String> {
-    let program = command.words.join(" ");
-    let mut words = words.iter().copied();
-    let mut package = None;
-    let first = loop {
-        let word = words
-            .next()
-            .ok_or_else(|| format!("{program} was given no package"))?;
-        if command.ignored.contains(&word) {
-            continue;
-        }
-        let named = command.package_option.and_then(|option| {
-            let rest = word.strip_prefix(option)?;
-            rest.strip_prefix('=')
-                .or_else(|| rest.is_empty().then(|| words.next())?)
-        });
-        match named {
-            Some(named) => package = Some(named),
-            None if word.starts_with('-') => {
-                return Err(format!(
-                    "the {program} option `{word}` is not understood; use `pinfold run NAME`"
-                ));
-            }
-            None => break word,
-        }
-    };
-    Ok(Started {
-        package: package.unwrap_or(first),
-        program: package.map(|_| first),
-        arguments: words.collect(),
-    })
-}
-
-fn is_meant(source: &Source, command: &Command, started: &Started<'_>) -> bool {
+fn is_meant(source: &Source, started: &Started<'_>) -> bool {
     let (package, range) = split_range(started.package);
     match source {
         Source::Npm {
             name,
             range: locked_range,
         } => {
-            command.is_npm
+            started.packages == Packages::Npm
                 && name == package
+                && started
+                    .program
+                    .is_none_or(|program| is_own_program(source, program))
                 && (range.is_none() || range == locked_range.as_deref())
         }
         Source::Pypi { name, extras, .. } => {
-            !command.is_npm && is_python_package(source, name, extras, started)
+            started.packages == Packages::Pypi && is_python_package(source, name, extras, started)
         }
         _ => false,
     }
 }
 
-/// `NAME@VERSION` is uvx's way to write `NAME==VERSION`.
 fn is_python_package(
     source: &Source,
     name: &str,
     extras: &[String],
     started: &Started<'_>,
 ) -> bool {
-    let text = match started.package.split_once('@') {
-        Some((package, "latest")) => package.to_owned(),
-        Some((package, version)) => format!("{package}=={version}"),
-        None => started.package.to_owned(),
-    };
+    let text = python_words(started.package);
     let nowhere = std::path::Path::new("/");
     let Ok(Source::Pypi {
         name: asked,
@@ -208,22 +108,7 @@ fn is_python_package(
         && (asked_extras.is_empty() || normalized(&asked_extras) == normalized(extras))
         && (specifiers.is_none() || specifiers == *locked_specifiers)
         // The program that pinfold starts of a package is the one that is called like it.
-        && started.program.is_none_or(|program| normalized_pypi_name(program) == normalized_pypi_name(name))
-}
-
-/// `@scope/name@range` → (`@scope/name`, range); `latest` is what no range means.
-fn split_range(package: &str) -> (&str, Option<&str>) {
-    let at = package
-        .char_indices()
-        .skip(1)
-        .find(|(_, letter)| *letter == '@');
-    match at {
-        Some((index, _)) => {
-            let range = &package[index + 1..];
-            (&package[..index], (range != "latest").then_some(range))
-        }
-        None => (package, None),
-    }
+        && started.program.is_none_or(|program| is_own_program(source, program))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::auditing;
 use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::{LaunchError, here};
@@ -76,13 +77,20 @@ impl Context {
         read(&self.paths.lock)
     }
 
-    /// Writes the lock. Who holds the write lock may.
-    pub(super) fn save(&self, lock: Lock) -> Result<(), LockError> {
+    /// Writes the lock for a command, once the change is in the audit log. Who holds the write lock
+    /// may.
+    pub(super) fn save(&self, lock: Lock, command: &'static str) -> anyhow::Result<()> {
         let before = match self.recorded_lock() {
-            Err(LockError::Missing { .. }) => Lock::default(),
-            other => other?,
+            Err(LockError::Missing { .. }) => None,
+            other => Some(other?),
         };
-        write(&self.paths.lock, &lock.in_order_of(&before)).map(drop)
+        let lock = match &before {
+            Some(before) => lock.in_order_of(before),
+            None => lock.in_order_of(&Lock::default()),
+        };
+        auditing::lock_changes(self, command, before.as_ref(), &lock)
+            .context("the change can't be recorded in the audit log, so nothing was changed")?;
+        Ok(write(&self.paths.lock, &lock).map(drop)?)
     }
 
     pub(super) fn lock_or_empty(&self) -> Result<Lock, LockError> {

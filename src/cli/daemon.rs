@@ -102,7 +102,7 @@ fn warming(paths: &Paths) -> Warming {
 pub(super) fn client_variable(server: &Server) -> Option<&str> {
     let of_env = server.env.values().find_map(|value| match value {
         EnvValue::FromClient { name } => Some(name.as_str()),
-        EnvValue::Literal(_) => None,
+        EnvValue::Literal(_) | EnvValue::Secret(_) => None,
     });
     of_env.or_else(|| {
         server.config.values().find_map(|value| match value {

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::platforms::NeedsThatMachine;
-use crate::config::{ConfigError, SourceError};
+use crate::audit::AuditError;
+use crate::config::{ConfigError, SecretNameError, SourceError};
 use crate::daemon::DaemonError;
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
@@ -12,6 +13,7 @@ use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
 use crate::resolve::pypi::PypiError;
 use crate::resolve::server_json::ServerJsonError;
+use crate::secrets::SecretError;
 use crate::store::{IntegrityError, StoreError};
 
 /// How a command ended.
@@ -93,6 +95,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return Some(store(error));
     }
+    if let Some(error) = error.downcast_ref::<SecretError>() {
+        return Some(secret(error));
+    }
     if let Some(error) = error.downcast_ref::<ServerJsonError>() {
         return Some(match error.is_environment() {
             true => Exit::Environment,
@@ -111,8 +116,15 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if error.is::<NeedsThatMachine>() {
         return Some(Exit::Usage);
     }
-    if error.is::<PolicyError>() || error.is::<NameError>() || error.is::<SourceError>() {
+    if error.is::<PolicyError>()
+        || error.is::<NameError>()
+        || error.is::<SecretNameError>()
+        || error.is::<SourceError>()
+    {
         return Some(Exit::Usage);
+    }
+    if error.is::<AuditError>() {
+        return Some(Exit::Environment);
     }
     if error.is::<FetchError>() || error.is::<IntegrityError>() || error.is::<std::io::Error>() {
         return Some(Exit::Environment);
@@ -173,8 +185,11 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Spawn(_)
         | LaunchError::StubDied { .. }
         | LaunchError::Relay(_)
+        | LaunchError::Audit(_)
         | LaunchError::Learn { .. }
         | LaunchError::Io(_) => Exit::Environment,
+        LaunchError::Secret { source, .. } => secret(source),
+        LaunchError::SecretSaid { .. } => Exit::Drift,
         LaunchError::Config(error) => config(error),
         LaunchError::Lock(error) => lock(error),
         LaunchError::Store(error) => store(error),
@@ -182,6 +197,14 @@ fn launch(error: &LaunchError) -> Exit {
 }
 
 fn config(error: &ConfigError) -> Exit {
+    if error.is_environment() {
+        Exit::Environment
+    } else {
+        Exit::Usage
+    }
+}
+
+fn secret(error: &SecretError) -> Exit {
     if error.is_environment() {
         Exit::Environment
     } else {

@@ -156,7 +156,9 @@ impl Explained<'_> {
         variable_sources(&self.server.env)
             .into_iter()
             .map(|(name, source)| Variable {
-                present: self.found.variables.contains(&name),
+                // Whether a secret is there is only known by fetching it.
+                present: self.found.variables.contains(&name)
+                    || matches!(source, VariableSource::Secret(_)),
                 name,
                 source,
             })
@@ -311,12 +313,18 @@ fn variable_document(explained: &Explained<'_>, variable: &Variable) -> Value {
         VariableSource::Passed => ("client", Some(&variable.name)),
         VariableSource::Client { name } => ("client", Some(name)),
         VariableSource::Manifest(_) => ("manifest", None),
+        VariableSource::Secret(_) => ("secret", None),
         VariableSource::Pinfold => ("pinfold", None),
+    };
+    let secret = match &variable.source {
+        VariableSource::Secret(secret) => Some(secret.document()),
+        _ => None,
     };
     json!({
         "name": variable.name,
         "value_from": kind,
         "client_name": client,
+        "secret": secret,
         "line": explained.lines.get(&format!("env.{}", variable.name)),
         "present": variable.present,
     })

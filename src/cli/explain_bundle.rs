@@ -40,6 +40,7 @@ pub(super) fn rows(explained: &Explained<'_>, bundle: &BundleDescription) -> Vec
         let text = match &value.origin {
             ValueOrigin::Manifest(given) => format!("{} ({line})", texts(given)),
             ValueOrigin::Client(name) => format!("from the client's {} ({line})", shown(name)),
+            ValueOrigin::Secret(source) => format!("{} ({line})", shown(source)),
             ValueOrigin::Bundle(given) => format!("{} (the bundle's default)", texts(given)),
             ValueOrigin::Nothing if value.required => "missing, and required".to_owned(),
             ValueOrigin::Nothing => "none".to_owned(),
@@ -62,6 +63,7 @@ pub(super) fn document(explained: &Explained<'_>, bundle: &BundleDescription) ->
             let (from, texts, client) = match &value.origin {
                 ValueOrigin::Manifest(texts) => ("manifest", Some(texts), None),
                 ValueOrigin::Client(name) => ("client", None, Some(name)),
+                ValueOrigin::Secret(_) => ("secret", None, None),
                 ValueOrigin::Bundle(texts) => ("bundle", Some(texts), None),
                 ValueOrigin::Nothing => ("nothing", None, None),
             };

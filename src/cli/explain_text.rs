@@ -3,7 +3,7 @@
 use super::daemon::client_variable;
 use super::explain::{Explained, Variable, calls, limitations};
 use super::{explain_bundle, output, protocol};
-use crate::config::EgressTier;
+use crate::config::{Delivery, EgressTier};
 use crate::launch::Right;
 use crate::policy::{Origin, VariableSource};
 use crate::sandbox::Access;
@@ -241,6 +241,13 @@ fn variable_row(explained: &Explained<'_>, variable: &Variable) -> Row {
         VariableSource::Passed => "from the client, to every server".to_owned(),
         VariableSource::Client { name } => format!("from the client's {name} ({line})"),
         VariableSource::Manifest(_) => line,
+        VariableSource::Secret(secret) => {
+            let source = output::foreign(&secret.source.described(), MAX_TEXT);
+            match secret.delivery {
+                Delivery::Value => format!("{source} ({line})"),
+                Delivery::File => format!("a file of its own that holds {source} ({line})"),
+            }
+        }
         VariableSource::Pinfold => "from pinfold".to_owned(),
     };
     if !variable.present {

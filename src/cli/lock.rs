@@ -63,7 +63,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Re
             .retain(|name, _| manifest.servers.contains_key(name));
     }
     let changes = differences(&old, &new);
-    context.save(new)?;
+    context.save(new, "lock")?;
     if changes.is_empty() {
         output::note("The lock is in line with the manifest; nothing changed.");
     }

@@ -224,7 +224,7 @@ async fn introspect(
     let prepared = launcher.prepare_agreed(name, locked, &state, policy)?;
     let log = StderrLog::open(&state.log_path())?;
     let started = launcher.start_unchecked(prepared.launch).await?;
-    let introspection = learn(started.running, &grants, log).await?;
+    let introspection = learn(started.running, name, &grants, prepared.secrets, log).await?;
     Ok((introspection, started.plan))
 }
 

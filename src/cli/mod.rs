@@ -3,6 +3,7 @@
 mod add;
 mod args;
 mod argv;
+mod auditing;
 mod behaviour;
 mod calls;
 mod context;
@@ -21,17 +22,24 @@ mod fingerprint;
 mod gc;
 mod generate;
 mod hand_over;
+mod hidden_input;
+mod import;
+mod launchers;
 mod lock;
 mod locking;
+mod log;
 mod output;
 mod platforms;
 mod proposal;
 mod protocol;
 mod ps;
 mod quarantine;
+mod restore;
 mod review;
 mod run;
 mod sbom;
+mod secret;
+mod secret_users;
 mod server_json;
 mod session;
 mod session_process;
@@ -108,6 +116,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, *arguments).await,
+        Command::Import(arguments) => import::run(manifest, *arguments).await,
+        Command::Restore(arguments) => restore::run(manifest, &arguments),
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
             None => lock::run(manifest, &arguments).await,
@@ -119,6 +129,8 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Log(arguments) => log::run(manifest, &arguments).await,
+        Command::Secret(arguments) => secret::run(manifest, &arguments),
         Command::Gc(arguments) => gc::run(manifest, &arguments),
         Command::Trust(arguments) => trust::run(&arguments.path),
         Command::Doctor(arguments) if arguments.attack => {

@@ -40,7 +40,14 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
     let started = launcher.start(prepared.launch, prepared.code).await?;
-    let introspection: Introspection = learn(started.running, &server.grants, log).await?;
+    let introspection: Introspection = learn(
+        started.running,
+        &name,
+        &server.grants,
+        prepared.secrets,
+        log,
+    )
+    .await?;
     let findings = Findings {
         definitions: Definitions::compare(
             &locked.behaviour,
@@ -178,7 +185,7 @@ impl Findings<'_> {
         if accepted.instructions {
             locked.behaviour.instructions = self.definitions.instructions.new_digest();
         }
-        context.save(lock)?;
+        context.save(lock, "review")?;
         for tool in &accepted.tools {
             output::note(&format!("accepted: `{tool}`"));
         }

@@ -8,9 +8,10 @@ use super::args::Run;
 use super::context::Context;
 use super::exit::Exit;
 use super::hand_over::{Outcome, hand_over};
-use super::session::{self, Wanted};
+use super::session::{self, Occasion, Wanted};
 use super::signals::StopSignals;
-use crate::launch::{Meter, Stop};
+use crate::audit::Caller;
+use crate::launch::Stop;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Result<Exit> {
     let mut stop = StopSignals::listen().context("could not listen for signals")?;
@@ -25,7 +26,8 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
     }
     let started = async {
         let context = Context::open(manifest)?;
-        session::start(&context, &wanted, Meter::default(), None).await
+        let occasion = Occasion::of(Caller::embedded());
+        session::start(&context, &wanted, occasion).await
     };
     match started.await {
         Ok(started) => {

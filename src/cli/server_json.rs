@@ -152,6 +152,9 @@ fn lines(document: &ServerJson, offer: &Offer) -> Vec<String> {
             EnvValue::FromClient { name: from } => {
                 format!("variable   {name}, as the client passes {from}")
             }
+            EnvValue::Secret(secret) => {
+                format!("variable   {name}, {}", secret.source.described())
+            }
         });
     }
     for note in document.notes.iter().chain(&offer.notes) {

@@ -6,17 +6,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use super::argv::server_for_argv;
+use super::auditing;
 use super::calls::call_rules;
 use super::context::{Agreed, Context};
 use super::exit::{Exit, UsageError};
 use super::fingerprint::Fingerprint;
 use super::{output, signals, stderr, summary};
 
+use crate::audit::{Caller, Recorder, Start};
 use crate::launch::{
-    self, Guard, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools, StateFolder, Stop,
+    self, Guard, LaunchError, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools,
+    StateFolder, Stop,
 };
 use crate::lockfile::ServerName;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
+use crate::sandbox::{Layer, Plan};
+
+/// Names of withheld variables that are recorded; a client has a hundred or so.
+const MAX_WITHHELD: usize = 500;
 
 /// Which server is meant.
 #[derive(Clone, Debug)]
@@ -28,6 +35,7 @@ pub(super) enum Wanted {
 
 /// That it may start, and how.
 struct Decision {
+    name: ServerName,
     prepared: launch::Prepared,
     pins: Pins,
     calls: CallRules,
@@ -35,7 +43,31 @@ struct Decision {
     budget: SharedBudget,
     quarantine: Guard,
     log: StderrLog,
+    /// What is recorded of it, but for the layers.
+    start: Start,
     fingerprint: Fingerprint,
+}
+
+/// For whom a session is started, and what it is started with.
+pub(super) struct Occasion {
+    pub caller: Caller,
+    pub meter: Meter,
+    /// The session's name in the audit log, if it has one already.
+    pub id: Option<String>,
+    /// The folder of the session's control group, where it has one.
+    pub group: Option<PathBuf>,
+}
+
+impl Occasion {
+    /// Nothing but a caller.
+    pub(super) fn of(caller: Caller) -> Self {
+        Self {
+            caller,
+            meter: Meter::default(),
+            id: None,
+            group: None,
+        }
+    }
 }
 
 /// A server that runs, and that nobody has spoken to.
@@ -47,34 +79,64 @@ pub(super) struct Started {
     pub fingerprint: Fingerprint,
 }
 
-/// Starts the server in its box, once everything is found to be as it was locked. `group` is the
-/// folder of the session's control group, where it has one.
+/// Starts the server in its box, once everything is found to be as it was locked.
 pub(super) async fn start(
     context: &Context,
     wanted: &Wanted,
-    meter: Meter,
-    group: Option<PathBuf>,
+    occasion: Occasion,
 ) -> anyhow::Result<Started> {
+    let started = start_recorded(context, wanted, occasion).await;
+    if let Err(error) = &started {
+        let name = match wanted {
+            Wanted::Name(name) => Some(name.as_str()),
+            // It may hold anything.
+            Wanted::Argv(_) => None,
+        };
+        auditing::launch_refused(context, name, error);
+    }
+    started
+}
+
+async fn start_recorded(
+    context: &Context,
+    wanted: &Wanted,
+    occasion: Occasion,
+) -> anyhow::Result<Started> {
+    let Occasion {
+        caller,
+        meter,
+        id,
+        group,
+    } = occasion;
     let mut launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     if let Some(group) = group {
         launcher = launcher.in_group(group);
     }
     // Everything that decides runs here. If it panics the answer is no, like on any error.
-    let decided = catch_unwind(AssertUnwindSafe(|| decide(context, &launcher, wanted)));
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        decide(context, &launcher, wanted, &caller)
+    }));
     let Decision {
-        prepared,
+        name,
+        mut prepared,
         pins,
         calls,
         shown_tools,
         budget,
         quarantine,
         mut log,
+        start,
         fingerprint,
     } = decided.unwrap_or_else(|_| {
         Err(anyhow::anyhow!(
             "the decision failed, which is a bug of pinfold"
         ))
     })?;
+    let (audit, arguments) = auditing::open_log(context).map_err(LaunchError::Audit)?;
+    let recorder = Recorder::new(audit, name.as_str(), id, arguments);
+    let redaction = Redaction::new(prepared.secrets);
+    recorder.redact(redaction.clone());
+    prepared.launch.recorder = Some(recorder.clone());
     if !prepared.withheld.is_empty() {
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
@@ -85,11 +147,12 @@ pub(super) async fn start(
     for limitation in &prepared.policy.limitations {
         tracing::info!("{limitation}");
     }
+    let announce = |plan: &Plan| Ok(recorder.start(with_layers(start, plan))?);
     // Dropped in the middle, a launch takes its box down.
     let started = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => return Err(quarantine.error(&imposed).into()),
-        started = launcher.start(prepared.launch, prepared.code) => started?,
+        started = launcher.start_announced(prepared.launch, prepared.code, announce) => started?,
     };
     log.write_line(&format!(
         "pinfold: session begins; in force: {}",
@@ -99,7 +162,6 @@ pub(super) async fn start(
         tracing::info!("{limitation}");
     }
     meter.watch(&started.running);
-    let redaction = Redaction::new(prepared.secrets);
     let service = Service {
         running: started.running.drained(log, redaction.clone()),
         policy: SessionPolicy {
@@ -115,12 +177,25 @@ pub(super) async fn start(
         budget,
         quarantine,
         meter,
+        recorder,
     };
     Ok(Started {
         service,
         notice: prepared.notice,
         fingerprint,
     })
+}
+
+fn with_layers(start: Start, plan: &Plan) -> Start {
+    let (layers, missing): (Vec<Layer>, Vec<Layer>) = Layer::ALL
+        .into_iter()
+        .partition(|layer| plan.layers.contains(layer));
+    let names = |layers: Vec<Layer>| layers.into_iter().map(Layer::name).collect();
+    Start {
+        layers: names(layers),
+        missing: names(missing),
+        ..start
+    }
 }
 
 /// Serves it on standard input and output until one side, or `stop`, ends it.
@@ -166,9 +241,19 @@ pub(super) async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
     Ok(Exit::Refused)
 }
 
-fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow::Result<Decision> {
+fn decide(
+    context: &Context,
+    launcher: &Launcher<'_>,
+    wanted: &Wanted,
+    caller: &Caller,
+) -> anyhow::Result<Decision> {
     let agreed = context.agreed()?;
-    let Agreed { manifest, lock, .. } = &agreed;
+    let Agreed {
+        manifest,
+        manifest_digest,
+        lock,
+        lock_digest,
+    } = &agreed;
     let name = match wanted {
         Wanted::Name(name) => name.clone(),
         Wanted::Argv(argv) => server_for_argv(argv, manifest)
@@ -195,14 +280,36 @@ fn decide(context: &Context, launcher: &Launcher<'_>, wanted: &Wanted) -> anyhow
         instructions: locked.behaviour.instructions,
         review: command(context, "review", &name),
     };
+    let start = Start {
+        pinfold: env!("CARGO_PKG_VERSION"),
+        mode: caller.mode,
+        client: caller.client.clone(),
+        version: locked
+            .version
+            .as_deref()
+            .map(|version| output::foreign(version, 100)),
+        tree: locked.tree.to_string(),
+        manifest: manifest_digest.to_string(),
+        lock: lock_digest.to_string(),
+        layers: Vec::new(),
+        missing: Vec::new(),
+        withheld: prepared
+            .withheld
+            .iter()
+            .take(MAX_WITHHELD)
+            .map(|name| output::foreign(name, 128))
+            .collect(),
+    };
     Ok(Decision {
         calls: call_rules(context, &name, &prepared.policy),
+        name,
         prepared,
         pins,
         shown_tools: state.shown_tools(),
         budget: state.budget(),
         quarantine,
         log,
+        start,
         fingerprint,
     })
 }

@@ -15,9 +15,10 @@ use tokio::time::timeout;
 
 use super::context::Context;
 use super::exit::{Exit, exit_for};
-use super::session::{self, Started, Wanted};
+use super::session::{self, Occasion, Started, Wanted};
 use super::signals::StopSignals;
 use super::{log_to_stderr, output, runtime, stderr};
+use crate::audit::{self, Caller, Mode};
 use crate::daemon::frames::{Connection, Frame};
 use crate::daemon::protocol::{self, Client, FromRun, Launch, Order, Report, Status, ToRun};
 use crate::launch::{Meter, Stop};
@@ -108,7 +109,8 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
             .await;
         })
     };
-    let session = tokio::task::spawn_local(run(manifest, launch, warm, meter, told, channel));
+    let session =
+        tokio::task::spawn_local(run(manifest, launch, warm, client, meter, told, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -152,7 +154,7 @@ async fn wait_warm(
     launch: &Launch,
     meter: &Meter,
 ) -> anyhow::Result<Option<((Connection, Client), Started)>> {
-    let mut starting = pin!(start(manifest, launch, meter.clone()));
+    let mut starting = pin!(start(manifest, launch, meter.clone(), None));
     let mut started: Option<Started> = None;
     loop {
         let has_started = started.is_some();
@@ -220,31 +222,53 @@ async fn failed<T>(channel: &Connection, reason: &str) -> anyhow::Result<Option<
     Ok(None)
 }
 
-async fn start(manifest: Option<&Path>, launch: &Launch, meter: Meter) -> anyhow::Result<Started> {
+/// `client` is not known yet where the server is to be kept warm.
+async fn start(
+    manifest: Option<&Path>,
+    launch: &Launch,
+    meter: Meter,
+    client: Option<audit::Client>,
+) -> anyhow::Result<Started> {
     let context = Context::open(manifest)?;
     let wanted = Wanted::Name(launch.server.clone());
-    let group = launch.group.as_ref().map(PathBuf::from);
-    session::start(&context, &wanted, meter, group).await
+    let mode = if client.is_some() {
+        Mode::Daemon
+    } else {
+        Mode::Warm
+    };
+    let occasion = Occasion {
+        caller: Caller { mode, client },
+        meter,
+        id: Some(launch.session.clone()),
+        group: launch.group.as_ref().map(PathBuf::from),
+    };
+    session::start(&context, &wanted, occasion).await
 }
 
 async fn run(
     manifest: Option<PathBuf>,
     launch: Launch,
     warm: Option<Started>,
+    client: Client,
     meter: Meter,
     mut stop: oneshot::Receiver<Stop>,
     channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
     let started = async {
+        let client = audit::Client {
+            pid: client.pid,
+            command: Some(client.command),
+        };
         match warm {
             Some(warm) => {
+                warm.service.recorder.taken(&client)?;
                 // It was said before there was anybody to hear it.
                 if let Some(notice) = &warm.notice {
                     output::warning(notice);
                 }
                 Ok(warm)
             }
-            None => start(manifest.as_deref(), &launch, meter).await,
+            None => start(manifest.as_deref(), &launch, meter, Some(client)).await,
         }
     };
     let started = tokio::select! {

@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
+use super::auditing;
 use super::context::Context;
 use super::exit::Exit;
 use super::output;
+use super::secret_users::secrets_of;
+use crate::audit::Record;
 use crate::config::{Manifest, Trust};
 use crate::lockfile::digest;
 
@@ -23,7 +28,20 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
             output::foreign(&server.profile, 40),
             server.tools.allow.len()
         ));
+        for (variable, source) in secrets_of(server) {
+            output::note(&format!(
+                "  {variable} gets {}",
+                output::foreign(&source.described(), 200)
+            ));
+        }
     }
+    let record = Record::Trust {
+        manifest: context.paths.manifest.display().to_string(),
+        manifest_digest: manifest_digest.to_string(),
+        lock_digest: lock_digest.to_string(),
+    };
+    auditing::append(&context, &record)
+        .context("this can't be recorded in the audit log, so nothing was changed")?;
     Trust::record(
         &context.paths.trusted(),
         &context.paths.manifest,

@@ -9,7 +9,8 @@ use super::raw::{Node, Walk};
 /// Of which variables the values are taken out of everything that the server says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Redact {
-    /// Those that the client passes and whose names say that they are secret.
+    /// Those that are secrets in the manifest, and those that the client passes and whose names say
+    /// that they are secret. The former are taken out by every setting but [`Self::None`].
     #[default]
     Secrets,
     /// All that the client passes.

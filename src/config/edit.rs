@@ -10,6 +10,7 @@ use toml_edit::{Array, Document, InlineTable, Item, Key, Table, Value};
 use super::error::ConfigError;
 use super::manifest::EnvValue;
 use super::program_keys::ConfigValue;
+use super::secret_keys::{Delivery, SecretSource, SecretUse};
 use crate::lockfile::{ServerName, ToolName};
 
 /// Lists longer than this are written one entry per line.
@@ -213,6 +214,7 @@ fn env_table(env: &BTreeMap<String, EnvValue>) -> InlineTable {
             EnvValue::FromClient { name } => {
                 Value::from(InlineTable::from_iter([("from", name.as_str())]))
             }
+            EnvValue::Secret(secret) => secret_table(secret),
         };
         table.insert(name, value);
     }
@@ -226,7 +228,22 @@ fn config_value(value: &ConfigValue) -> Value {
         ConfigValue::FromClient { name } => {
             Value::from(InlineTable::from_iter([("from", name.as_str())]))
         }
+        ConfigValue::Secret(secret) => secret_table(secret),
     }
+}
+
+fn secret_table(secret: &SecretUse) -> Value {
+    let (key, value) = match &secret.source {
+        SecretSource::Stored(name) => ("secret", Value::from(name.as_str())),
+        SecretSource::Command(words) => ("command", Value::Array(words.iter().collect())),
+        SecretSource::File(path) => ("file", Value::from(path.to_string_lossy().into_owned())),
+        SecretSource::Credential(name) => ("credential", Value::from(name)),
+    };
+    let mut table = InlineTable::from_iter([(key, value)]);
+    if secret.delivery == Delivery::File {
+        table.insert("deliver", Value::from("file"));
+    }
+    Value::from(table)
 }
 
 /// The bytes to take out, in order.

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 
 use super::alarm_keys::Alarms;
 use super::answer_keys::Redact;
+use super::audit_keys::AuditSettings;
 use super::build_keys::BuildRule;
 use super::diagnostic::{Code, Diagnostic, Diagnostics};
 use super::egress::{EgressRule, EgressTier};
@@ -16,6 +17,7 @@ use super::error::ConfigError;
 use super::layers::Layers;
 use super::paths::Paths;
 use super::program_keys::ConfigValue;
+use super::secret_keys::SecretUse;
 use super::source::{Source, SourceError};
 use super::validate::{self, Places};
 use crate::lockfile::{Digest, GuardedReadError, ServerName, ToolName, read_guarded};
@@ -36,6 +38,7 @@ pub struct Manifest {
 pub struct Settings {
     /// Younger versions are not resolved unless asked for exactly; zero turns this off.
     pub release_age: Duration,
+    pub audit: AuditSettings,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
         // Most hijacked releases are found and withdrawn within three days.
         Self {
             release_age: Duration::from_secs(72 * 60 * 60),
+            audit: AuditSettings::default(),
         }
     }
 }
@@ -131,6 +135,8 @@ pub enum EnvValue {
     FromClient {
         name: String,
     },
+    /// A value that is nobody's to read but the server's.
+    Secret(SecretUse),
 }
 
 /// Absolute paths without `..`; `~/` is expanded. They may not exist.

@@ -1,12 +1,14 @@
 //! What the user wrote, and where pinfold's files are: the manifest with its mistakes
 //! shown in place, the paths, edits, and which foreign manifests are trusted.
 //!
-//! Nothing is resolved, fetched or decided here. The client programs' configs are not ours.
+//! Nothing is resolved, fetched or decided here. The configs of MCP clients are in `clients`.
 
 mod alarm_keys;
 mod answer_keys;
+mod audit_keys;
 mod build_keys;
 mod call_rules;
+pub mod clients;
 mod diagnostic;
 mod edit;
 mod egress;
@@ -23,6 +25,7 @@ mod manifest;
 mod paths;
 mod program_keys;
 mod raw;
+mod secret_keys;
 mod size;
 mod source;
 mod tool_keys;
@@ -32,6 +35,7 @@ mod warm_key;
 
 pub use alarm_keys::{Alarm, Alarms};
 pub use answer_keys::Redact;
+pub use audit_keys::AuditSettings;
 pub use build_keys::BuildRule;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
@@ -48,6 +52,7 @@ pub use manifest::{
 };
 pub use paths::Paths;
 pub use program_keys::ConfigValue;
+pub use secret_keys::{Delivery, SecretName, SecretNameError, SecretSource, SecretUse};
 pub use size::{SizeError, parse_size};
 pub use source::{Source, SourceError, normalized_pypi_name};
 pub use trust::Trust;

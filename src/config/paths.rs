@@ -117,6 +117,11 @@ impl Paths {
         servers.join(format!("{name}@{}", &manifest[..16]))
     }
 
+    /// The originals of configs that `pinfold import` rewrote.
+    pub fn client_configs(&self) -> PathBuf {
+        self.state.join("client-configs")
+    }
+
     /// The folder of the audit log.
     pub fn audit(&self) -> PathBuf {
         self.state.join("audit")

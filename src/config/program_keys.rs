@@ -1,10 +1,11 @@
 //! The manifest's `program` and `config`: what archives and bundles leave to be said.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::diagnostic::Code;
-use super::env_names::is_variable_name;
 use super::raw::{Node, Walk};
+use super::secret_keys::{Elsewhere, SecretUse, elsewhere};
 use super::source::Source;
 use crate::lockfile::is_hidden;
 
@@ -18,6 +19,8 @@ pub enum ConfigValue {
     FromClient {
         name: String,
     },
+    /// A value that is nobody's to read but the server's.
+    Secret(SecretUse),
 }
 
 /// The file to run, relative to the folder or archive.
@@ -49,6 +52,7 @@ pub(super) fn config(
     walk: &mut Walk,
     node: &Node<'_>,
     source: Option<&Source>,
+    home: Option<&Path>,
 ) -> BTreeMap<String, ConfigValue> {
     let mut values = BTreeMap::new();
     let Some(table) = walk.table(node, "`config`") else {
@@ -63,14 +67,19 @@ pub(super) fn config(
     }
     for (key, node) in table {
         let name = key.get_ref().as_ref();
-        if let Some(value) = config_value(walk, node, name) {
+        if let Some(value) = config_value(walk, node, name, home) {
             values.insert(name.to_owned(), value);
         }
     }
     values
 }
 
-fn config_value(walk: &mut Walk, node: &Node<'_>, name: &str) -> Option<ConfigValue> {
+fn config_value(
+    walk: &mut Walk,
+    node: &Node<'_>,
+    name: &str,
+    home: Option<&Path>,
+) -> Option<ConfigValue> {
     let what = format!("`config.{name}`");
     let value = node.get_ref();
     if value.is_str() {
@@ -97,23 +106,14 @@ fn config_value(walk: &mut Walk, node: &Node<'_>, name: &str) -> Option<ConfigVa
         return Some(ConfigValue::List(entries));
     }
     let Some(table) = value.as_table() else {
-        let expected = "a string, number, boolean, list of strings or { from = \"NAME\" }";
+        let expected = "a string, number, boolean, list of strings, { from = \"NAME\" } or { secret = \"NAME\" }";
         walk.wrong_type(node, &what, expected);
         return None;
     };
-    walk.only_keys(table, &["from"], &what);
-    let Some(from) = table.get("from") else {
-        let message = format!("{what} has no `from`");
-        walk.report(Code::MissingKey, node.span(), message);
-        return None;
-    };
-    let name = walk.string(from, "`from`")?;
-    if is_variable_name(&name) {
-        return Some(ConfigValue::FromClient { name });
-    }
-    let message = "`from` is not the name of an environment variable";
-    walk.report(Code::InvalidValue, from.span(), message);
-    None
+    Some(match elsewhere(walk, node, table, &what, home)? {
+        Elsewhere::Client(name) => ConfigValue::FromClient { name },
+        Elsewhere::Secret(secret) => ConfigValue::Secret(secret),
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use super::alarm_keys::alarms;
 use super::answer_keys::{neutralise, redact};
+use super::audit_keys::audit;
 use super::build_keys::build;
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
@@ -22,6 +23,7 @@ use super::limits::limits;
 use super::manifest::{EnvValue, Files, Manifest, RuntimeRule, Server, Settings};
 use super::program_keys::{config, program};
 use super::raw::{Node, Walk};
+use super::secret_keys::{Elsewhere, elsewhere};
 use super::source::Source;
 use super::tool_keys::tools;
 use super::warm_key::warm;
@@ -72,7 +74,10 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     let Some(table) = walk.table(node, "[settings]") else {
         return settings;
     };
-    walk.only_keys(table, &["release_age"], "[settings]");
+    walk.only_keys(table, &["release_age", "audit"], "[settings]");
+    if let Some(node) = table.get("audit") {
+        settings.audit = audit(walk, node);
+    }
     let Some(node) = table.get("release_age") else {
         return settings;
     };
@@ -142,7 +147,7 @@ fn server(
         .and_then(|node| program(walk, node, parsed));
     let config = table
         .get("config")
-        .map(|node| config(walk, node, parsed))
+        .map(|node| config(walk, node, parsed, places.home))
         .unwrap_or_default();
     let args = walk.strings(table.get("args"), "`args`");
     let runtime = table
@@ -153,7 +158,7 @@ fn server(
     let profile = table.get("profile").map(|node| profile(walk, node));
     let env = table
         .get("env")
-        .map(|node| env(walk, node))
+        .map(|node| env(walk, node, places.home))
         .unwrap_or_default();
     let exec = exec(walk, table.get("exec"));
     let files = table
@@ -269,7 +274,7 @@ fn profile(walk: &mut Walk, node: &Node<'_>) -> String {
     name
 }
 
-fn env(walk: &mut Walk, node: &Node<'_>) -> BTreeMap<String, EnvValue> {
+fn env(walk: &mut Walk, node: &Node<'_>, home: Option<&Path>) -> BTreeMap<String, EnvValue> {
     let mut variables = BTreeMap::new();
     let Some(table) = walk.table(node, "`env`") else {
         return variables;
@@ -289,44 +294,35 @@ fn env(walk: &mut Walk, node: &Node<'_>) -> BTreeMap<String, EnvValue> {
                 format!("`{name}` is never given to a server: {reason}"),
             );
         }
-        if let Some(value) = env_value(walk, value, name) {
+        if let Some(value) = env_value(walk, value, name, home) {
             variables.insert(name.to_owned(), value);
         }
     }
     variables
 }
 
-fn env_value(walk: &mut Walk, node: &Node<'_>, name: &str) -> Option<EnvValue> {
+fn env_value(
+    walk: &mut Walk,
+    node: &Node<'_>,
+    name: &str,
+    home: Option<&Path>,
+) -> Option<EnvValue> {
     let what = format!("the value of `{name}`");
     let Some(table) = node.get_ref().as_table() else {
         if node.get_ref().is_str() {
             return walk.string(node, &what).map(EnvValue::Literal);
         }
-        walk.wrong_type(node, &what, "a string or { from = \"NAME\" }");
-        return None;
-    };
-    walk.only_keys(table, &["from"], &what);
-    let Some(from) = table.get("from") else {
-        // A key that was meant to be `from` has been reported as unknown already.
-        if table.is_empty() {
-            walk.report(
-                Code::MissingKey,
-                node.span(),
-                format!("{what} has no `from`"),
-            );
-        }
-        return None;
-    };
-    let client_name = walk.string(from, "`from`")?;
-    if !is_variable_name(&client_name) {
-        walk.report(
-            Code::InvalidValue,
-            from.span(),
-            "`from` is not the name of an environment variable",
+        walk.wrong_type(
+            node,
+            &what,
+            "a string, { from = \"NAME\" } or { secret = \"NAME\" }",
         );
         return None;
-    }
-    Some(EnvValue::FromClient { name: client_name })
+    };
+    Some(match elsewhere(walk, node, table, &what, home)? {
+        Elsewhere::Client(name) => EnvValue::FromClient { name },
+        Elsewhere::Secret(secret) => EnvValue::Secret(secret),
+    })
 }
 
 fn exec(walk: &mut Walk, node: Option<&Node<'_>>) -> Vec<String> {
@@ -395,7 +391,7 @@ fn granted_path(text: &str, home: Option<&Path>) -> Result<PathBuf, &'static str
     Ok(path)
 }
 
-fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, &'static str> {
     if !text.starts_with('/') {
         return Err("it is not absolute; start it with `/` or `~/`");
     }

@@ -35,6 +35,11 @@ impl EgressMeter {
         Self(Arc::clone(counters))
     }
 
+    /// What went to which host, as [`super::Egress::counters`] has it.
+    pub fn hosts(&self) -> Vec<HostCounters> {
+        self.0.snapshot()
+    }
+
     /// Bytes from the box, and to it.
     pub fn bytes(&self) -> (u64, u64) {
         self.0

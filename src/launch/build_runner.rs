@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::npm_runner::NpmPlaces;
-use super::prepare::{Launcher, PROGRAMS, SpecInput};
+use super::prepare::{Launcher, PROGRAMS, SpecInput, private};
 use super::tool::{ToolOutput, run_tool};
 use super::{LaunchError, StateFolder};
 use crate::config::EgressRule;
@@ -126,7 +126,7 @@ impl<'a> SandboxedBuild<'a> {
             programs: vec![PathBuf::from(SHELL), self.places.node.clone()],
             program: PathBuf::from(SHELL),
             arguments: vec!["sh".to_owned(), "-c".to_owned(), script.command.clone()],
-            environment: self.environment(workshop, script, programs),
+            environment: private(self.environment(workshop, script, programs)),
             working_directory: workshop.folder().join(&script.path),
         })?;
         let output = run_tool(self.launcher, launch, self.patience, MAX_MESSAGES).await?;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::LaunchError;
-use crate::config::{ConfigValue, Environment, Redact};
+use crate::config::{ConfigValue, Redact};
 use crate::lockfile::{BUNDLE_FOLDER, LockedServer};
 use crate::policy::{EffectivePolicy, VariableSource, variable_sources};
 use crate::resolve::ResolveError;
-use crate::resolve::bundle::{Bundle, BundleKind, BundlePlaces, BundleRun};
+use crate::resolve::bundle::{Bundle, BundleInputs, BundleKind, BundlePlaces, BundleRun};
 
 /// What a bundle adds to a launch.
 pub(super) struct BundleLaunch {
@@ -25,7 +25,7 @@ pub(super) fn bundle_launch(
     locked: &LockedServer,
     tree: &Path,
     policy: &EffectivePolicy,
-    client: &Environment,
+    inputs: BundleInputs<'_>,
     home: &Path,
     user_home: Option<&Path>,
 ) -> Result<Option<BundleLaunch>, LaunchError> {
@@ -37,14 +37,13 @@ pub(super) fn bundle_launch(
     }
     let folder = tree.join(BUNDLE_FOLDER);
     let bundle = Bundle::read(&folder)?;
-    let from_client = |name: &str| client.get(name)?.to_str().map(str::to_owned);
     let places = BundlePlaces {
         folder: &folder,
         home,
         user_home,
     };
     let run = bundle
-        .run(&policy.config, &from_client, places)
+        .run(&policy.config, inputs, places)
         .map_err(ResolveError::Bundle)?;
     Ok(Some(BundleLaunch {
         interpreted: bundle.kind != BundleKind::Binary,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::egress::EgressError;
 use crate::lockfile::{LockError, ServerName};
@@ -10,6 +11,7 @@ use crate::policy::PolicyError;
 use crate::relay::RelayError;
 use crate::resolve::ResolveError;
 use crate::sandbox::{Refusal, SandboxError, StepFailure};
+use crate::secrets::SecretError;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +116,16 @@ pub enum LaunchError {
         path.display()
     )]
     GrantedPath { path: PathBuf, source: io::Error },
+    #[error("`{variable}` of `{name}` has no value: {source}")]
+    Secret {
+        name: ServerName,
+        variable: String,
+        source: SecretError,
+    },
+    #[error(
+        "`{name}` says one of its secrets in {place}, which pinfold would keep and show; nothing was kept of it"
+    )]
+    SecretSaid { name: ServerName, place: String },
     #[error("the program `{program}` that the manifest names can't be used: {reason}")]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
@@ -130,6 +142,10 @@ pub enum LaunchError {
     StubDied { code: Option<i32> },
     #[error("the server's network can't be served: {0}")]
     Egress(#[source] EgressError),
+    #[error(
+        "the audit log can't be written, and nothing runs unrecorded: {0}; is the disk full or read-only?"
+    )]
+    Audit(#[from] AuditError),
     #[error("the relay failed: {0}")]
     Relay(#[from] RelayError),
     #[error("the server could not be asked for its tools: {source}; {last_words}")]

@@ -6,6 +6,7 @@ use super::bundle::asks_client_for;
 use super::prepare::{Launcher, programs, runtime_tree};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
+use super::secret_values::Fetching;
 use super::{LaunchError, StateFolder, network};
 use crate::config::Server;
 use crate::lockfile::{BUNDLE_FOLDER, LockedServer, ServerName};
@@ -112,7 +113,9 @@ impl Launcher<'_> {
             programs: String::new(),
         };
         let decided = decide_environment(self.environment, &policy.environment, &places);
-        let refusal = self.prepare(name, server, locked, &state).err();
+        let refusal = self
+            .prepare_fetching(name, server, locked, &state, Fetching::Never)
+            .err();
         let layers = self.layer_states(&policy, plan.as_ref().ok());
         let folder = self.store.tree(&locked.tree).join(BUNDLE_FOLDER);
         let bundle = (locked.is_bundle())

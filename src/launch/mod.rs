@@ -18,6 +18,8 @@ mod python_runner;
 mod quarantine;
 mod quarantine_watch;
 mod read_set;
+mod secret_files;
+mod secret_values;
 mod session;
 mod shared_budget;
 mod shown_tools;
@@ -41,6 +43,7 @@ pub use programs::{
 pub use python_runner::SandboxedPython;
 pub use quarantine::{Imposed, ImposedBy, QUARANTINE_FILE, Quarantine};
 pub use quarantine_watch::{QuarantineWatch, Sessions};
+pub use secret_files::{SecretFiles, SecretFolder};
 pub use session::{Drained, Ended, Guard, Service, SessionEnd, Stop, Used, learn, serve};
 pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::LaunchError;
 use super::alarms::Listener;
+use crate::audit::{Decision, Record, Recorder};
 use crate::config::Environment;
 use crate::egress::{Egress, EgressError, Event, Listeners, Outside, Proxies};
 use crate::policy::EgressPolicy;
@@ -20,7 +21,8 @@ const MAX_SPOKEN: usize = 100;
 pub(super) fn files() -> Vec<OwnFile> {
     let file = |path: &str, text: String| OwnFile {
         path: path.into(),
-        text,
+        text: text.into(),
+        is_private: false,
     };
     vec![
         // resolv.conf(5)
@@ -47,6 +49,7 @@ pub(super) fn serve(
     listeners: crate::sandbox::Listeners,
     policy: &EgressPolicy,
     environment: &Environment,
+    recorder: Option<Recorder>,
     alarms: Listener,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
@@ -65,6 +68,9 @@ pub(super) fn serve(
         policy.clone(),
         outside,
         move |event| {
+            if let (Some(recorder), Some(record)) = (&recorder, record_of(event)) {
+                recorder.egress(&record);
+            }
             speak(event, &mut spoken.borrow_mut());
             alarms.borrow_mut().hear_egress(event, Instant::now());
         },
@@ -75,6 +81,49 @@ pub(super) fn serve(
 fn proxies(environment: &Environment) -> Result<Option<Proxies>, EgressError> {
     // One that is no text can't be used, which is said; it is not as if it weren't there.
     Proxies::from_variables(|name| Some(environment.get(name)?.to_string_lossy().into_owned()))
+}
+
+/// What is recorded of an event; totals are recorded at the end of the session.
+fn record_of(event: &Event) -> Option<Record> {
+    let refused = |host: String, port: Option<u16>, reason: String| Record::Egress {
+        decision: Decision::Deny,
+        host,
+        port,
+        reason: Some(reason),
+        sent: 0,
+        received: 0,
+        duration_ms: 0,
+    };
+    Some(match event {
+        Event::Closed {
+            host,
+            port,
+            sent,
+            received,
+            duration,
+            end,
+        } => Record::Egress {
+            decision: Decision::Allow,
+            host: host.to_string(),
+            port: Some(*port),
+            reason: Some(end.to_string()),
+            sent: *sent,
+            received: *received,
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        },
+        Event::NameRefused { name } => refused(
+            name.to_string(),
+            None,
+            "the name may not be reached".to_owned(),
+        ),
+        Event::Refused { host, port, why } => {
+            refused(host.to_string(), Some(*port), why.to_string())
+        }
+        Event::TooManyConnections { .. } | Event::BytesSpent { .. } => {
+            refused("*".to_owned(), None, event.to_string())
+        }
+        Event::NamesUntold { .. } => return None,
+    })
 }
 
 /// Each refusal once: a server that tries again says nothing new.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::bundle::{asks_client_for, bundle_launch};
 use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
+use super::secret_values::Fetching;
 use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder, network};
 use crate::config::{Environment, Layers, Paths, Server};
@@ -15,11 +16,12 @@ use crate::policy::{
     EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
     syscall_rules,
 };
+use crate::resolve::bundle::BundleInputs;
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, Probe, Requirement, Requirements,
-    ResourceLimits, SandboxSpec, compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirement,
+    Requirements, ResourceLimits, SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -75,7 +77,7 @@ pub(super) struct SpecInput<'a> {
     pub programs: Vec<PathBuf>,
     pub program: PathBuf,
     pub arguments: Vec<String>,
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, PrivateText>,
     pub working_directory: PathBuf,
 }
 
@@ -123,6 +125,7 @@ impl<'a> Launcher<'a> {
             private: vec![self.paths.data.clone(), self.paths.state.clone()],
             protected: std::env::current_exe().into_iter().collect(),
         };
+        own.private.extend(self.paths.runtime.clone());
         if self.paths.own_manifest {
             own.private
                 .extend(self.paths.manifest.parent().map(Path::to_owned));
@@ -168,6 +171,18 @@ impl<'a> Launcher<'a> {
         locked: &LockedServer,
         state: &StateFolder,
     ) -> Result<Prepared, LaunchError> {
+        self.prepare_fetching(name, server, locked, state, Fetching::Now)
+    }
+
+    /// As [`Self::prepare`], but where nothing will be started no secret is fetched.
+    pub(super) fn prepare_fetching(
+        &self,
+        name: &ServerName,
+        server: &Server,
+        locked: &LockedServer,
+        state: &StateFolder,
+        fetching: Fetching,
+    ) -> Result<Prepared, LaunchError> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
         // Found once, so that what was judged is what runs.
@@ -187,7 +202,7 @@ impl<'a> Launcher<'a> {
         };
         Ok(Prepared {
             notice,
-            ..self.prepare_with(name, locked, state, policy, path)?
+            ..self.prepare_with(name, locked, state, policy, path, fetching)?
         })
     }
 
@@ -200,7 +215,7 @@ impl<'a> Launcher<'a> {
         policy: EffectivePolicy,
     ) -> Result<Prepared, LaunchError> {
         let interpreter = self.interpreter_path(locked);
-        self.prepare_with(name, locked, state, policy, interpreter)
+        self.prepare_with(name, locked, state, policy, interpreter, Fetching::Now)
     }
 
     fn prepare_with(
@@ -210,6 +225,7 @@ impl<'a> Launcher<'a> {
         state: &StateFolder,
         policy: EffectivePolicy,
         interpreter: Option<PathBuf>,
+        fetching: Fetching,
     ) -> Result<Prepared, LaunchError> {
         let tree = self.store.tree(&locked.tree);
         let code = TreeCheck::new(self.store, name, locked);
@@ -226,7 +242,12 @@ impl<'a> Launcher<'a> {
         let mut arguments = vec![program.to_string_lossy().into_owned()];
         let home = state.home();
         let user_home = self.paths.home.as_deref();
-        let bundle = bundle_launch(locked, &tree, &policy, self.environment, &home, user_home)?;
+        let fetched = self.fetch_secrets(name, &policy, state, fetching)?;
+        let inputs = BundleInputs {
+            client: &|name| self.environment.get(name)?.to_str().map(str::to_owned),
+            secret: &|key| fetched.of_config(key),
+        };
+        let bundle = bundle_launch(locked, &tree, &policy, inputs, &home, user_home)?;
         let own = match &bundle {
             Some(bundle) if bundle.interpreted => Some(bundle.run.options.clone()),
             _ => match shebang(&entry)? {
@@ -264,7 +285,12 @@ impl<'a> Launcher<'a> {
             withheld.retain(|name| !asks_client_for(&policy, name));
             secrets.extend(bundle.secrets(&policy));
         }
-        let launch = self.launch(SpecInput {
+        secrets.extend(fetched.redacted(&policy));
+        let mut environment = private(variables);
+        for (name, given) in &fetched.variables {
+            environment.insert(name.clone(), given.text().into());
+        }
+        let mut launch = self.launch(SpecInput {
             policy: &policy,
             confinement: &locked.confinement,
             tree,
@@ -275,9 +301,10 @@ impl<'a> Launcher<'a> {
             programs,
             program,
             arguments,
-            environment: variables,
+            environment,
             working_directory: state.home(),
         })?;
+        launch.secret_files = Some(fetched.files);
         Ok(Prepared {
             launch,
             code,
@@ -379,9 +406,19 @@ impl<'a> Launcher<'a> {
             plan,
             requirements,
             egress: policy.egress.clone(),
+            recorder: None,
+            secret_files: None,
             alarms: policy.alarms.clone(),
         })
     }
+}
+
+/// Values of variables, none of which is printed by accident.
+pub(super) fn private(variables: BTreeMap<String, String>) -> BTreeMap<String, PrivateText> {
+    variables
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect()
 }
 
 /// How the machine's interpreter differs from the one that was locked.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::prepare::{Launcher, PROGRAMS, SpecInput};
+use super::prepare::{Launcher, PROGRAMS, SpecInput, private};
 use super::start::Launch;
 use super::tool::{ToolOutput, run_tool};
 use super::{LaunchError, StateFolder};
@@ -130,7 +130,7 @@ async fn interpreter_version(
         programs: vec![path.to_owned()],
         program: path.to_owned(),
         arguments: vec![kind.to_owned(), "--version".to_owned()],
-        environment: BTreeMap::from([("HOME".to_owned(), "/nonexistent".to_owned())]),
+        environment: BTreeMap::from([("HOME".to_owned(), "/nonexistent".into())]),
         working_directory: state.home(),
     })?;
     let output = run_tool(launcher, launch, VERSION_TIME, MAX_VERSION_BYTES).await?;
@@ -237,7 +237,7 @@ fn self_in_box(
         programs: vec![program.clone()],
         program,
         arguments: [vec!["pinfold".to_owned()], arguments].concat(),
-        environment,
+        environment: private(environment),
         working_directory: state.home(),
     })
 }

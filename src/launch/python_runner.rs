@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::npm_runner::lay_out;
-use super::prepare::{Launcher, PROGRAMS, SpecInput};
+use super::prepare::{Launcher, PROGRAMS, SpecInput, private};
 use super::tool::{ToolOutput, run_tool};
 use super::{LaunchError, StateFolder};
 use crate::policy::{EffectivePolicy, Runtime};
@@ -179,13 +179,13 @@ impl<'a> SandboxedPython<'a> {
             programs: vec![self.python.clone()],
             program: self.python.clone(),
             arguments,
-            environment: BTreeMap::from([
+            environment: private(BTreeMap::from([
                 ("HOME".to_owned(), home),
                 ("TMPDIR".to_owned(), temporary),
                 ("PATH".to_owned(), PROGRAMS.to_owned()),
                 ("LANG".to_owned(), "C.UTF-8".to_owned()),
                 ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
-            ]),
+            ])),
             working_directory,
         })?;
         run_tool(self.launcher, launch, patience, MAX_MESSAGES).await

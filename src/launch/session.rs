@@ -1,5 +1,6 @@
 //! One session from the first line to the last process: relay, and the ladder that ends it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -17,10 +18,12 @@ use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
+use crate::audit::{self, Recorder};
+use crate::egress::{Egress, HostCounters};
 use crate::lockfile::ServerName;
 use crate::relay::{
-    End, Event, Grants, Introspection, LineSink, Pump, Redaction, Session, SessionPolicy,
-    StderrTail, drain_stderr, introspect,
+    End, Event, Grants, Introspection, LineSink, Pump, Redaction, RelayError, Session,
+    SessionPolicy, StderrTail, drain_stderr, introspect,
 };
 use crate::sandbox::Report;
 
@@ -130,6 +133,7 @@ impl Running {
             alarms: self.alarms,
             egress: self.egress,
             trees: self.trees,
+            secret_folder: self.secret_folder,
         }
     }
 }
@@ -143,6 +147,8 @@ pub struct Service {
     /// What calls cost is taken from this.
     pub budget: SharedBudget,
     pub quarantine: Guard,
+    /// Where the session is recorded.
+    pub recorder: Recorder,
 }
 
 impl Service {
@@ -186,7 +192,13 @@ impl Service {
     /// # Errors
     /// What wait(2) reports.
     pub async fn end(mut self) -> io::Result<()> {
-        end(&mut self.running.monitor).await.map(drop)
+        let report = end(&mut self.running.monitor).await?;
+        let egress = self.running.egress.as_ref().map(Egress::meter);
+        let totals = egress.map(|egress| egress.hosts()).unwrap_or_default();
+        let used = Used::of(&report);
+        self.recorder
+            .end(recorded_end("unused", None, None, used, &totals));
+        Ok(())
     }
 }
 
@@ -210,8 +222,58 @@ pub async fn serve(
     stop: impl Future<Output = Stop>,
 ) -> Result<Ended, LaunchError> {
     let mut used = Used::default();
-    let end = until_the_end(service, client_in, client_out, stop, &mut used).await?;
-    Ok(Ended { end, used })
+    let recorder = service.recorder.clone();
+    let egress = service.running.egress.as_ref().map(Egress::meter);
+    let end = until_the_end(service, client_in, client_out, stop, &mut used).await;
+    // Nothing moves any more.
+    let totals = egress.map(|egress| egress.hosts()).unwrap_or_default();
+    recorder.end(as_recorded(&end, used, &totals));
+    end.map(|end| Ended { end, used })
+}
+
+/// The end as the audit log has it.
+fn as_recorded(
+    end: &Result<SessionEnd, LaunchError>,
+    used: Used,
+    totals: &[HostCounters],
+) -> audit::Ended {
+    let (how, code, reason) = match end {
+        Ok(SessionEnd::ClientClosed) => ("client_closed", None, None),
+        Ok(SessionEnd::Stopped { signal }) => {
+            ("stopped", None, Some(format!("by signal {signal}")))
+        }
+        Ok(SessionEnd::Quarantined { reason }) => ("quarantined", None, Some(reason.clone())),
+        Ok(SessionEnd::ServerEnded { code, reason, .. }) => {
+            let reason = (*code != 0).then(|| reason.clone());
+            ("server_ended", Some(*code), reason)
+        }
+        Err(error) => ("failed", None, Some(error.to_string())),
+    };
+    recorded_end(how, code, reason, used, totals)
+}
+
+fn recorded_end(
+    how: &'static str,
+    code: Option<i32>,
+    reason: Option<String>,
+    used: Used,
+    totals: &[HostCounters],
+) -> audit::Ended {
+    let egress = totals.iter().map(|host| audit::EgressTotal {
+        host: host.host.as_ref().map(ToString::to_string),
+        allowed: host.allowed,
+        refused: host.refused,
+        sent: host.sent,
+        received: host.received,
+    });
+    audit::Ended {
+        how,
+        code,
+        reason,
+        peak_memory: used.peak_memory,
+        processor_ms: used.processor,
+        egress: egress.collect(),
+    }
 }
 
 async fn until_the_end(
@@ -228,6 +290,7 @@ async fn until_the_end(
         budget,
         quarantine,
         meter,
+        recorder,
     } = service;
     let Running {
         mut monitor,
@@ -240,6 +303,7 @@ async fn until_the_end(
         limits,
         mut alarms,
         egress: _egress,
+        secret_folder: _secret_folder,
         trees: _trees,
     } = running;
     let mut spoken = 0;
@@ -249,7 +313,10 @@ async fn until_the_end(
         listener.hear_relay(event, std::time::Instant::now());
         match event {
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
-            event => speak(event, &mut spoken),
+            event => {
+                recorder.event(event);
+                speak(event, &mut spoken);
+            }
         }
     };
     let mut pump = Pump::new(
@@ -257,7 +324,9 @@ async fn until_the_end(
         client_out,
         stdin,
         stdout,
-        Session::new(policy).with_budget(Box::new(budget)),
+        Session::new(policy)
+            .with_budget(Box::new(budget))
+            .recorded_in(Box::new(recorder.clone())),
         events,
     );
     let first = tokio::select! {
@@ -410,11 +479,16 @@ impl Guard {
 /// Asks a running server what it is and which tools it has, as a client that has all
 /// capabilities of which `grants` let the server make use; then ends it.
 ///
+/// `secrets` are names and values that it was given and that nobody else gets to see.
+///
 /// # Errors
-/// When it doesn't answer as an MCP server; the message holds its last words.
+/// When it doesn't answer as an MCP server; the message holds its last words. When a definition
+/// holds a secret.
 pub async fn learn(
     running: Running,
+    name: &ServerName,
     grants: &Grants,
+    secrets: Vec<(String, String)>,
     log: impl LineSink + Send + 'static,
 ) -> Result<Introspection, LaunchError> {
     let Running {
@@ -423,18 +497,64 @@ pub async fn learn(
         stdout,
         stderr,
         egress: _egress,
+        secret_folder: _secret_folder,
         trees: _trees,
         ..
     } = running;
     let tail = StderrTail::default();
-    let draining = keep_draining(stderr, log, tail.clone(), Redaction::default());
+    let redaction = Redaction::new(secrets);
+    let draining = keep_draining(stderr, log, tail.clone(), redaction.clone());
     let learned = introspect(stdin, stdout, grants, LEARNING_TIME).await;
     end(&mut monitor).await?;
     let _ = timeout(LAST_BREATH, draining).await;
-    learned.map_err(|source| LaunchError::Learn {
-        source,
+    let learned = learned.map_err(|source| LaunchError::Learn {
+        source: without_secrets(source, &redaction),
         last_words: last_words(&tail),
-    })
+    })?;
+    match place_of_secret(&learned, &redaction) {
+        None => Ok(learned),
+        Some(place) => Err(LaunchError::SecretSaid {
+            name: name.clone(),
+            place,
+        }),
+    }
+}
+
+/// The server's own words in an error, cleaned.
+fn without_secrets(error: RelayError, redaction: &Redaction) -> RelayError {
+    match error {
+        RelayError::Refused {
+            step,
+            code,
+            message,
+        } => RelayError::Refused {
+            step,
+            code,
+            message: redaction.of_text(&message).into_owned(),
+        },
+        RelayError::BadAnswer { step, reason } => RelayError::BadAnswer {
+            step,
+            reason: redaction.of_text(&reason).into_owned(),
+        },
+        other => other,
+    }
+}
+
+/// Where what is kept of a server, and shown, holds a secret.
+fn place_of_secret(learned: &Introspection, redaction: &Redaction) -> Option<String> {
+    let holds = |text: &str| matches!(redaction.of_text(text), Cow::Owned(_));
+    let said = |text: &Option<String>| text.as_deref().is_some_and(holds);
+    if said(&learned.instructions) {
+        return Some("its instructions".to_owned());
+    }
+    if said(&learned.server_name) || said(&learned.server_version) {
+        return Some("its name or version".to_owned());
+    }
+    let tool = learned
+        .tools
+        .iter()
+        .position(|tool| holds(&tool.name) || holds(&String::from_utf8_lossy(&tool.canonical)))?;
+    Some(format!("the definition of its tool number {}", tool + 1))
 }
 
 fn last_words(tail: &StderrTail) -> String {

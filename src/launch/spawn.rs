@@ -12,7 +12,9 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 
 use super::alarms::SessionAlarms;
+use super::secret_files::SecretFolder;
 use super::{LaunchError, network, own_group};
+use crate::audit::Recorder;
 use crate::cgroup::ServerGroup;
 use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
@@ -49,6 +51,8 @@ pub struct Running<Stderr = ChildStderr> {
     pub egress: Option<Egress>,
     /// Its code and its interpreter's, which stay in the store for as long as this lives.
     pub trees: Vec<TreeInUse>,
+    /// Its secrets on the disk, which are there for as long as this lives.
+    pub secret_folder: Option<SecretFolder>,
 }
 
 /// The hold on every process of a session.
@@ -147,6 +151,7 @@ pub(super) async fn spawn(
             alarms: SessionAlarms::new(Alarms::default()),
             egress: None,
             trees: Vec::new(),
+            secret_folder: None,
         },
         status,
         listeners,
@@ -154,6 +159,12 @@ pub(super) async fn spawn(
 }
 
 impl Standing {
+    /// Keeps the secrets on the disk for as long as the server runs.
+    pub(super) fn holding(mut self, folder: Option<SecretFolder>) -> Self {
+        self.running.secret_folder = folder;
+        self
+    }
+
     /// Listens for these.
     pub(super) fn with_alarms(mut self, alarms: SessionAlarms) -> Self {
         self.running.alarms = alarms;
@@ -168,10 +179,11 @@ impl Standing {
         &mut self,
         policy: &EgressPolicy,
         environment: &Environment,
+        recorder: Option<Recorder>,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
             let listener = self.running.alarms.of_egress();
-            let egress = network::serve(listeners, policy, environment, listener)?;
+            let egress = network::serve(listeners, policy, environment, recorder, listener)?;
             self.running.egress = Some(egress);
         }
         Ok(())

@@ -7,7 +7,9 @@ use super::LaunchError;
 use super::alarms::SessionAlarms;
 use super::own_group;
 use super::prepare::Launcher;
+use super::secret_files::SecretFiles;
 use super::spawn::{Running, Standing, spawn};
+use crate::audit::Recorder;
 use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
@@ -24,6 +26,10 @@ pub struct Launch {
     pub requirements: Requirements,
     /// What the server may reach; `None` is no network.
     pub egress: Option<EgressPolicy>,
+    /// Where its connections are recorded.
+    pub recorder: Option<Recorder>,
+    /// Secrets that the server reads from files.
+    pub(super) secret_files: Option<SecretFiles>,
     /// What is to be listened for.
     pub alarms: Alarms,
 }
@@ -84,6 +90,20 @@ impl Launcher<'_> {
     /// # Errors
     /// When the code is not what was locked, or the box could not be built.
     pub async fn start(&self, launch: Launch, code: TreeCheck) -> Result<Started, LaunchError> {
+        self.start_announced(launch, code, |_| Ok(())).await
+    }
+
+    /// As [`Self::start`]. `announce` is told what is in force once the box stands, the code is in
+    /// order, and nothing of the server has been executed; nothing is if it says no.
+    ///
+    /// # Errors
+    /// Also when `announce` says no.
+    pub async fn start_announced(
+        &self,
+        launch: Launch,
+        code: TreeCheck,
+        announce: impl FnOnce(&Plan) -> Result<(), LaunchError>,
+    ) -> Result<Started, LaunchError> {
         let check = tokio::task::spawn_blocking(|| code.answer());
         let (built, checked) = tokio::join!(self.build(launch), check);
         let checked = checked.unwrap_or_else(|panicked| {
@@ -92,13 +112,19 @@ impl Launcher<'_> {
             ))))
         });
         match (checked, built) {
-            (Ok(in_use), Ok((standing, plan))) => Ok(Started {
-                running: Running {
-                    trees: in_use,
-                    ..standing.execute().await?
-                },
-                plan,
-            }),
+            (Ok(in_use), Ok((standing, plan))) => {
+                if let Err(error) = announce(&plan) {
+                    standing.abandon().await?;
+                    return Err(error);
+                }
+                Ok(Started {
+                    running: Running {
+                        trees: in_use,
+                        ..standing.execute().await?
+                    },
+                    plan,
+                })
+            }
             (Err(error), Ok((standing, _))) => {
                 standing.abandon().await?;
                 Err(error)
@@ -126,10 +152,17 @@ impl Launcher<'_> {
             plan,
             requirements,
             egress,
+            recorder,
+            secret_files,
             alarms,
         } = launch;
         let alarms = SessionAlarms::new(alarms);
         let with_namespaces = spec.namespaces.is_some();
+        let deliver = |spec: &mut SandboxSpec| match &secret_files {
+            Some(files) => files.deliver(spec),
+            None => Ok(None),
+        };
+        let held = deliver(&mut spec)?;
         let limits = spec.limits.clone();
         // One for each attempt: the first is gone with its processes.
         let group = || {
@@ -146,8 +179,9 @@ impl Launcher<'_> {
                 spec.namespaces = None;
                 spec.own_sockets = false;
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
+                let held = deliver(&mut spec)?;
                 let standing = spawn(&spec, group()?).await?;
-                Ok((standing.with_alarms(alarms), plan))
+                Ok((standing.holding(held).with_alarms(alarms), plan))
             }
             Err(error) => Err(error),
             Ok(standing) => {
@@ -156,9 +190,9 @@ impl Launcher<'_> {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }
                 if let Some(egress) = &egress {
-                    standing.serve_network(egress, self.environment)?;
+                    standing.serve_network(egress, self.environment, recorder)?;
                 }
-                Ok((standing, plan))
+                Ok((standing.holding(held), plan))
             }
         }
     }

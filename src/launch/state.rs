@@ -10,7 +10,7 @@ use super::quarantine::{QUARANTINE_FILE, Quarantine};
 use super::quarantine_watch::{QuarantineWatch, Sessions, wait_for_sessions};
 use super::shared_budget::SharedBudget;
 use super::shown_tools::ShownTools;
-use crate::lockfile::create_private_folder;
+use crate::lockfile::{ServerName, create_private_folder};
 
 /// `$XDG_STATE_HOME/pinfold/servers/NAME`, or a throw-away folder of the same shape.
 #[derive(Clone, Debug)]
@@ -49,6 +49,15 @@ impl StateFolder {
     /// Which tools the server last showed otherwise than agreed.
     pub fn shown_tools(&self) -> ShownTools {
         ShownTools::new(self.root.join("tools.json"))
+    }
+
+    /// Where secrets are that the server reads from files, while a session without a root of its own
+    /// lives: in memory, where the user has a folder there.
+    pub(super) fn secret_files(&self, runtime: Option<&Path>, name: &ServerName) -> PathBuf {
+        match runtime.filter(|runtime| runtime.parent().is_some_and(Path::is_dir)) {
+            Some(runtime) => runtime.join("secrets").join(name.as_str()),
+            None => self.root.join("secrets"),
+        }
     }
 
     /// Whether the server may run at all.

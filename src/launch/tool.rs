@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::prepare::{Launcher, SpecInput};
+use super::prepare::{Launcher, SpecInput, private};
 use super::spawn::Running;
 use super::start::Launch;
 use super::{LaunchError, StateFolder};
@@ -113,7 +113,7 @@ pub(super) async fn run_resolver(
             programs: resolver.programs.clone(),
             program: resolver.program.clone(),
             arguments: resolver.arguments.clone(),
-            environment: resolver.environment.clone(),
+            environment: private(resolver.environment.clone()),
             working_directory: resolver.working_directory.clone(),
         })?;
         run_tool(launcher, launch, RESOLVER_TIME, MAX_RESOLVER_MESSAGES).await

@@ -7,7 +7,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -78,6 +80,31 @@ pub fn replace_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
     sweep_abandoned(folder, name);
 
     let temporary = Temporary::create(folder, name)?;
+    temporary
+        .file
+        .set_permissions(Permissions::from_mode(mode))?;
+    (&temporary.file).write_all(bytes)?;
+    temporary.file.sync_all()?;
+    temporary.rename_to(&target)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Replaces the content of a file that somebody else's program keeps: as [`replace_atomically`],
+/// and mode, owner and group stay as they are.
+pub fn replace_content(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = follow_links(path)?;
+    let before = fs::metadata(&target)?;
+    let folder = folder_of(&target);
+    let name = target
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
+    sweep_abandoned(folder, name);
+    let temporary = Temporary::create(folder, name)?;
+    let made = temporary.file.metadata()?;
+    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+        std::os::unix::fs::fchown(&temporary.file, Some(before.uid()), Some(before.gid()))?;
+    }
+    let mode = before.permissions().mode() & 0o7777;
     temporary
         .file
         .set_permissions(Permissions::from_mode(mode))?;

@@ -20,7 +20,9 @@ pub use diff::{Change, ChangeKind, differences};
 pub use error::{FieldProblem, LockError};
 pub use format::{LOCKFILE_VERSION, parse};
 pub use guarded::{GuardedReadError, read_guarded};
-pub use io::{MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, write};
+pub use io::{
+    MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, replace_content, write,
+};
 pub use layout::{digest, serialise};
 pub use platforms::{PartInterpreter, PlatformPart};
 pub use printable::{is_hidden, printable, printable_bytes};

@@ -95,7 +95,7 @@ impl CallPolicy {
     }
 
     /// Names and values of the variables whose values are taken out of what the server says.
-    /// `variables` are those that it gets.
+    /// `variables` are those that it gets; of secrets, whoever fetches them has the values.
     pub fn secrets(
         &self,
         env: &BTreeMap<String, EnvValue>,
@@ -116,6 +116,7 @@ impl CallPolicy {
     pub fn redacted<'a>(&self, env: &'a BTreeMap<String, EnvValue>) -> Vec<&'a str> {
         let wanted = |name: &String, value: &EnvValue| match (&self.redact, value) {
             (Redact::None, _) => false,
+            (_, EnvValue::Secret(_)) => true,
             (Redact::Named(names), _) => names.contains(name),
             (Redact::All, EnvValue::FromClient { .. }) => true,
             (Redact::Secrets, EnvValue::FromClient { name: from }) => {

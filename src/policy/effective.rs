@@ -322,6 +322,7 @@ impl EffectivePolicy {
                 let text = match value {
                     EnvValue::Literal(text) => format!("value {text}"),
                     EnvValue::FromClient { name } => format!("from {name}"),
+                    EnvValue::Secret(secret) => format!("secret {}", secret.document()),
                 };
                 (name.as_str(), text)
             })
@@ -445,6 +446,7 @@ fn config_document(config: &BTreeMap<String, ConfigValue>) -> serde_json::Value 
         ConfigValue::Text(text) => serde_json::json!(text),
         ConfigValue::List(entries) => serde_json::json!(entries),
         ConfigValue::FromClient { name } => serde_json::json!({ "from": name }),
+        ConfigValue::Secret(secret) => secret.document(),
     };
     config
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::config::{EnvValue, Environment};
+use crate::config::{EnvValue, Environment, SecretUse};
 
 /// Variables that pass from the client when it has them: language, time zone, terminal, user.
 const PASSED: &[&str] = &["LANG", "LC_ALL", "LOGNAME", "TERM", "TZ", "USER"];
@@ -29,6 +29,8 @@ pub enum VariableSource {
     Manifest(String),
     /// The manifest lets the client's variable `name` pass.
     Client { name: String },
+    /// A secret that the manifest names.
+    Secret(SecretUse),
     /// pinfold says the value; nothing can change it.
     Pinfold,
 }
@@ -37,7 +39,7 @@ pub enum VariableSource {
 #[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvironmentDecision {
-    /// The whole environment of the server, sorted.
+    /// The whole environment of the server but for its secrets, sorted.
     pub variables: BTreeMap<String, String>,
     /// Names, never values, of what the client passed and the server doesn't get.
     pub withheld: Vec<String>,
@@ -52,6 +54,7 @@ pub fn variable_sources(manifest: &BTreeMap<String, EnvValue>) -> BTreeMap<Strin
         let source = match value {
             EnvValue::Literal(text) => VariableSource::Manifest(text.clone()),
             EnvValue::FromClient { name } => VariableSource::Client { name: name.clone() },
+            EnvValue::Secret(secret) => VariableSource::Secret(secret.clone()),
         };
         (name.clone(), source)
     });
@@ -83,6 +86,8 @@ pub fn decide_environment(
                 VariableSource::Passed => from_client(&name),
                 VariableSource::Manifest(text) => Some(below_home(&text, places)),
                 VariableSource::Client { name } => from_client(&name),
+                // Whoever starts the server fetches it, and puts it in.
+                VariableSource::Secret(_) => None,
                 VariableSource::Pinfold => Some(own_value(&name, places)),
             };
             Some((name, value?))

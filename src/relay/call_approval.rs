@@ -177,11 +177,19 @@ impl Session {
             )));
         }
         let Held {
-            id, asked, line, ..
+            id,
+            asked,
+            line,
+            tool,
+            ..
         } = held;
         if self.asked_by_client.enter(id.clone(), asked).is_err() {
             let reason = "Refused: too many requests are waiting for an answer";
             let answer = error_line(Some(&id), codes::TOO_MANY_OUTSTANDING, reason);
+            self.record_declined(tool.as_str(), &line, reason);
+            return Some(Verdict::Answer(answer));
+        }
+        if let Err(answer) = self.begin_held(&id, tool.as_str(), &line, events) {
             return Some(Verdict::Answer(answer));
         }
         Some(Verdict::ForwardInstead(line))
@@ -219,7 +227,8 @@ impl Session {
         outcomes
     }
 
-    fn decline(&self, held: &Held, reason: &str, events: &mut Vec<Event>) -> Vec<u8> {
+    fn decline(&mut self, held: &Held, reason: &str, events: &mut Vec<Event>) -> Vec<u8> {
+        self.record_declined(held.tool.as_str(), &held.line, reason);
         let ruled = self.policy.calls.ask.get(&held.tool);
         let place = ruled.map_or("", |ruled| &ruled.place);
         refuse(&held.id, &held.tool, reason, place, false, events)

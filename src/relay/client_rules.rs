@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::call_approval::{Given, with_params};
+use super::call_log::CallDecision;
 use super::catalogue::{ClientRequest, Kind, PROTOCOL_VERSION_META, RETRY_PARAMS, Side, TASK};
 use super::codes;
 use super::event::{Event, kept};
@@ -33,21 +34,41 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
+        let new = events.len();
+        let (verdict, approved) = self.judge_client_request(id, method, message, events);
+        if method == "tools/call" {
+            return self.record_call(id, message, approved, verdict, events, new);
+        }
+        verdict
+    }
+
+    /// And whether it is a call that the user has approved.
+    fn judge_client_request(
+        &mut self,
+        id: &Id,
+        method: &str,
+        message: &Message<'_>,
+        events: &mut Vec<Event>,
+    ) -> (Verdict, bool) {
         if self.is_in_use(id) {
             // Without id: the request that is under way must not be ended by this error.
             let reason = "its id is already in use by a request that is under way";
             events.push(request_refused(method, reason));
             let text = format!("Refused: {reason}");
-            return Verdict::Answer(error_line(None, codes::INVALID_REQUEST, &text));
+            let answer = error_line(None, codes::INVALID_REQUEST, &text);
+            return (Verdict::Answer(answer), false);
         }
         match self.approval_given(id, method, message, events) {
-            Given::Nothing => self.judge_request(id, method, message, false, events),
-            Given::Refused(answer) => Verdict::Answer(answer),
+            Given::Nothing => (
+                self.judge_request(id, method, message, false, events),
+                false,
+            ),
+            Given::Refused(answer) => (Verdict::Answer(answer), false),
             Given::Call { root, params } => {
                 let call = with_params(message, &root, &params);
                 match self.judge_request(id, method, &call, true, events) {
-                    Verdict::Forward => Verdict::ForwardInstead(root),
-                    verdict => verdict,
+                    Verdict::Forward => (Verdict::ForwardInstead(root), true),
+                    verdict => (verdict, true),
                 }
             }
         }
@@ -135,6 +156,7 @@ impl Session {
             request,
             shown,
             asking,
+            call: None,
         })
     }
 
@@ -245,7 +267,11 @@ impl Session {
             return self.forward_notification(message);
         }
         events.push(match message.param_text("name") {
-            Some(name) if method == "tools/call" => Event::Denied { tool: kept(&name) },
+            Some(name) if method == "tools/call" => {
+                let reason = "it is a notification, which no call can be".to_owned();
+                self.record_refusal(&name, message, CallDecision::Deny, Some(reason));
+                Event::Denied { tool: kept(&name) }
+            }
             _ => Event::DroppedFromClient {
                 reason: format!("notification `{}` is unknown or not granted", kept(method)),
             },

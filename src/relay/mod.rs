@@ -3,7 +3,7 @@
 //! `strict` and `json` know JSON, `message` and `confusion` know JSON-RPC, `session` with
 //! `client_rules`, `server_rules`, `tool_list`, `pins` and `look` decides (pure, synchronous), `framing`,
 //! `outbox` and `pump` move bytes. `call_gate`, `call_rules`, `budget`, `call_approval`
-//! and `approval` decide about calls of tools on the list, `cleaning` with `redaction` and
+//! and `approval` decide about calls of tools on the list, `call_log` has each call recorded, `cleaning` with `redaction` and
 //! `neutralise` about the text of answers. `client` asks a server for its tools, `refusal` speaks
 //! for a launch that was refused, `stderr` keeps what a server says on the side.
 //!
@@ -13,6 +13,7 @@ mod approval;
 mod budget;
 mod call_approval;
 mod call_gate;
+mod call_log;
 mod call_rules;
 mod capabilities;
 mod catalogue;
@@ -54,6 +55,7 @@ mod trace_context;
 
 pub use budget::{Budget, Cost, Ledger, OwnBudget, Rate, SpendingKey, Spent, Unpaid};
 pub use call_gate::{CallRules, Ruled};
+pub use call_log::{CallDecision, CallLog, CallOutcome, CallRecord};
 pub use catalogue::{refused_method, refused_notification};
 pub use client::{Introspection, introspect};
 pub use definition::ToolDefinition;

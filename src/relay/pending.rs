@@ -46,6 +46,10 @@ impl<T> Pending<T> {
         self.entries.get(id).map(|entry| &entry.what)
     }
 
+    pub(super) fn find_mut(&mut self, id: &Id) -> Option<&mut T> {
+        self.entries.get_mut(id).map(|entry| &mut entry.what)
+    }
+
     pub(super) fn enter(&mut self, id: Id, what: T) -> Result<(), NotEntered> {
         if self.contains(&id) {
             return Err(NotEntered::Duplicate);

@@ -134,7 +134,7 @@ impl Redaction {
     }
 
     /// Every string and every number of a value, keys too.
-    fn of_value(&self, value: Value<'_>) -> Vec<u8> {
+    pub(super) fn of_value(&self, value: Value<'_>) -> Vec<u8> {
         let bytes = value.raw();
         let mut output = Vec::with_capacity(bytes.len());
         let mut at = 0;

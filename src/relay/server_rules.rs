@@ -124,6 +124,7 @@ impl Session {
             return Verdict::Drop;
         };
         let method = asked.request.method();
+        let call = asked.call;
         let judged = match answer {
             Answer::Error {
                 code: codes::URL_ELICITATION_REQUIRED,
@@ -136,6 +137,9 @@ impl Session {
             Answer::Result(result) => refuse_ungranted_result(result)
                 .and_then(|()| self.judge_result(asked, result, events)),
         };
+        if let Some(call) = call {
+            self.end_call(call, answer, judged.is_err(), message.root.raw().len());
+        }
         match judged {
             Ok(None) => Verdict::Forward,
             Ok(Some(result)) => Verdict::ForwardInstead(message.root.with("result", &result)),

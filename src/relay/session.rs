@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::approval::Approvals;
 use super::budget::{Budget, OwnBudget};
 use super::call_gate::CallRules;
+use super::call_log::CallLog;
 use super::capabilities::{Declared, all_granted};
 use super::catalogue::ClientRequest;
 use super::codes;
@@ -87,6 +88,8 @@ pub struct Session {
     pub(super) looks: Looks,
     pub(super) budget: Box<dyn Budget>,
     pub(super) approvals: Approvals,
+    /// Where calls are recorded.
+    pub(super) call_log: Option<Box<dyn CallLog>>,
     /// As far as the pump has said.
     pub(super) now: Option<Instant>,
 }
@@ -98,6 +101,8 @@ pub(super) struct Asked {
     /// For `tools/list`: what the pages before have shown.
     pub(super) shown: Shown,
     pub(super) asking: Asking,
+    /// Of a call: its number in the record of calls.
+    pub(super) call: Option<u64>,
 }
 
 /// What the answer to a request may ask of the client.
@@ -140,6 +145,7 @@ impl Session {
             looks: Looks::new(all_granted(&policy.grants)),
             budget: Box::<OwnBudget>::default(),
             approvals: Approvals::new(),
+            call_log: None,
             now: None,
             policy,
             asked_by_client: Pending::new(),
@@ -312,8 +318,9 @@ impl Session {
                 ..Outcome::default()
             };
         }
-        let waiting = answered.filter(|id| self.asked_by_client.take(id).is_some());
-        let to_client = waiting.map(|id| {
+        let waiting = answered.and_then(|id| Some((self.asked_by_client.take(&id)?, id)));
+        let to_client = waiting.map(|(asked, id)| {
+            self.end_call_refused(asked.call);
             let message = format!("The server's answer was refused: {refusal}");
             error_line(Some(&id), codes::ANSWER_REFUSED, &message)
         });

@@ -45,8 +45,14 @@ pub fn shebang(file: &Path) -> Result<Program, ResolveError> {
                 arguments: Vec::new(),
             });
         }
+        if file.extension().is_some_and(|end| end == "py") {
+            return Ok(Program::Script {
+                interpreter: "python3".to_owned(),
+                arguments: Vec::new(),
+            });
+        }
         return Err(unusable(
-            "it is neither an ELF binary, nor a script with `#!`, nor a .js, .mjs or .cjs file",
+            "it is neither an ELF binary, nor a script with `#!`, nor a .js, .mjs, .cjs or .py file",
         ));
     };
     let Some(end) = line.iter().position(|byte| *byte == b'\n') else {

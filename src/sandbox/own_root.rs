@@ -267,12 +267,18 @@ impl Root {
     }
 
     /// A file with this text: mounted like a granted one, for its place may be in a granted folder.
-    fn write(&self, OwnFile { path, text }: &OwnFile) -> Result<(), SandboxError> {
+    fn write(&self, file: &OwnFile) -> Result<(), SandboxError> {
         const WORK: &str = ".file";
+        let OwnFile {
+            path,
+            text,
+            is_private,
+        } = file;
+        let mode = Mode::from_bits_truncate(if *is_private { 0o400 } else { 0o444 });
         let make = || -> io::Result<OwnedFd> {
             let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-            let file = openat(&self.0, WORK, flags, Mode::from_bits_truncate(0o444))?;
-            fs::File::from(file).write_all(text.as_bytes())?;
+            let file = openat(&self.0, WORK, flags, mode)?;
+            fs::File::from(file).write_all(text.as_str().as_bytes())?;
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
             let mount = open_tree(&self.0, WORK, flags)?;
             let attributes = u64::from(Rights::default().attributes().bits());

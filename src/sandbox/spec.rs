@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use super::SandboxError;
+use super::{PrivateText, SandboxError};
 
 /// Nothing in a spec grows with untrusted input beyond argument lists; 4 MiB is generous.
 const MAX_SPEC_BYTES: u64 = 4 << 20;
@@ -22,7 +23,7 @@ pub struct SandboxSpec {
     /// The whole argument vector, the program's name first.
     pub arguments: Vec<String>,
     /// The whole environment.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(String, PrivateText)>,
     pub working_directory: PathBuf,
     pub filesystem: Vec<PathRule>,
     pub network: Network,
@@ -119,12 +120,14 @@ pub struct Link {
 }
 
 /// A file with a text of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnFile {
     /// Absolute, and no link on the way.
     pub path: PathBuf,
-    pub text: String,
+    pub text: PrivateText,
+    /// Whether its mode lets nobody else read it.
+    pub is_private: bool,
 }
 
 /// How much a server may use. The kernel holds each process to some of them (setrlimit(2), soft and
@@ -163,9 +166,17 @@ impl SandboxSpec {
             MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
         )?;
         let mut file = std::fs::File::from(memory);
-        file.write_all(&serde_json::to_vec(self)?)?;
+        file.write_all(&Zeroizing::new(serde_json::to_vec(self)?))?;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals()))?;
         Ok(file.into())
+    }
+
+    /// Wipes what only the server itself needs: its variables, and the files of its root.
+    pub(super) fn forget_values(&mut self) {
+        self.environment.clear();
+        if let Some(namespaces) = &mut self.namespaces {
+            namespaces.files.clear();
+        }
     }
 
     /// Reads a spec that [`Self::to_sealed_memory`] wrote.
@@ -179,7 +190,7 @@ impl SandboxSpec {
         if !SealFlag::from_bits_truncate(present).contains(seals()) {
             return Err(SandboxError::SpecNotSealed);
         }
-        let mut text = Vec::new();
+        let mut text = Zeroizing::new(Vec::new());
         file.seek(SeekFrom::Start(0))
             .map_err(SandboxError::ReadSpec)?;
         file.take(MAX_SPEC_BYTES)
@@ -217,6 +228,7 @@ mod tests {
                 files: vec![OwnFile {
                     path: "/etc/hosts".into(),
                     text: "127.0.0.1 localhost\n".into(),
+                    is_private: false,
                 }],
                 shared_memory: 1 << 20,
                 temporary: 1 << 20,
@@ -242,6 +254,18 @@ mod tests {
         let mut file = std::fs::File::from(spec().to_sealed_memory().unwrap());
         file.seek(SeekFrom::Start(0)).unwrap();
         assert!(file.write_all(b"x").is_err());
+    }
+
+    #[test]
+    fn what_is_printed_of_it_has_no_values() {
+        let mut spec = spec();
+        let printed = format!("{spec:?}");
+        assert!(
+            printed.contains("LANG") && !printed.contains("localhost"),
+            "{printed}"
+        );
+        spec.forget_values();
+        assert!(spec.environment.is_empty());
     }
 
     #[test]

@@ -66,9 +66,10 @@ fn run(spec: OwnedFd, status: OwnedFd, control: OwnedFd, group: Option<OwnedFd>)
             forked: Forked::Parent { child },
             signals,
             gate,
-            spec,
+            mut spec,
             ..
         }) => {
+            spec.forget_values();
             // The parent learns from the end of this pipe that the server runs: only the child may hold it.
             drop((status, gate.wait, group));
             sys::exit_without_cleanup(monitor::watch(child, &spec, &control, &gate.open, &signals))
@@ -290,7 +291,7 @@ impl<'a> Execution<'a> {
             environment: spec
                 .environment
                 .iter()
-                .map(|(name, value)| c_string(format!("{name}={value}").as_bytes()))
+                .map(|(name, value)| c_string(format!("{name}={}", value.as_str()).as_bytes()))
                 .collect::<Result<_, _>>()?,
         })
     }

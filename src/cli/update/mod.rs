@@ -258,7 +258,7 @@ fn accept(context: &Context, accepted: &[&Finding]) -> anyhow::Result<()> {
         };
         *present = proposal.locked.clone();
     }
-    context.save(lock)?;
+    context.save(lock, "update")?;
     for finding in accepted {
         // What it showed is what is agreed now.
         StateFolder::planned(context.paths.server_state(&finding.name))

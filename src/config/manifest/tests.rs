@@ -201,7 +201,7 @@ fn each_line_that_is_wrong_is_refused() {
         ("env = []", Code::WrongType),
         ("env = { A = \"x\\u0000\" }", Code::InvalidValue),
         ("env = { A = { form = \"B\" } }", Code::UnknownKey),
-        ("env = { A = { secret = \"B\" } }", Code::UnknownKey),
+        ("env = { A = { secret = \"B\" } }", Code::InvalidValue),
         ("env = { A = { from = \"B-C\" } }", Code::InvalidValue),
         ("env = { A = {} }", Code::MissingKey),
         ("env = { NODE_OPTIONS = \"x\" }", Code::RefusedVariable),

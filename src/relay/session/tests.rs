@@ -2,6 +2,7 @@
 //! tests share.
 
 mod approval;
+mod call_log;
 mod calls;
 mod cleaning;
 mod client;

@@ -32,6 +32,8 @@ pub enum ValueOrigin {
     Manifest(Vec<String>),
     /// The client passes it under this name.
     Client(String),
+    /// A secret, in words.
+    Secret(String),
     /// The bundle's own default.
     Bundle(Vec<String>),
     Nothing,
@@ -47,6 +49,9 @@ impl Bundle {
             };
             let origin = match (given.get(key), &asked.default) {
                 (Some(ConfigValue::FromClient { name }), _) => ValueOrigin::Client(name.clone()),
+                (Some(ConfigValue::Secret(secret)), _) => {
+                    ValueOrigin::Secret(secret.source.described())
+                }
                 (Some(ConfigValue::Text(text)), _) => {
                     ValueOrigin::Manifest(shown(vec![text.clone()]))
                 }

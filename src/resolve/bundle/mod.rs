@@ -25,8 +25,8 @@ use self::template::Template;
 use self::values::Values;
 use super::ResolveError;
 use super::npm::entry::{clean, is_file_inside};
-use crate::config::ConfigValue;
 use crate::config::env_names::{is_variable_name, refused_variable};
+use crate::config::{ConfigValue, Delivery};
 use crate::lockfile::Object;
 
 /// The file at a bundle's root.
@@ -80,6 +80,15 @@ pub struct BundlePlaces<'a> {
     pub home: &'a Path,
     /// The user's, for `~/` in values.
     pub user_home: Option<&'a Path>,
+}
+
+/// Where the values come from that the manifest doesn't hold.
+#[derive(Clone, Copy)]
+pub struct BundleInputs<'a> {
+    /// Of the MCP client, by the variable's name.
+    pub client: &'a dyn Fn(&str) -> Option<String>,
+    /// Secrets, by the key of `config`: the value, or the path of a file that holds it.
+    pub secret: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// How an entry point is run: values put in.
@@ -194,17 +203,27 @@ impl Bundle {
         })
     }
 
-    /// Puts `given` values in. `client` is asked for what comes from the MCP client.
+    /// Puts `given` values in. `inputs` are asked for what is elsewhere.
     ///
     /// # Errors
     /// When a value is missing, unknown or not of its kind.
     pub fn run(
         &self,
         given: &BTreeMap<String, ConfigValue>,
-        client: &dyn Fn(&str) -> Option<String>,
+        inputs: BundleInputs<'_>,
         places: BundlePlaces<'_>,
     ) -> Result<BundleRun, BundleError> {
-        let values = Values::decide(&self.asked, given, client, places)?;
+        let values = Values::decide(&self.asked, given, inputs, places)?;
+        for key in self.arguments.iter().flat_map(Template::values) {
+            if let Some(ConfigValue::Secret(secret)) = given.get(key)
+                && secret.delivery == Delivery::Value
+            {
+                return Err(BundleError::config(
+                    key,
+                    "it is a secret, and the bundle puts it into an argument, which every program of this user can read; if the bundle takes a file, add deliver = \"file\"",
+                ));
+            }
+        }
         let mut run = BundleRun {
             options: self.options.clone(),
             secrets: values.secrets(),

@@ -63,13 +63,17 @@ fn run(
         let found = client.iter().find(|(name, _)| *name == wanted)?;
         Some(found.1.to_owned())
     };
+    let inputs = BundleInputs {
+        client: &from_client,
+        secret: &|key| Some(format!("value of {key}")),
+    };
     let places = BundlePlaces {
         folder: Path::new("/t/bundle"),
         home: Path::new("/s/home"),
         user_home: Some(Path::new("/home/ada")),
     };
     bundle
-        .run(&given, &from_client, places)
+        .run(&given, inputs, places)
         .map_err(|error| error.to_string())
 }
 

@@ -6,7 +6,7 @@ use super::described::texts;
 use super::error::BundleError;
 use super::raw::{Asked, Kind};
 use super::template::{Piece, Template};
-use super::{BundlePlaces, ConfigValue};
+use super::{BundleInputs, BundlePlaces, ConfigValue};
 
 /// Shortest secret that is taken out of what the server says; shorter ones are ordinary words.
 const LEAST_SECRET: usize = 4;
@@ -25,7 +25,7 @@ impl Values {
     pub(super) fn decide(
         asked: &BTreeMap<String, Asked>,
         given: &BTreeMap<String, ConfigValue>,
-        client: &dyn Fn(&str) -> Option<String>,
+        inputs: BundleInputs<'_>,
         places: BundlePlaces<'_>,
     ) -> Result<Self, BundleError> {
         if let Some(key) = given.keys().find(|key| !asked.contains_key(*key)) {
@@ -41,7 +41,7 @@ impl Values {
         let mut values = BTreeMap::new();
         for (key, asked) in asked {
             let texts = match given.get(key) {
-                Some(given) => from_manifest(key, asked, given, client, places)?,
+                Some(given) => from_manifest(key, asked, given, inputs, places)?,
                 None => from_default(key, asked, places)?,
             };
             let texts = texts.filter(|texts| texts.iter().any(|text| !text.is_empty()));
@@ -112,7 +112,7 @@ fn from_manifest(
     key: &str,
     asked: &Asked,
     given: &ConfigValue,
-    client: &dyn Fn(&str) -> Option<String>,
+    inputs: BundleInputs<'_>,
     places: BundlePlaces<'_>,
 ) -> Result<Option<Vec<String>>, BundleError> {
     let is_path = matches!(asked.kind, Kind::Directory | Kind::File);
@@ -124,10 +124,11 @@ fn from_manifest(
         _ => text.clone(),
     };
     match given {
-        ConfigValue::FromClient { name } => Ok(client(name).map(|text| vec![text])),
+        ConfigValue::FromClient { name } => Ok((inputs.client)(name).map(|text| vec![text])),
+        ConfigValue::Secret(_) => Ok((inputs.secret)(key).map(|text| vec![text])),
         _ if asked.sensitive => Err(BundleError::config(
             key,
-            "it is sensitive and doesn't belong in a file; write { from = \"NAME\" } and have the client pass it",
+            "it is sensitive and doesn't belong in a file; write { secret = \"NAME\" }, or { from = \"NAME\" } and have the client pass it",
         )),
         ConfigValue::Text(text) => Ok(Some(vec![path(text)])),
         ConfigValue::List(texts) if asked.multiple => Ok(Some(texts.iter().map(path).collect())),
@@ -200,7 +201,7 @@ fn missing(key: &str, asked: &Asked, given: Option<&ConfigValue>) -> BundleError
         }
         Some(_) => "the bundle requires it, and it is empty".to_owned(),
         None if asked.sensitive => format!(
-            "the bundle requires it: write config.{key} = {{ from = \"NAME\" }}, or `add --config-from {key}=NAME`"
+            "the bundle requires it: write config.{key} = {{ secret = \"NAME\" }} or {{ from = \"NAME\" }}, or `add --config-from {key}=NAME`"
         ),
         None => {
             format!("the bundle requires it: write config.{key} = …, or `add --config {key}=VALUE`")

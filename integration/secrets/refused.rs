@@ -1,0 +1,180 @@
+//! A secret that can't be had: the launch is refused, soon, in the client's protocol, with a message
+//! that names server, variable and source; and no process of a command is left.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Puppet, answer, backwards, set};
+use crate::support::processes::wait_until;
+use crate::support::{Client, Home, Tier};
+
+/// Far more than the five seconds that it may take, far less than forever.
+const SOON: Duration = Duration::from_secs(25);
+
+/// What the client is told.
+#[track_caller]
+pub(super) fn refusal(client: Client) -> String {
+    let mut client = client;
+    let begun = Instant::now();
+    let answer = client.request(
+        "initialize",
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}),
+    );
+    let took = begun.elapsed();
+    assert!(took < SOON, "{took:?}");
+    let message = answer["error"]["message"].as_str();
+    let message = message.unwrap_or_else(|| panic!("{answer}")).to_owned();
+    let (status, stderr) = client.close();
+    assert_eq!(status.code(), Some(125), "{stderr}");
+    assert!(
+        !message.contains("zq8") && !stderr.contains("zq8"),
+        "{stderr}"
+    );
+    message
+}
+
+/// A program of the user, of this text.
+fn program(home: &Home, text: &str) -> String {
+    let path = home.user().join("program");
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn commands_that_give_no_secret() {
+    let puppet = Puppet::new(Tier::Full);
+    let home = &puppet.home;
+    let path = program(home, "echo zq8-fine");
+    let puppet = puppet.with(&format!("TOKEN = {{ command = [\"{path}\"] }}"));
+    let home = &puppet.home;
+    // Control: with a command that does what it should, it starts.
+    let mut client = puppet.client();
+    let said = answer(&mut client, "return os.environ['TOKEN'][::-1]");
+    assert_eq!(said, format!("ok: \"{}\"", backwards("zq8-fine")));
+    client.close();
+
+    let left = home.path().join("left");
+    for (text, says) in [
+        ("echo zq8; sleep 600".to_owned(), "was not done in time"),
+        (
+            "echo zq8; exec sleep 600 >/dev/null".to_owned(),
+            "was not done in time",
+        ),
+        ("echo zq8; echo zq8 >&2; exit 3".to_owned(), "failed"),
+        ("kill -9 $$".to_owned(), "failed"),
+        ("true".to_owned(), "printed nothing"),
+        ("exec yes zq8".to_owned(), "more than 64 KiB"),
+        ("printf 'zq8\\0'".to_owned(), "NUL"),
+        (
+            format!("sleep 600 & echo $! > {}; echo zq8", left.display()),
+            "keeps its output open",
+        ),
+    ] {
+        program(home, &text);
+        let message = refusal(home.client("puppet"));
+        for part in [says, "`puppet`", "`TOKEN`", &path] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+    let pid = fs::read_to_string(&left).unwrap();
+    let stat = format!("/proc/{}/stat", pid.trim());
+    wait_until("the child that it left is gone", || {
+        fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
+    fs::remove_file(&path).unwrap();
+    assert!(refusal(home.client("puppet")).contains("could not be started"));
+}
+
+#[test]
+fn secrets_that_are_not_there_or_that_others_can_read() {
+    let puppet = Puppet::new(Tier::Full);
+    let value = "zq8-value";
+    assert_eq!(
+        set(&puppet.home, "a", value, &["--store", "files"]).code,
+        Some(0)
+    );
+    let puppet = puppet.with("TOKEN = { secret = \"a\" }");
+    let home = &puppet.home;
+    puppet.client().close();
+
+    let folder = home.path().join("data/pinfold/secrets");
+    for (path, mode, right) in [
+        (folder.join("a"), 0o644, 0o600),
+        (folder.clone(), 0o755, 0o700),
+    ] {
+        let set_mode = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set_mode(mode);
+        let message = refusal(home.client("puppet"));
+        assert!(message.contains("chmod"), "{message}");
+        set_mode(right);
+    }
+    puppet.client().close();
+
+    let listed = home.succeed(["secret", "list"]).stdout;
+    assert!(listed.contains("used by puppet (TOKEN)"), "{listed}");
+    let removed = home.succeed(["secret", "remove", "a"]);
+    assert!(removed.stderr.contains("release puppet"), "{removed:?}");
+    let message = refusal(home.client("puppet"));
+    assert!(message.contains("quarantine"), "{message}");
+    home.succeed(["release", "puppet"]);
+    let message = refusal(home.client("puppet"));
+    assert!(message.contains("pinfold secret set a"), "{message}");
+    let listed = home.succeed(["secret", "list", "--json"]).stdout;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["missing"][0]["name"], "a", "{listed}");
+    assert_eq!(home.run(["secret", "remove", "a"]).code, Some(2));
+    // Never on the command line.
+    assert_eq!(home.run(["secret", "set", "a", value]).code, Some(2));
+    assert_eq!(set(home, "a", "", &[]).code, Some(2));
+    assert_eq!(set(home, "A", value, &[]).code, Some(2));
+}
+
+#[test]
+fn another_secret_under_the_same_variable_is_another_policy() {
+    let puppet = Puppet::new(Tier::Full);
+    for name in ["a", "b"] {
+        assert_eq!(
+            set(&puppet.home, name, "zq8-value", &["--store", "files"]).code,
+            Some(0)
+        );
+    }
+    let puppet = puppet.with("TOKEN = { secret = \"a\" }");
+    let home = &puppet.home;
+    // Another value is none.
+    assert_eq!(set(home, "a", "zq8-other", &[]).code, Some(0));
+    puppet.client().close();
+    let text = fs::read_to_string(home.manifest()).unwrap();
+    for other in ["secret = \"b\"", "secret = \"a\", deliver = \"file\""] {
+        fs::write(home.manifest(), text.replace("secret = \"a\"", other)).unwrap();
+        let message = refusal(home.client("puppet"));
+        assert!(message.contains("pinfold lock puppet"), "{message}");
+    }
+}
+
+#[test]
+fn a_manifest_of_somebody_else_names_no_command() {
+    let puppet = Puppet::new(Tier::Full);
+    let path = program(&puppet.home, "echo zq8-fine; echo ran >> ~/ran");
+    let puppet = puppet.with(&format!("TOKEN = {{ command = [\"{path}\"] }}"));
+    let home = &puppet.home;
+    let ran = home.user().join("ran");
+    assert!(ran.exists());
+    fs::remove_file(&ran).unwrap();
+    let repository = home.path().join("repository");
+    fs::create_dir(&repository).unwrap();
+    for file in [home.manifest(), home.lock()] {
+        fs::copy(&file, repository.join(file.file_name().unwrap())).unwrap();
+    }
+    let repository = repository.to_str().unwrap();
+    home.succeed(["trust", repository]);
+    let run = ["--manifest", repository, "run", "puppet"];
+    let message = refusal(Client::start(&mut home.pinfold(run)));
+    assert!(message.contains("can't name a command"), "{message}");
+    assert!(!ran.exists());
+}

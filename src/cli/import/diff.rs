@@ -1,0 +1,74 @@
+//! What would change in a file, as a unified diff in which no secret can be read.
+
+use super::super::context::Context;
+use super::super::output;
+use super::apply::{rewritten, wanted};
+use super::{Found, Group};
+use crate::config::clients::{Node, secrets_in};
+use crate::lockfile::printable;
+
+/// Lines around a change.
+const CONTEXT_LINES: usize = 3;
+/// A config in one line would be shown whole.
+const MAX_LINE: usize = 2_000;
+
+/// Stands for a secret.
+pub(super) const HIDDEN: &str = "[secret]";
+
+pub(super) fn show(
+    index: usize,
+    found: &Found,
+    groups: &[Group],
+    context: &Context,
+    program: &str,
+) {
+    let Ok(file) = &found.file else { return };
+    let wanted = wanted(index, file, groups, context, program, |_| true);
+    if wanted.is_empty() {
+        return;
+    }
+    let Ok((after, _, _)) = rewritten(file, &wanted) else {
+        return;
+    };
+    let mask = Mask::of(&file.root);
+    let before = mask.apply(file.text.text());
+    let after = mask.apply(&String::from_utf8_lossy(&after));
+    let after = after.trim_start_matches('\u{feff}');
+    let path = found.place.path.display().to_string();
+    let diff = similar::TextDiff::from_lines(before.as_str(), after);
+    let unified = diff
+        .unified_diff()
+        .context_radius(CONTEXT_LINES)
+        .header(&path, &path)
+        .to_string();
+    for line in unified.lines() {
+        output::data(
+            &printable(line, MAX_LINE)
+                .replace("\\x09", "\t")
+                .replace("\\x0d", ""),
+        );
+    }
+}
+
+/// Takes the secrets of a file out of any text about it.
+pub(super) struct Mask(Vec<String>);
+
+impl Mask {
+    pub(super) fn of(root: &Node) -> Self {
+        let mut words = Vec::new();
+        for secret in secrets_in(root) {
+            let escaped = serde_json::Value::from(secret.as_str()).to_string();
+            words.push(escaped[1..escaped.len() - 1].to_owned());
+            words.push(secret);
+        }
+        Self(words)
+    }
+
+    pub(super) fn apply(&self, text: &str) -> String {
+        let hidden = |text: String, secret: &String| match text.contains(secret.as_str()) {
+            true => text.replace(secret.as_str(), HIDDEN),
+            false => text,
+        };
+        self.0.iter().fold(text.to_owned(), hidden)
+    }
+}

@@ -1,0 +1,206 @@
+//! What becomes of the commands that people have, on a machine made of words.
+
+use super::*;
+use crate::config::clients::place_of;
+
+struct Words;
+
+impl Machine for Words {
+    fn kind(&self, path: &Path) -> Kind {
+        match path.to_str().unwrap() {
+            "/" | "/home/ada" | "/home/ada/notes" | "/home/ada/.ssh" | "/work" | "/work/data"
+            | "/etc/x" => Kind::Folder,
+            "/home/ada/notes/a.db"
+            | "/home/ada/s/package.json"
+            | "/home/ada/s/build/index.js"
+            | "/work/server.py"
+            | "/opt/bin/server" => Kind::File,
+            _ => Kind::Nothing,
+        }
+    }
+
+    fn program(&self, name: &str) -> Option<PathBuf> {
+        (name == "server").then(|| "/opt/bin/server".into())
+    }
+
+    fn home(&self) -> Option<&Path> {
+        Some(Path::new("/home/ada"))
+    }
+}
+
+fn decided(path: &str, entry: &str) -> Decision {
+    let text = format!("{{\"mcpServers\": {{\"a\": {entry}}}}}");
+    let file = ClientFile::parse(
+        &place_of(Path::new(path), Some(Path::new("/home/ada"))),
+        text.into_bytes(),
+    )
+    .unwrap();
+    decide(&file, &file.servers[0], &Words)
+}
+
+fn of_command(words: &str) -> Decision {
+    let mut words = words.split_whitespace();
+    let entry =
+        serde_json::json!({"command": words.next().unwrap(), "args": words.collect::<Vec<_>>()});
+    decided("/home/ada/.cursor/mcp.json", &entry.to_string())
+}
+
+fn converted(decision: Decision) -> Converted {
+    match decision {
+        Decision::Convert(converted) => converted,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn commands_become_sources() {
+    for (words, source, program, args) in [
+        ("npx -y @a/b /x", "npm:@a/b", None, &["/x"][..]),
+        ("uvx a-b@1.0", "pypi:a-b==1.0", None, &[]),
+        (
+            "node /home/ada/s/build/index.js --x",
+            "path:/home/ada/s",
+            Some("build/index.js"),
+            &["--x"],
+        ),
+        (
+            "python3 -u /work/server.py",
+            "path:/work/server.py",
+            None,
+            &[],
+        ),
+        ("/opt/bin/server go", "path:/opt/bin/server", None, &["go"]),
+        ("server", "path:/opt/bin/server", None, &[]),
+        ("npx b ${userHome}/x", "npm:b", None, &["/home/ada/x"]),
+    ] {
+        let got = converted(of_command(words));
+        assert_eq!(
+            (got.source.as_str(), got.program.as_deref()),
+            (source, program),
+            "{words}"
+        );
+        assert_eq!(got.args, args, "{words}");
+    }
+}
+
+#[test]
+fn what_can_t_be_pinned_is_refused_with_a_reason() {
+    for (words, part) in [
+        ("docker run -i --rm x", "container image"),
+        ("uv run server.py", "environment of its own"),
+        ("sh -c npx", "whatever its arguments say"),
+        ("python -m server", "pypi:PACKAGE"),
+        ("python -c x", "in the config itself"),
+        ("node -e x", "in the config itself"),
+        ("node --inspect /work/server.js", "--inspect"),
+        ("node build/index.js", "only the client knows"),
+        ("node /nowhere.js", "no file"),
+        ("deno run x", "can't be pinned"),
+        ("gone", "no program `gone`"),
+        (
+            "npx b ${workspaceFolder}",
+            "the client fills in its argument",
+        ),
+        ("${env:X} b", "the client fills in its program"),
+        ("npx b --token abcdefgh", "holds a secret"),
+        ("npx b --api-key=abcdefgh", "holds a secret"),
+        (
+            "npx b ghp_0123456789abcdefghijklmnopqrstuvwxyz",
+            "holds a secret",
+        ),
+        ("npx github:a/b", "npm package name"),
+        ("npx --foo b", "--foo"),
+    ] {
+        let Decision::Refuse(reason) = of_command(words) else {
+            panic!("{words}");
+        };
+        assert!(reason.contains(part), "{words}: {reason}");
+        assert!(!reason.contains("abcdefgh"), "{reason}");
+    }
+}
+
+#[test]
+fn what_is_not_started_or_is_pinfold_is_left_alone() {
+    for entry in [
+        r#"{"url": "https://a.test/mcp"}"#,
+        r#"{"type": "http", "url": "https://a.test/mcp"}"#,
+        r#"{"command": "/usr/bin/pinfold", "args": ["run", "a"]}"#,
+    ] {
+        assert!(
+            matches!(
+                decided("/home/ada/.cursor/mcp.json", entry),
+                Decision::Leave(_)
+            ),
+            "{entry}"
+        );
+    }
+    let entry = r#"{"command": "npx", "args": ["b"]}"#;
+    let managed = decided("/x/etc/claude-code/managed-mcp.json", entry);
+    assert!(matches!(managed, Decision::Leave(_)), "{managed:?}");
+}
+
+#[test]
+fn folders_among_the_arguments_are_granted_and_nothing_wider() {
+    let got = converted(of_command(
+        "npx fs /home/ada/notes --db=/home/ada/notes/a.db /nowhere",
+    ));
+    assert_eq!(got.grants.write, ["/home/ada/notes"]);
+    assert_eq!(got.grants.read, ["/home/ada/notes/a.db"]);
+    assert_eq!(got.notes, [""; 0]);
+    for folder in [
+        "/",
+        "/home/ada",
+        "/home/ada/.ssh",
+        "/etc/x",
+        "/home/ada/notes/..",
+    ] {
+        let got = converted(of_command(&format!("npx fs {folder}")));
+        assert_eq!(got.grants, Grants::default(), "{folder}");
+        assert_eq!(
+            got.notes.len(),
+            usize::from(!folder.ends_with("..")),
+            "{folder}: {:?}",
+            got.notes
+        );
+    }
+    // What a project says is somebody else's word.
+    let entry = r#"{"command": "npx", "args": ["fs", "/home/ada/notes", "/work/data"]}"#;
+    let mut file = ClientFile::parse(
+        &place_of(Path::new("/work/.vscode/mcp.json"), None),
+        format!("{{\"servers\": {{\"a\": {entry}}}}}").into_bytes(),
+    )
+    .unwrap();
+    file.place.scope = Scope::Project;
+    let got = converted(decide(&file, &file.servers[0], &Words));
+    assert_eq!(got.grants.write, ["/work/data"]);
+    assert!(got.notes[0].contains("/home/ada/notes"), "{:?}", got.notes);
+}
+
+#[test]
+fn variables_go_where_their_values_still_arrive() {
+    use super::super::variables::Held;
+    let entry = r#"{"command": "npx", "args": ["b"], "env_vars": ["FROM_SHELL", {"name": "OTHER"}], "env": {
+        "LANG": "de", "API_KEY": "0123456789", "A": "${env:A}", "AUTHORIZATION": "Bearer ${TOKEN}",
+        "B": "$B", "DB_PASSWORD": "pa$word", "PATH": "/x", "NODE_OPTIONS": "--x"}}"#;
+    let got = converted(decided("/home/ada/.cursor/mcp.json", entry));
+    let held = |name: &str| got.variables.held.get(name).cloned();
+    assert_eq!(held("LANG"), Some(Held::Literal("de".into())));
+    assert_eq!(held("API_KEY"), Some(Held::Secret("0123456789".into())));
+    assert_eq!(held("DB_PASSWORD"), Some(Held::Secret("pa$word".into())));
+    for name in ["A", "B", "AUTHORIZATION", "FROM_SHELL", "OTHER"] {
+        assert_eq!(held(name), Some(Held::FromClient), "{name}");
+        assert!(!got.variables.leaving.contains(name), "{name}");
+    }
+    for name in ["PATH", "NODE_OPTIONS"] {
+        assert!(
+            held(name).is_none() && got.variables.leaving.contains(name),
+            "{name}"
+        );
+    }
+    assert_eq!(got.notes.len(), 2);
+    let entry = r#"{"command": "npx", "args": ["b"], "env": {"A B": "1"}}"#;
+    assert!(matches!(
+        decided("/h/.cursor/mcp.json", entry),
+        Decision::Refuse(_)
+    ));
+}

@@ -1,0 +1,180 @@
+//! The originals of configs that were rewritten: kept in a private folder of their own, because
+//! they may hold secrets, and with digests of what was there and what was put there.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::read::MAX_CLIENT_FILE_BYTES;
+use crate::lockfile::{
+    Digest, GuardedReadError, create_private_folder, printable, read_guarded, replace_atomically,
+};
+
+const VERSION: u32 = 1;
+const MAX_RECORD_BYTES: u64 = 64 << 10;
+const RECORD: &str = "json";
+const ORIGINAL: &str = "original";
+
+/// The folder of the originals.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    folder: PathBuf,
+}
+
+/// One rewriting of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Names sort by time.
+    pub id: String,
+    /// Of the config, links resolved.
+    pub path: PathBuf,
+    /// RFC 3339.
+    pub at: String,
+    /// What was there before.
+    pub original: Digest,
+    /// What was put there.
+    pub result: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    version: u32,
+    path: String,
+    at: String,
+    original: String,
+    result: String,
+}
+
+/// One variant per failing step.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("the original could not be kept in `{}`, so nothing was changed", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("the originals in `{}` could not be read", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Read(GuardedReadError),
+    #[error("`{}` is damaged ({reason}), so it can't be put back; its folder holds the original", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("the path of a config is not UTF-8")]
+    NotUtf8,
+}
+
+impl Backups {
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Keeps `original` before `result` takes its place. `at` is now, in RFC 3339 with fractions,
+    /// so that ids sort by time.
+    pub fn keep(
+        &self,
+        path: &Path,
+        original: &[u8],
+        result: &[u8],
+        at: &str,
+    ) -> Result<Backup, BackupError> {
+        let digest = Digest::of(original);
+        let time: String = at.chars().filter(char::is_ascii_digit).collect();
+        let place = Digest::of(path.as_os_str().as_encoded_bytes()).hex();
+        let backup = Backup {
+            id: format!("{time}-{}", &place[..12]),
+            path: path.to_owned(),
+            at: at.to_owned(),
+            original: digest,
+            result: Digest::of(result),
+        };
+        let raw = Raw {
+            version: VERSION,
+            path: path.to_str().ok_or(BackupError::NotUtf8)?.to_owned(),
+            at: backup.at.clone(),
+            original: backup.original.to_string(),
+            result: backup.result.to_string(),
+        };
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| BackupError::Write { path, source }
+        };
+        create_private_folder(&self.folder).map_err(failed(&self.folder))?;
+        let text = serde_json::to_vec_pretty(&raw).map_err(|error| BackupError::Damaged {
+            path: self.folder.clone(),
+            reason: error.to_string(),
+        })?;
+        // The record last: one without its original would promise what can't be kept.
+        for (extension, bytes) in [(ORIGINAL, original), (RECORD, text.as_slice())] {
+            let path = self.file(&backup, extension);
+            replace_atomically(&path, bytes, 0o600).map_err(failed(&path))?;
+        }
+        Ok(backup)
+    }
+
+    /// All that are kept, the oldest first.
+    pub fn list(&self) -> Result<Vec<Backup>, BackupError> {
+        let failed = |source| BackupError::Folder {
+            path: self.folder.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let id = path.file_stem().and_then(|id| id.to_str());
+            if let Some(id) = id
+                && path.extension().is_some_and(|end| end == RECORD)
+            {
+                found.push(read_record(&path, id)?);
+            }
+        }
+        found.sort_by(|one, two| one.id.cmp(&two.id));
+        Ok(found)
+    }
+
+    /// The bytes that were there, held against their digest.
+    pub fn original(&self, backup: &Backup) -> Result<Vec<u8>, BackupError> {
+        let path = self.file(backup, ORIGINAL);
+        let bytes = read_guarded(&path, MAX_CLIENT_FILE_BYTES).map_err(BackupError::Read)?;
+        match Digest::of(&bytes) == backup.original {
+            true => Ok(bytes),
+            false => Err(BackupError::Damaged {
+                path,
+                reason: "its digest is another".to_owned(),
+            }),
+        }
+    }
+
+    /// Removes one.
+    pub fn forget(&self, backup: &Backup) -> io::Result<()> {
+        // The record first, for the same reason.
+        fs::remove_file(self.file(backup, RECORD))?;
+        fs::remove_file(self.file(backup, ORIGINAL))
+    }
+
+    fn file(&self, backup: &Backup, extension: &str) -> PathBuf {
+        self.folder.join(format!("{}.{extension}", backup.id))
+    }
+}
+
+fn read_record(path: &Path, id: &str) -> Result<Backup, BackupError> {
+    let bytes = read_guarded(path, MAX_RECORD_BYTES).map_err(BackupError::Read)?;
+    let damaged = |reason: &dyn std::fmt::Display| BackupError::Damaged {
+        path: path.to_owned(),
+        reason: printable(&reason.to_string(), 200),
+    };
+    let raw: Raw = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+    if raw.version != VERSION {
+        return Err(damaged(&"it is of another version of pinfold"));
+    }
+    Ok(Backup {
+        id: id.to_owned(),
+        path: PathBuf::from(raw.path),
+        at: raw.at,
+        original: raw.original.parse().map_err(|error| damaged(&error))?,
+        result: raw.result.parse().map_err(|error| damaged(&error))?,
+    })
+}
