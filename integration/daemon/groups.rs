@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Daemon, pinfold, socket_path, tree, unruly, wait_until, wait_until_idle};
+use super::{Daemon, pinfold, tree, unruly, wait_until, wait_until_idle, wait_until_it_answers};
 use crate::cgroup::{Ground, group_of};
 use crate::support::{Home, Ran};
 
@@ -19,7 +19,7 @@ fn start<'h>(home: &'h Home, ground: &Ground) -> Daemon<'h> {
     command.env("XDG_RUNTIME_DIR", home.path().join("run"));
     command.env("PINFOLD_LOG", "info");
     let daemon = Daemon::start_anyhow(home, command);
-    wait_until("the daemon listens", || socket_path(home).exists());
+    wait_until_it_answers(home);
     daemon
 }
 

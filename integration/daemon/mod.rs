@@ -40,7 +40,7 @@ struct Daemon<'h> {
 impl<'h> Daemon<'h> {
     fn start(home: &'h Home) -> Self {
         let daemon = Self::start_anyhow(home, pinfold(home, ["daemon"]));
-        wait_until("the daemon listens", || socket_path(home).exists());
+        wait_until_it_answers(home);
         daemon
     }
 
@@ -95,6 +95,14 @@ impl Drop for Daemon<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Then it has also opened everything that it has open for itself.
+fn wait_until_it_answers(home: &Home) {
+    wait_until("the daemon answers", || {
+        let answered = pinfold(home, ["ps"]).output().unwrap();
+        answered.status.success()
+    });
 }
 
 /// pinfold with a runtime folder.

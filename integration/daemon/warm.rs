@@ -429,12 +429,20 @@ fn a_server_with_its_clients_variables_is_not_kept() {
     );
     std::thread::sleep(Duration::from_secs(1));
     assert!(daemon.sessions().is_empty());
-    // The control: without the variable it is.
+    // Neither is one with a secret, which may have become another meanwhile.
     let text = fs::read_to_string(home.manifest()).unwrap();
-    replace(
-        &home.manifest(),
-        &text.replace("{ from = \"LABEL\" }", "\"x\""),
+    let variable = "{ from = \"LABEL\" }";
+    let secret = text.replace(variable, "{ secret = \"label\" }");
+    replace(&home.manifest(), &secret);
+    let explained = Ran::of(&mut pinfold(&home, ["explain", "patient"]));
+    assert!(
+        explained.stdout.contains("none, as LABEL is a secret"),
+        "{explained:#?}"
     );
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(daemon.sessions().is_empty() && rests(&home).is_empty());
+    // The control: without the variable it is.
+    replace(&home.manifest(), &text.replace(variable, "\"x\""));
     home.succeed(["lock", "patient"]);
     wait_until_warm(&daemon, 1);
     let explained = Ran::of(&mut pinfold(&home, ["explain", "patient"]));

@@ -93,6 +93,7 @@ fn warming(paths: &Paths) -> Warming {
                 .unwrap_or_default()
         }),
         fingerprint: Box::new(move |name| fingerprint::of_now(&second()?, name)),
+        files: vec![paths.manifest.clone(), paths.lock.clone(), paths.trusted()],
         markers: vec![QUARANTINE_FILE],
     }
 }

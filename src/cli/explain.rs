@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::args::Explain;
 use super::context::Context;
-use super::daemon::client_variable;
 use super::exit::Exit;
+use super::fingerprint::reason_against;
 use super::session::command;
 use super::{explain_bundle, explain_text, output, protocol};
 use crate::config::{EgressTier, Lines, Manifest, Server};
@@ -266,7 +266,7 @@ fn document(explained: &Explained<'_>) -> Value {
         "warm": json!({
             "count": explained.server.warm,
             "line": explained.lines.get("warm"),
-            "kept": explained.server.warm > 0 && client_variable(explained.server).is_none(),
+            "kept": explained.server.warm > 0 && reason_against(explained.server).is_none(),
         }),
         "limitations": limitations(found),
     })

@@ -1,7 +1,7 @@
 //! `pinfold explain` for a person: sections of lines in columns.
 
-use super::daemon::client_variable;
 use super::explain::{Explained, Variable, calls, limitations};
+use super::fingerprint::reason_against;
 use super::{explain_bundle, output, protocol};
 use crate::config::{Delivery, EgressTier};
 use crate::launch::Right;
@@ -106,11 +106,9 @@ fn head(explained: &Explained<'_>) -> Vec<Row> {
         let line = manifest_line(explained.lines.get("warm"));
         rows.push(row(
             "kept warm",
-            match client_variable(explained.server) {
+            match reason_against(explained.server) {
                 None => format!("{} by the daemon ({line})", explained.server.warm),
-                Some(variable) => shown(&format!(
-                    "none, as it takes {variable} from its client ({line})"
-                )),
+                Some(reason) => shown(&format!("none, as {reason} ({line})")),
             },
         ));
     }

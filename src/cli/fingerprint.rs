@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::context::{Agreed, Context};
 use super::daemon::client_variable;
+use crate::config::{ConfigValue, EnvValue, Server};
 use crate::daemon::Wish;
 use crate::launch::{Launcher, StateFolder};
 use crate::lockfile::{Digest, LockedServer, ServerName};
@@ -72,7 +73,7 @@ pub(super) fn wishes(context: &Context) -> BTreeMap<String, Wish> {
     let wanted = agreed.manifest.servers.iter().filter_map(|(name, server)| {
         let count = usize::from(server.warm);
         let locked = agreed.lock.servers.get(name)?;
-        if count == 0 || client_variable(server).is_some() {
+        if count == 0 || reason_against(server).is_some() {
             return None;
         }
         let fingerprint = Fingerprint::of(context, &launcher, &agreed, name, locked);
@@ -87,6 +88,26 @@ pub(super) fn wishes(context: &Context) -> BTreeMap<String, Wish> {
         Some((name.to_string(), wish))
     });
     wanted.collect()
+}
+
+/// Why a server can't be kept warm, whatever the manifest says.
+pub(super) fn reason_against(server: &Server) -> Option<String> {
+    if let Some(variable) = client_variable(server) {
+        return Some(format!("it takes {variable} from its client"));
+    }
+    // Whether one has changed is known only by fetching it again, which may ask a person.
+    let of_env = server.env.iter().find_map(|(name, value)| match value {
+        EnvValue::Secret(_) => Some(name),
+        EnvValue::Literal(_) | EnvValue::FromClient { .. } => None,
+    });
+    let of_config = server.config.iter().find_map(|(name, value)| match value {
+        ConfigValue::Secret(_) => Some(name),
+        _ => None,
+    });
+    let name = of_env.or(of_config)?;
+    Some(format!(
+        "{name} is a secret, which is fetched anew for each client"
+    ))
 }
 
 fn is_in_quarantine(context: &Context, name: &ServerName) -> bool {

@@ -21,6 +21,8 @@ const BUFFER: usize = 4096;
 pub(super) struct Changes {
     inotify: AsyncFd<OwnedFd>,
     names: BTreeSet<OsString>,
+    /// Once is enough.
+    has_complained: bool,
 }
 
 impl Changes {
@@ -33,6 +35,7 @@ impl Changes {
         Ok(Self {
             inotify: sys::watch(inotify)?,
             names,
+            has_complained: false,
         })
     }
 
@@ -49,10 +52,14 @@ impl Changes {
         match inotify::add_watch(&self.inotify, folder, flags) {
             Ok(_) | Err(Errno::NOENT) => {}
             // What is used is compared in any case.
-            Err(error) => tracing::warn!(
-                "changes in {} are only seen when a server is used: {error}",
-                folder.display()
-            ),
+            Err(error) if !self.has_complained => {
+                self.has_complained = true;
+                tracing::warn!(
+                    "changes in {} are only seen when a server is used: {error}",
+                    folder.display()
+                );
+            }
+            Err(_) => {}
         }
     }
 

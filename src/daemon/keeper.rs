@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,27 +21,29 @@ const SETTLING_TIME: Duration = Duration::from_millis(100);
 /// When there is no room for one more.
 const FULL: Duration = Duration::from_secs(10);
 
-/// Does so until it is dropped. `reload` replaces them all.
-pub(super) async fn keep_warm(sessions: Arc<Sessions>, files: [PathBuf; 2], reload: Arc<Notify>) {
+/// What is waited for; without it no server is kept warm.
+pub(super) fn watch(sessions: &Sessions) -> Option<Changes> {
+    let files = sessions.warming.files.iter();
     let names: BTreeSet<OsString> = files
-        .iter()
         .filter_map(|file| file.file_name().map(OsString::from))
         .chain(sessions.warming.markers.iter().map(OsString::from))
         .collect();
-    let mut changes = match Changes::new(names) {
-        Ok(changes) => changes,
-        Err(error) => {
-            tracing::warn!("no server is kept warm, as changes can't be watched for: {error}");
-            return;
-        }
-    };
-    let folders: Vec<PathBuf> = files
-        .iter()
-        .filter_map(|file| file.parent().map(Path::to_owned))
-        .collect();
-    renew(&sessions, &mut changes, &folders, false).await;
+    let changes = Changes::new(names);
+    if let Err(error) = &changes {
+        tracing::warn!("no server is kept warm, as changes can't be watched for: {error}");
+    }
+    changes.ok()
+}
+
+/// Does so until it is dropped. `reload` replaces them all.
+pub(super) async fn keep_warm(sessions: Arc<Sessions>, mut changes: Changes, reload: Arc<Notify>) {
+    let mut states = renew(&sessions, &mut changes, false).await;
     loop {
         let at = step(&sessions).await;
+        // A server's folder is made with its first session.
+        for state in &states {
+            changes.watch(state);
+        }
         let due = async {
             match at {
                 Some(at) => sleep_until(at).await,
@@ -51,37 +53,32 @@ pub(super) async fn keep_warm(sessions: Arc<Sessions>, files: [PathBuf; 2], relo
         tokio::select! {
             () = due => {}
             () = sessions.pool_changed.notified() => {}
-            () = reload.notified() => renew(&sessions, &mut changes, &folders, true).await,
+            () = reload.notified() => states = renew(&sessions, &mut changes, true).await,
             () = changes.seen() => {
                 sleep(SETTLING_TIME).await;
-                renew(&sessions, &mut changes, &folders, false).await;
+                states = renew(&sessions, &mut changes, false).await;
             }
         }
     }
 }
 
-/// Reads what is wanted now. What was made from something else is ended.
-async fn renew(
-    sessions: &Arc<Sessions>,
-    changes: &mut Changes,
-    folders: &[PathBuf],
-    is_anew: bool,
-) {
+/// Reads what is wanted now. What was made from something else is ended. The servers' state folders.
+async fn renew(sessions: &Arc<Sessions>, changes: &mut Changes, is_anew: bool) -> Vec<PathBuf> {
     // Before it is read: a change from here on is seen.
-    for folder in folders {
-        changes.watch(folder);
+    for file in &sessions.warming.files {
+        if let Some(folder) = file.parent() {
+            changes.watch(folder);
+        }
     }
     let warming = Arc::clone(&sessions.warming);
     let wishes = tokio::task::spawn_blocking(move || (warming.wishes)()).await;
     // A panic in deciding is a no.
     let wishes = wishes.unwrap_or_default();
-    for wish in wishes.values() {
-        changes.watch(&wish.state);
-    }
     let outdated = sessions.running().pool.renew(&wishes, is_anew);
     sessions.discard_unspoken("something that it was made from has changed", |one| {
         outdated.contains(&one.server)
     });
+    wishes.into_values().map(|wish| wish.state).collect()
 }
 
 /// Starts what is missing now; the moment at which to look again.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout
 
 use super::cgroup::{Delegated, NotDelegated};
 use super::frames::{Connection, Frame};
-use super::keeper::keep_warm;
+use super::keeper::{keep_warm, watch};
 use super::process::Program;
 use super::protocol::{self, Answer, Places, Request, Target, Wanted};
 use super::sessions::{Ask, MAX_SESSIONS, Sessions};
@@ -102,7 +102,6 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
             settings.lock.clone(),
         ],
     };
-    let files = program.files.clone();
     let Settings {
         places,
         questions,
@@ -129,10 +128,12 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
         pending: Arc::new(Semaphore::new(MAX_PENDING)),
         spoken: Mutex::new((Instant::now(), 0)),
     });
+    let changes = watch(&sessions);
     let socket = sys::watch(listening.take_socket()?)?;
     let accepting = tokio::spawn(accept_all(socket, Arc::clone(&shared)));
     notify::ready(&shared.check().await);
-    let keeping = tokio::spawn(keep_warm(sessions, files, Arc::clone(&reload)));
+    let keeping =
+        changes.map(|changes| tokio::spawn(keep_warm(sessions, changes, Arc::clone(&reload))));
     loop {
         let tick = async {
             match &mut watchdog {
@@ -156,7 +157,9 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
     }
     notify::stopping();
     accepting.abort();
-    keeping.abort();
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
     let reason = "pinfold's daemon was stopped, and its sessions with it";
     let ended = async {
         shared.sessions.stop(&Target::All, reason).await;

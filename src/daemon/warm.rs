@@ -42,7 +42,9 @@ pub struct Warming {
     pub wishes: Box<dyn Fn() -> BTreeMap<String, Wish> + Send + Sync>,
     /// What a session of this server would be made from now; `None` when it would not be started.
     pub fingerprint: Box<Fingerprint>,
-    /// Names of files in a server's state folder that count.
+    /// A change of one of these may change the answers.
+    pub files: Vec<PathBuf>,
+    /// The same, by their names in a server's state folder.
     pub markers: Vec<&'static str>,
 }
 
