@@ -194,6 +194,24 @@ pub enum Record {
         manifest_digest: String,
         lock_digest: String,
     },
+    /// An alarm of the session tripped, and its server was ended.
+    Alarm {
+        alarm: &'static str,
+        /// What set it off.
+        what: String,
+        /// Whether its server is in quarantine now.
+        quarantined: bool,
+    },
+    /// A command has put the server into quarantine.
+    Quarantine {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A command is about to release the server.
+    Release {
+        /// What was imposed, in words.
+        was: String,
+    },
     /// The log could not be written, and can be again.
     Resumed {
         reason: String,
@@ -267,6 +285,9 @@ impl Record {
             | Self::SessionEnd { .. }
             | Self::PolicyChange { .. }
             | Self::Trust { .. }
+            | Self::Alarm { .. }
+            | Self::Quarantine { .. }
+            | Self::Release { .. }
             | Self::Retention { .. } => Sync::Now,
             Self::SessionStart(_)
             | Self::SessionTaken { .. }

@@ -144,6 +144,17 @@ impl Recorder {
         }
     }
 
+    /// An alarm has tripped; each session ends with its first.
+    pub fn alarm(&self, alarm: &'static str, what: &str, quarantined: bool) {
+        let mut log = self.log();
+        let what = log.clean(what);
+        log.keep(&Record::Alarm {
+            alarm,
+            what,
+            quarantined,
+        });
+    }
+
     /// A connection, or a look-up, of the server's.
     pub fn egress(&self, record: &Record) {
         let mut log = self.log();

@@ -462,7 +462,7 @@ pub(super) struct Ps {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "pinfold stop NAME\n       pinfold stop NAME@NUMBER\n       pinfold stop --all"
+    override_usage = "pinfold stop NAME\n       pinfold stop NAME@CODE\n       pinfold stop --all"
 )]
 pub(super) struct Stop {
     /// A server, of which all sessions end, or one session as `pinfold ps` names it

@@ -95,7 +95,7 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionRow {
-    /// `SERVER@NUMBER`
+    /// `SERVER@CODE`; no other session, of this daemon or an earlier one, has it.
     pub id: String,
     pub server: String,
     pub stage: Stage,
@@ -336,7 +336,7 @@ mod tests {
             Request::Streams,
             Request::Ps,
             Request::Stop(Target::All),
-            Request::Stop(Target::Named("a@1".to_owned())),
+            Request::Stop(Target::Named("a@k7q2x9m".to_owned())),
         ] {
             let frame = write(&request).unwrap();
             assert!(frame.starts_with(br#"{"pinfold":1,"#));

@@ -135,7 +135,7 @@ async fn until_the_end(
             // It gets no time to do anything more.
             monitor.kill();
             let reason = match interruption {
-                Interruption::Tripped(tripped) => quarantine.impose(&tripped),
+                Interruption::Tripped(tripped) => quarantine.impose(&tripped, &recorder),
                 Interruption::Imposed(imposed) => quarantine.reason(&imposed),
                 Interruption::Stop(_) => String::new(),
             };
@@ -165,7 +165,7 @@ async fn until_the_end(
             let _ = timeout(LAST_BREATH, draining).await;
             let tripped = tripped.or_else(|| alarms.at_end(&report));
             let reason = match &tripped {
-                Some(tripped) => quarantine.impose(tripped),
+                Some(tripped) => quarantine.impose(tripped, &recorder),
                 None => report.reason(&limits),
             };
             let _ = pump
@@ -190,7 +190,7 @@ async fn until_the_end(
             let report = end(&mut monitor).await?;
             *used = Used::of(&report);
             if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
-                let reason = quarantine.impose(&tripped);
+                let reason = quarantine.impose(&tripped, &recorder);
                 return Ok(SessionEnd::Quarantined { reason });
             }
             Ok(SessionEnd::ClientClosed)
