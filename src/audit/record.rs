@@ -147,6 +147,9 @@ pub enum Record {
         /// The user was asked, and said yes.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         approved: bool,
+        /// `terminal`; left out where it was through the client.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approved_by: Option<&'static str>,
         /// `traceparent` (W3C Trace Context), as far as it is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         trace: Option<String>,

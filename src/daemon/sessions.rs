@@ -63,11 +63,11 @@ pub(super) struct Running {
 
 /// One of them, as the daemon knows it.
 #[derive(Clone)]
-struct Session {
-    id: String,
-    server: String,
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) server: String,
     client: Client,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// Of one that is warm.
     fingerprint: Option<String>,
     /// Why one that was to be kept warm is not.
@@ -75,7 +75,7 @@ struct Session {
     began: Instant,
     pid: u32,
     files: [Stamp; 2],
-    orders: mpsc::Sender<Told>,
+    pub(super) orders: mpsc::Sender<Told>,
     /// Held by whoever follows it; it ends with that.
     channel: Weak<Connection>,
     group: Option<Arc<SessionGroup>>,
@@ -388,6 +388,10 @@ impl Sessions {
         (rows, resting)
     }
 
+    pub(super) fn is_delegated(&self) -> bool {
+        self.groups.is_some()
+    }
+
     /// By what the limits of servers are held, in words.
     pub(super) fn limits(&self) -> String {
         let controllers = self.groups.as_ref().map(|groups| {
@@ -470,7 +474,7 @@ impl Sessions {
         }
     }
 
-    fn all(&self) -> Vec<Session> {
+    pub(super) fn all(&self) -> Vec<Session> {
         self.running().sessions.values().cloned().collect()
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::process::ChildStderr;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -18,7 +19,7 @@ use super::{LaunchError, Running};
 use crate::audit::Recorder;
 use crate::egress::Egress;
 use crate::lockfile::ServerName;
-use crate::relay::{LineSink, Redaction, SessionPolicy, StderrTail, drain_stderr};
+use crate::relay::{Inquiry, LineSink, Redaction, SessionPolicy, StderrTail, drain_stderr};
 
 /// A server's standard error on its way into a log, also while nobody is served.
 pub struct Drained {
@@ -63,6 +64,8 @@ pub struct Service {
     pub quarantine: Guard,
     /// Where the session is recorded.
     pub recorder: Recorder,
+    /// Whoever may decide about calls in place of the client's user, if there is anybody.
+    pub inquiries: Option<mpsc::Receiver<Inquiry>>,
 }
 
 impl Service {

@@ -64,6 +64,7 @@ async fn until_the_end(
         quarantine,
         meter,
         recorder,
+        inquiries,
     } = service;
     let Running {
         mut monitor,
@@ -92,16 +93,14 @@ async fn until_the_end(
             }
         }
     };
-    let mut pump = Pump::new(
-        client_in,
-        client_out,
-        stdin,
-        stdout,
-        Session::new(policy)
-            .with_budget(Box::new(budget))
-            .recorded_in(Box::new(recorder.clone())),
-        events,
-    );
+    let mut session = Session::new(policy)
+        .with_budget(Box::new(budget))
+        .recorded_in(Box::new(recorder.clone()));
+    if inquiries.is_some() {
+        session = session.with_decider();
+    }
+    let mut pump =
+        Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
     let first = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
