@@ -1,6 +1,7 @@
 //! The only room that talks to a person: arguments, one file for each command, output, exit codes.
 
 mod add;
+mod approve;
 mod args;
 mod argv;
 mod auditing;
@@ -13,6 +14,7 @@ mod definitions;
 mod difference;
 mod doctor;
 mod doctor_attack;
+mod doctor_daemon;
 mod exit;
 mod explain;
 mod explain_bundle;
@@ -22,6 +24,7 @@ mod fingerprint;
 mod gc;
 mod generate;
 mod hand_over;
+mod held_calls;
 mod hidden_input;
 mod import;
 mod launchers;
@@ -139,6 +142,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
         Command::Daemon => daemon::run(manifest).await,
         Command::Ps(arguments) => ps::run(manifest, &arguments).await,
+        Command::Approve(arguments) => approve::run(manifest, &arguments).await,
         Command::Stop(arguments) => stop::run(manifest, &arguments).await,
         Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
         Command::Release(arguments) => quarantine::release(manifest, &arguments),
