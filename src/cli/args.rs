@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::config_audit::{Format, Severity};
 use super::daemon_choice::DaemonChoice;
 use super::sbom;
 use super::update::Risk;
@@ -40,6 +41,9 @@ pub(super) enum Command {
     Import(Box<Import>),
     /// Put configs back as they were before `import`, byte for byte
     Restore(Restore),
+    /// Show what is wrong in the configs of your MCP clients: floating versions, secrets in plain
+    /// text, servers outside of pinfold and more; changes nothing
+    Audit(Audit),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Move to newer versions, as a review: show everything that would change, and ask
@@ -230,6 +234,19 @@ pub(super) struct Restore {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    /// Only these configs [default: those of every known client, of this user and the present
+    /// folder]
+    pub(super) files: Vec<PathBuf>,
+    /// How to print what is found
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+    /// End with code 1 if something is found that is this bad, or worse
+    #[arg(long, value_name = "SEVERITY", default_value = "warning")]
+    pub(super) fail_on: Severity,
 }
 
 #[derive(Debug, Args)]

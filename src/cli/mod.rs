@@ -7,6 +7,7 @@ mod argv;
 mod auditing;
 mod behaviour;
 mod calls;
+mod config_audit;
 mod context;
 mod daemon;
 mod daemon_choice;
@@ -120,6 +121,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, *arguments).await,
         Command::Import(arguments) => import::run(manifest, *arguments).await,
+        Command::Audit(arguments) => config_audit::run(manifest, &arguments),
         Command::Restore(arguments) => restore::run(manifest, &arguments),
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),

@@ -19,6 +19,7 @@ mod peer;
 mod process;
 pub mod protocol;
 mod server;
+mod service_manager;
 mod sessions;
 mod socket;
 mod warm;

@@ -8,6 +8,7 @@ mod elf;
 mod error;
 mod explain;
 mod folder_watch;
+mod helper_box;
 mod learn;
 mod locked_interpreter;
 mod meter;

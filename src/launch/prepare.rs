@@ -9,7 +9,7 @@ use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
 use super::secret_values::Fetching;
 use super::start::{Launch, TreeCheck};
-use super::{LaunchError, StateFolder, network};
+use super::{LaunchError, StateFolder, helper_box, network};
 use crate::config::{Environment, Layers, Paths, Server};
 use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
@@ -20,8 +20,8 @@ use crate::resolve::bundle::BundleInputs;
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirement,
-    Requirements, ResourceLimits, SandboxSpec, compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirements,
+    ResourceLimits, SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -96,13 +96,9 @@ impl<'a> Launcher<'a> {
 
     /// Lets a machine without Landlock lock a server whose manifest relies on a root of its own
     /// instead: interpreters and resolvers then get their box in the same way.
+    #[must_use]
     pub fn for_server(mut self, server: &Server) -> Self {
-        if server.layers.landlock < Requirement::Required {
-            self.helpers = Layers {
-                namespaces: Requirement::Required,
-                landlock: Requirement::Preferred,
-            };
-        }
+        self.helpers = helper_box::layers_for(server.layers);
         self
     }
 
