@@ -114,9 +114,12 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
             .await;
         })
     };
-    let session = tokio::task::spawn_local(run(
-        manifest, launch, warm, client, meter, told, inquiries, channel,
-    ));
+    let outside = Outside {
+        stop: told,
+        inquiries,
+    };
+    let session =
+        tokio::task::spawn_local(run(manifest, launch, warm, client, meter, outside, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -251,16 +254,25 @@ async fn start(
     session::start(&context, &wanted, occasion).await
 }
 
+/// What reaches a session from elsewhere than its client and its server.
+struct Outside {
+    stop: oneshot::Receiver<Stop>,
+    inquiries: mpsc::Receiver<Inquiry>,
+}
+
 async fn run(
     manifest: Option<PathBuf>,
     launch: Launch,
     warm: Option<Started>,
     client: Client,
     meter: Meter,
-    mut stop: oneshot::Receiver<Stop>,
-    inquiries: mpsc::Receiver<Inquiry>,
+    outside: Outside,
     channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
+    let Outside {
+        mut stop,
+        inquiries,
+    } = outside;
     let started = async {
         let client = audit::Client {
             pid: client.pid,

@@ -217,6 +217,7 @@ fn identity(folder: &Path, file: &str) -> io::Result<Identity> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make plain files")]
 mod tests {
     use tokio::time::timeout;
 
