@@ -1,6 +1,7 @@
 //! The daemon: what `run` hands over to it is as it is without it, whoever ends ends all, and a bad
 //! client hurts nobody.
 
+mod approve;
 mod ends;
 mod groups;
 mod hand_over;
