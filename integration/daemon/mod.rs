@@ -6,6 +6,7 @@ mod groups;
 mod hand_over;
 mod hostile;
 mod many;
+mod recorded;
 mod served;
 mod service_manager;
 mod warm;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::error::AuditError;
 use super::log::AuditLog;
 use super::record::{Arguments, Client, Decision, EgressTotal, Record, Start, Who};
-use crate::relay::{CallDecision, CallLog, CallOutcome, CallRecord, Event, Redaction};
+use crate::relay::{Approval, CallDecision, CallLog, CallOutcome, CallRecord, Event, Redaction};
 
 /// Refused calls of a session that are recorded one by one.
 const MAX_REFUSED: u64 = 1000;
@@ -144,6 +144,17 @@ impl Recorder {
         }
     }
 
+    /// An alarm has tripped; each session ends with its first.
+    pub fn alarm(&self, alarm: &'static str, what: &str, quarantined: bool) {
+        let mut log = self.log();
+        let what = log.clean(what);
+        log.keep(&Record::Alarm {
+            alarm,
+            what,
+            quarantined,
+        });
+    }
+
     /// A connection, or a look-up, of the server's.
     pub fn egress(&self, record: &Record) {
         let mut log = self.log();
@@ -220,7 +231,8 @@ impl SessionLog {
             not_canonical: !call.is_canonical,
             arguments_bytes: call.bytes,
             redacted: call.redacted.clone(),
-            approved: call.approved,
+            approved: call.approval != Approval::None,
+            approved_by: (call.approval == Approval::Terminal).then_some("terminal"),
             trace: call.trace.map(str::to_owned),
         }
     }
@@ -344,6 +356,7 @@ fn name_of(event: &Event) -> Option<&'static str> {
         | Event::CallWithheld { .. }
         | Event::CallRefused { .. }
         | Event::ApprovalAsked { .. }
+        | Event::CallHeld { .. }
         | Event::ToolsShown { .. } => return None,
         Event::RequestRefused { method, .. } if method == "tools/call" => return None,
         Event::RequestRefused { .. } => "request_refused",

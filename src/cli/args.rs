@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::config_audit::{Format, Severity};
 use super::daemon_choice::DaemonChoice;
 use super::sbom;
 use super::update::Risk;
@@ -40,6 +41,9 @@ pub(super) enum Command {
     Import(Box<Import>),
     /// Put configs back as they were before `import`, byte for byte
     Restore(Restore),
+    /// Show what is wrong in the configs of your MCP clients: floating versions, secrets in plain
+    /// text, servers outside of pinfold and more; changes nothing
+    Audit(Audit),
     /// Bring the lock in line with the manifest
     Lock(Lock),
     /// Move to newer versions, as a review: show everything that would change, and ask
@@ -76,6 +80,8 @@ pub(super) enum Command {
     Ps(Ps),
     /// End sessions that the daemon serves
     Stop(Stop),
+    /// List the calls that wait for your approval in sessions of the daemon, or decide about one
+    Approve(Approve),
     /// Print a completion script or write the man pages, for packaging
     #[command(hide = true)]
     Generate(Generate),
@@ -228,6 +234,19 @@ pub(super) struct Restore {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    /// Only these configs [default: those of every known client, of this user and the present
+    /// folder]
+    pub(super) files: Vec<PathBuf>,
+    /// How to print what is found
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+    /// End with code 1 if something is found that is this bad, or worse
+    #[arg(long, value_name = "SEVERITY", default_value = "warning")]
+    pub(super) fail_on: Severity,
 }
 
 #[derive(Debug, Args)]
@@ -462,7 +481,7 @@ pub(super) struct Ps {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "pinfold stop NAME\n       pinfold stop NAME@NUMBER\n       pinfold stop --all"
+    override_usage = "pinfold stop NAME\n       pinfold stop NAME@CODE\n       pinfold stop --all"
 )]
 pub(super) struct Stop {
     /// A server, of which all sessions end, or one session as `pinfold ps` names it
@@ -475,6 +494,16 @@ pub(super) struct Stop {
     /// Every session
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Approve {
+    /// The call, as the list names it; you are asked once you have seen it
+    #[arg(value_name = "CALL", required_if_eq("deny", "true"))]
+    pub(super) call: Option<String>,
+    /// Decline it, without a question
+    #[arg(long)]
+    pub(super) deny: bool,
 }
 
 #[derive(Debug, Args)]

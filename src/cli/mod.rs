@@ -1,11 +1,13 @@
 //! The only room that talks to a person: arguments, one file for each command, output, exit codes.
 
 mod add;
+mod approve;
 mod args;
 mod argv;
 mod auditing;
 mod behaviour;
 mod calls;
+mod config_audit;
 mod context;
 mod daemon;
 mod daemon_choice;
@@ -13,6 +15,7 @@ mod definitions;
 mod difference;
 mod doctor;
 mod doctor_attack;
+mod doctor_daemon;
 mod exit;
 mod explain;
 mod explain_bundle;
@@ -22,6 +25,7 @@ mod fingerprint;
 mod gc;
 mod generate;
 mod hand_over;
+mod held_calls;
 mod hidden_input;
 mod import;
 mod launchers;
@@ -117,6 +121,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Try(arguments) => try_source::run(&arguments).await,
         Command::Add(arguments) => add::run(manifest, *arguments).await,
         Command::Import(arguments) => import::run(manifest, *arguments).await,
+        Command::Audit(arguments) => config_audit::run(manifest, &arguments),
         Command::Restore(arguments) => restore::run(manifest, &arguments),
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
@@ -139,6 +144,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
         Command::Daemon => daemon::run(manifest).await,
         Command::Ps(arguments) => ps::run(manifest, &arguments).await,
+        Command::Approve(arguments) => approve::run(manifest, &arguments).await,
         Command::Stop(arguments) => stop::run(manifest, &arguments).await,
         Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
         Command::Release(arguments) => quarantine::release(manifest, &arguments),

@@ -178,6 +178,7 @@ async fn start_recorded(
         quarantine,
         meter,
         recorder,
+        inquiries: None,
     };
     Ok(Started {
         service,

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::context::Context;
 use super::exit::{Exit, exit_for};
+use super::held_calls::{MAX_INQUIRIES, answer_inquiries};
 use super::session::{self, Occasion, Started, Wanted};
 use super::signals::StopSignals;
 use super::{log_to_stderr, output, runtime, stderr};
@@ -22,6 +23,7 @@ use crate::audit::{self, Caller, Mode};
 use crate::daemon::frames::{Connection, Frame};
 use crate::daemon::protocol::{self, Client, FromRun, Launch, Order, Report, Status, ToRun};
 use crate::launch::{Meter, Stop};
+use crate::relay::Inquiry;
 use crate::sys;
 
 /// The hidden verb, behind which the number of the channel's descriptor stands.
@@ -95,12 +97,15 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
         return Err(error.into());
     }
     let (tell, told) = oneshot::channel();
+    let (inquire, inquiries) = mpsc::channel(1);
+    let (ask, asked) = mpsc::channel(MAX_INQUIRIES);
+    tokio::task::spawn_local(answer_inquiries(Arc::clone(&channel), asked, inquire));
     let attending = {
         let (channel, connection) = (Arc::clone(&channel), Arc::clone(&connection));
         let meter = meter.clone();
         tokio::task::spawn_local(async move {
             let mut tell = Some(tell);
-            attend(&channel, &connection, &meter, &mut stop, |reason| {
+            attend(&channel, &connection, &meter, &mut stop, &ask, |reason| {
                 if let Some(tell) = tell.take() {
                     // One that is about to end needs no telling.
                     let _ = tell.send(reason);
@@ -109,8 +114,9 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
             .await;
         })
     };
-    let session =
-        tokio::task::spawn_local(run(manifest, launch, warm, client, meter, told, channel));
+    let session = tokio::task::spawn_local(run(
+        manifest, launch, warm, client, meter, told, inquiries, channel,
+    ));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
@@ -252,6 +258,7 @@ async fn run(
     client: Client,
     meter: Meter,
     mut stop: oneshot::Receiver<Stop>,
+    inquiries: mpsc::Receiver<Inquiry>,
     channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
     let started = async {
@@ -285,7 +292,8 @@ async fn run(
     // A daemon that has gone needs no telling.
     let _ = channel.send(&Report::Started).await;
     match started {
-        Ok(Started { service, .. }) => {
+        Ok(Started { mut service, .. }) => {
+            service.inquiries = Some(inquiries);
             let stop = async {
                 // It is dropped only with the session.
                 stop.await
@@ -307,6 +315,7 @@ async fn attend(
     connection: &Connection,
     meter: &Meter,
     signals: &mut StopSignals,
+    inquiries: &mpsc::Sender<Order>,
     mut tell: impl FnMut(Stop),
 ) {
     let like_sigterm = |reason: Option<String>| Stop {
@@ -328,6 +337,10 @@ async fn attend(
                     let report = Report::Status(status(meter));
                     // The end of the channel is seen by the next turn.
                     let _ = channel.send(&report).await;
+                }
+                Ok(Some(order @ (Order::Held | Order::Show { .. } | Order::Decide { .. }))) => {
+                    // The other end is there as long as the process.
+                    let _ = inquiries.send(order).await;
                 }
                 Ok(Some(Order::Stop { reason })) => tell(like_sigterm(Some(reason))),
                 // The end of the channel, or something that no daemon says.

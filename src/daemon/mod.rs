@@ -11,6 +11,8 @@ pub mod client;
 mod error;
 mod follow;
 pub mod frames;
+mod held;
+mod id;
 mod keeper;
 pub mod notify;
 mod peer;

@@ -7,6 +7,7 @@ mod bundle;
 mod elf;
 mod error;
 mod explain;
+mod folder_watch;
 mod helper_box;
 mod learn;
 mod locked_interpreter;

@@ -64,6 +64,7 @@ async fn until_the_end(
         quarantine,
         meter,
         recorder,
+        inquiries,
     } = service;
     let Running {
         mut monitor,
@@ -92,16 +93,14 @@ async fn until_the_end(
             }
         }
     };
-    let mut pump = Pump::new(
-        client_in,
-        client_out,
-        stdin,
-        stdout,
-        Session::new(policy)
-            .with_budget(Box::new(budget))
-            .recorded_in(Box::new(recorder.clone())),
-        events,
-    );
+    let mut session = Session::new(policy)
+        .with_budget(Box::new(budget))
+        .recorded_in(Box::new(recorder.clone()));
+    if inquiries.is_some() {
+        session = session.with_decider();
+    }
+    let mut pump =
+        Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
     let first = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
@@ -135,7 +134,7 @@ async fn until_the_end(
             // It gets no time to do anything more.
             monitor.kill();
             let reason = match interruption {
-                Interruption::Tripped(tripped) => quarantine.impose(&tripped),
+                Interruption::Tripped(tripped) => quarantine.impose(&tripped, &recorder),
                 Interruption::Imposed(imposed) => quarantine.reason(&imposed),
                 Interruption::Stop(_) => String::new(),
             };
@@ -165,7 +164,7 @@ async fn until_the_end(
             let _ = timeout(LAST_BREATH, draining).await;
             let tripped = tripped.or_else(|| alarms.at_end(&report));
             let reason = match &tripped {
-                Some(tripped) => quarantine.impose(tripped),
+                Some(tripped) => quarantine.impose(tripped, &recorder),
                 None => report.reason(&limits),
             };
             let _ = pump
@@ -190,7 +189,7 @@ async fn until_the_end(
             let report = end(&mut monitor).await?;
             *used = Used::of(&report);
             if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
-                let reason = quarantine.impose(&tripped);
+                let reason = quarantine.impose(&tripped, &recorder);
                 return Ok(SessionEnd::Quarantined { reason });
             }
             Ok(SessionEnd::ClientClosed)

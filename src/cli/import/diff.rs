@@ -51,10 +51,10 @@ pub(super) fn show(
 }
 
 /// Takes the secrets of a file out of any text about it.
-pub(super) struct Mask(Vec<String>);
+pub(in crate::cli) struct Mask(Vec<String>);
 
 impl Mask {
-    pub(super) fn of(root: &Node) -> Self {
+    pub(in crate::cli) fn of(root: &Node) -> Self {
         let mut words = Vec::new();
         for secret in secrets_in(root) {
             let escaped = serde_json::Value::from(secret.as_str()).to_string();
@@ -64,7 +64,7 @@ impl Mask {
         Self(words)
     }
 
-    pub(super) fn apply(&self, text: &str) -> String {
+    pub(in crate::cli) fn apply(&self, text: &str) -> String {
         let hidden = |text: String, secret: &String| match text.contains(secret.as_str()) {
             true => text.replace(secret.as_str(), HIDDEN),
             false => text,

@@ -22,8 +22,10 @@ use super::output;
 use crate::config::clients::{
     Backups, ClientFile, ClientFileError, FoundPlace, Rewrite, find_client_files, place_of, rewrite,
 };
+pub(super) use diff::Mask;
 use groups::{Group, Wishes, groups};
 use machine::Here;
+pub(super) use plan::base_name;
 use plan::{Decision, decide};
 
 /// A config that was found, and what it says or why it is left alone.

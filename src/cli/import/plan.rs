@@ -350,7 +350,7 @@ fn is_family(name: &str, family: &str) -> bool {
     })
 }
 
-pub(super) fn base_name(program: &str) -> &str {
+pub(in crate::cli) fn base_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or_default()
 }
 
