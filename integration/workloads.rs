@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Client, Home, Tier, fixture, skip};
+use crate::support::{Client, Home, Tier, fixture, skip, static_program};
 
 fn tier() -> Tier {
     Tier::of_module(module_path!())

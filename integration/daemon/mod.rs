@@ -28,7 +28,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::support::processes::wait_until;
-use crate::support::{Client, Home, fixture, skip};
+use crate::support::{Client, Home, fixture, skip, static_program};
 
 /// Longer than anything here takes on a busy machine, and than any bound of the daemon's.
 const PATIENCE: i64 = 30;
