@@ -9,6 +9,7 @@
     reason = "a test that panics has failed, and its files are thrown away"
 )]
 
+mod config_audit;
 mod explaining;
 mod generated;
 mod help;

@@ -2,18 +2,18 @@
 //! the state folder), and `pinfold quarantine` can wait until no session is left (a shared flock(2)
 //! on a file there).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg};
 
 use super::folder_watch::{Change, FolderWatch};
 use super::quarantine::{Imposed, Quarantine};
+use crate::lockfile::open_lock_file;
 
 /// The file that sessions share a lock on.
 const SESSIONS: &str = "sessions";
@@ -112,14 +112,7 @@ pub(super) fn wait_for_sessions(folder: &Path, patience: Duration) -> io::Result
 }
 
 fn open(folder: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(folder.join(SESSIONS))
+    open_lock_file(&folder.join(SESSIONS))
 }
 
 #[cfg(test)]

@@ -203,33 +203,74 @@ def _():
     return message
 
 
+# Forks until it is refused.
+FORKS = """
+    made = []
+    try:
+        for _ in range(200):
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(600)
+                os._exit(0)
+            made.append(pid)
+        return "no limit"
+    except OSError as error:
+        return [errno.errorcode[error.errno], len(made)]
+    finally:
+        for pid in made:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+"""
+
+
 @check("the limit of processes bites")
 def _():
-    forks = """
-        made = []
-        try:
-            for _ in range(200):
-                pid = os.fork()
-                if pid == 0:
-                    time.sleep(600)
-                    os._exit(0)
-                made.append(pid)
-            return "no limit"
-        except OSError as error:
-            return [errno.errorcode[error.errno], len(made)]
-        finally:
-            for pid in made:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-    """
     with session() as client:
-        # Held by the kernel for the whole server, not for each user as setrlimit(2) does.
-        group = server_group()
-        told = client.call("do", code=forks)
-        assert read(group + "/pids.events") != "max 0", "it was not the control group that refused"
+        told = client.call("do", code=FORKS)
         assert told.startswith('ok: ["EAGAIN", '), told
         assert int(told.split(",")[1].strip(" ]")) < PROCESSES, told
     nothing_is_left()
+    return told
+
+
+def lower(group, name, value):
+    """Far below what pinfold's other means look after, so that the control group alone can bite."""
+    with open(group + "/" + name, "w") as file:
+        file.write(str(value))
+
+
+@check("the control group alone holds the server to its processes")
+def _():
+    with session() as client:
+        group = server_group()
+        assert read(group + "/pids.events") == "max 0"
+        lower(group, "pids.max", 9)
+        told = client.call("do", code=FORKS)
+        assert told.startswith('ok: ["EAGAIN", '), told
+        assert int(told.split(",")[1].strip(" ]")) < 9, told
+        counted = read(group + "/pids.events")
+        assert counted.startswith("max ") and counted != "max 0", counted
+    nothing_is_left()
+    return "%s, pids.events: %s" % (told, counted)
+
+
+@check("the control group alone ends a server that takes too much memory, and the client is told")
+def _():
+    greedy = """
+        for _ in range(3):
+            if os.fork() == 0:
+                held = bytearray(40 << 20)
+                time.sleep(600)
+        time.sleep(600)
+    """
+    with session() as client:
+        group = server_group()
+        lower(group, "memory.max", 96 << 20)
+        answer = client.answer(client.ask("tools/call", {"name": "do", "arguments": {"code": greedy}}))
+        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+    nothing_is_left()
+    told = (answer or {}).get("error", {}).get("message", "")
+    assert "limits.memory" in told, "the client was told: %s" % answer
     return told
 
 

@@ -15,7 +15,7 @@ CLIENTS = "/payload/clients"
 # Each generation of the client, and how it is told to find out the revision.
 GENERATIONS = [("typescript-v1.mjs", "v1"), ("typescript-v2.mjs", "auto")]
 ECHO = ["echo", {"message": "hello"}]
-LONG = ["trigger-long-running-operation", {"duration": 40, "steps": 2}]
+LONG = ["trigger-long-running-operation", {"duration": 20, "steps": 2}]
 
 
 def everything(layers):

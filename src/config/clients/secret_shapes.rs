@@ -80,7 +80,12 @@ pub fn looks_secret(name: &str, value: &str) -> bool {
     if value.len() < 4 || may_be_whole_placeholder(value) {
         return false;
     }
-    has_shape(value) || has_userinfo(value) || (is_secret_name(name) && !is_plain(value))
+    has_shape(value) || has_userinfo(value) || is_secret_by_name(name, value)
+}
+
+/// Whether a value is a secret because of the name it stands under, whatever it looks like.
+pub fn is_secret_by_name(name: &str, value: &str) -> bool {
+    is_secret_name(name) && !is_plain(value)
 }
 
 /// A path, a truth value or a small number is no secret, whatever its name.

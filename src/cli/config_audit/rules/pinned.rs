@@ -39,7 +39,10 @@ pub(super) fn rule(entry: &Entry<'_>, machine: &dyn Machine, found: &mut Vec<Fin
     let standings = machine.standings(pinned.manifest.as_deref());
     let called = printable(&name.text, 64);
     let (rule, message) = match &standings {
-        Err(reason) => (Rule::LockDrift, reason.clone()),
+        Err(reason) => (
+            Rule::LockDrift,
+            format!("manifest or lock can't be used: {reason}"),
+        ),
         Ok(standings) => match standings.get(&name.text) {
             Some(Standing::Locked) => return,
             None => (

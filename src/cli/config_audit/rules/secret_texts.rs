@@ -1,7 +1,7 @@
 //! Which texts are secrets: more careful than what `import` moves, because a false alarm costs the
 //! reader's trust. Data and pure functions.
 
-use crate::config::clients::looks_secret;
+use crate::config::clients::{is_secret_by_name, looks_secret};
 
 /// Last parts of names that speak about a secret and hold none.
 const ABOUT: &[&str] = &[
@@ -266,7 +266,7 @@ pub(super) fn certain(name: &str, text: &str) -> Option<String> {
     if is_word && is_weak && !has_strong_word(&parts) {
         return None;
     }
-    looks_secret(name, &value).then_some(value)
+    is_secret_by_name(name, &value).then_some(value)
 }
 
 fn has_strong_word(parts: &[String]) -> bool {
@@ -340,8 +340,9 @@ pub(super) fn in_address(text: &str) -> Option<String> {
             "key" | "sig" | "signature" | "auth" | "code" => "API_KEY",
             _ => name,
         };
+        let is_meant = has_strong_word(&parts(name)) || shaped_word(value).is_some();
         let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
-        certain(name, value).filter(|value| has_digit && value.len() >= 8)
+        certain(name, value).filter(|value| is_meant && has_digit && value.len() >= 8)
     })
 }
 
@@ -390,12 +391,11 @@ pub(super) fn is_random(name: &str, text: &str) -> bool {
     if !(has(0) && has(1) && has(2)) {
         return false;
     }
-    let changes = bytes
-        .windows(2)
-        .filter(|two| class(two[0]) != class(two[1]))
-        .count();
+    let joined = bytes.windows(2).map(|two| (class(two[0]), class(two[1])));
+    let joined: Vec<(u8, u8)> = joined.filter(|(a, b)| *a != 3 && *b != 3).collect();
+    let changes = joined.iter().filter(|(a, b)| a != b).count();
     #[allow(clippy::cast_precision_loss, reason = "at most 200")]
-    let share = changes as f64 / (bytes.len() - 1) as f64;
+    let share = changes as f64 / joined.len().max(1) as f64;
     share >= MIN_CHANGES && entropy(bytes) >= MIN_ENTROPY
 }
 
