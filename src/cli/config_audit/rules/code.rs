@@ -43,7 +43,8 @@ pub(super) fn rule(entry: &Entry<'_>, _: &dyn Machine, found: &mut Vec<Finding>)
     if let Some(word) = entry.words.iter().find(|word| is_root(word)) {
         let outer = entry.words.iter().take_while(|one| one.at <= word.at);
         // Only as the program, or after other wrappers.
-        if outer.count() + entry.inner.len() <= entry.words.len() {
+        let is_program = entry.inner.first().is_some_and(|one| one.at == word.at);
+        if is_program || outer.count() + entry.inner.len() <= entry.words.len() {
             let message = format!("`{}` starts it as root", base_name(&word.text));
             found.push(about(entry, Rule::RunsAsRoot, word.at, "", message));
         }
@@ -76,7 +77,7 @@ fn is_root(word: &Word) -> bool {
 /// The word that holds code.
 fn code<'f>(entry: &Entry<'f>) -> Option<&'f Word> {
     let program = entry.program();
-    let family = |name: &&str| {
+    let family = |name: &&'static str| {
         program.strip_prefix(*name).is_some_and(|rest| {
             rest.bytes()
                 .all(|byte| byte.is_ascii_digit() || byte == b'.')
@@ -84,7 +85,7 @@ fn code<'f>(entry: &Entry<'f>) -> Option<&'f Word> {
     };
     let row = INTERPRETERS
         .iter()
-        .position(|(names, _)| names.iter().any(|name| family(&name)))?;
+        .position(|(names, _)| names.iter().any(family))?;
     let mut words = entry.arguments().iter();
     while let Some(word) = words.next() {
         let text = word.text.as_str();

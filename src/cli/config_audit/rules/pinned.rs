@@ -24,7 +24,7 @@ pub(super) fn rule(entry: &Entry<'_>, machine: &dyn Machine, found: &mut Vec<Fin
         ));
         return;
     };
-    let program = entry.inner.first().unwrap_or(&first);
+    let program = entry.inner.first().unwrap_or(first);
     let path = Path::new(&program.text);
     let is_there = match path.is_absolute() {
         true => machine.status(path).is_some(),

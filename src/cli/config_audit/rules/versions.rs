@@ -82,7 +82,7 @@ fn not_understood(entry: &Entry<'_>) -> Option<Finding> {
 }
 
 /// What stands after the `=` of an option, or the word.
-fn value<'w>(word: &'w Word) -> &'w str {
+fn value(word: &Word) -> &str {
     let text = word.text.as_str();
     match text.split_once('=') {
         Some((option, value)) if option.starts_with("--") => value,
