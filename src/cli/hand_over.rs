@@ -65,7 +65,7 @@ pub(super) async fn hand_over(
             );
             let reason = output::chain(&error);
             if was_there && !is_required {
-                output::note(&format!("pinfold: served without the daemon: {reason}"));
+                stderr::note(&format!("pinfold: served without the daemon: {reason}"));
             }
             reason
         }

@@ -39,6 +39,7 @@ const DAEMON_LOST: &str = "pinfold's daemon has ended, and its sessions with it;
 /// The session of a hidden verb: its arguments are the channel's descriptor and the manifest.
 pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     log_to_stderr();
+    stderr::tell_panics();
     let channel = arguments
         .next()
         .and_then(|number| number.parse().ok())
@@ -49,7 +50,8 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let (channel, runtime) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            output::error(&error);
+            stderr::error(&error);
+            stderr::finish();
             return Exit::Usage.into();
         }
     };
@@ -58,7 +60,7 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             .run_until(async { serve(channel, manifest).await })
             .await;
         served.unwrap_or_else(|error| {
-            output::error(&error);
+            stderr::error(&error);
             exit_for(&error)
         })
     });
@@ -115,7 +117,7 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            output::error(&error);
+            stderr::error(&error);
             exit_for(&error)
         }
         Err(_) => Exit::Internal,
@@ -264,7 +266,7 @@ async fn run(
                 warm.service.recorder.taken(&client)?;
                 // It was said before there was anybody to hear it.
                 if let Some(notice) = &warm.notice {
-                    output::warning(notice);
+                    stderr::warning(notice);
                 }
                 Ok(warm)
             }
