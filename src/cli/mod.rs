@@ -85,6 +85,10 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
+    let is_session = matches!(arguments.command, Command::Run(_));
+    if is_session {
+        stderr::tell_panics();
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -96,7 +100,11 @@ pub fn main() -> ExitCode {
     let exit = match ended {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            output::error(&error);
+            if is_session {
+                stderr::error(&error);
+            } else {
+                output::error(&error);
+            }
             exit_for(&error)
         }
         // The panic's own message has been printed.

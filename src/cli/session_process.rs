@@ -20,6 +20,7 @@ use super::session::{self, Occasion, Started, Wanted};
 use super::signals::StopSignals;
 use super::{log_to_stderr, output, runtime, stderr};
 use crate::audit::{self, Caller, Mode};
+use crate::daemon::PeerLife;
 use crate::daemon::frames::{Connection, Frame};
 use crate::daemon::protocol::{self, Client, FromRun, Launch, Order, Report, Status, ToRun};
 use crate::launch::{Meter, Stop};
@@ -41,6 +42,7 @@ const DAEMON_LOST: &str = "pinfold's daemon has ended, and its sessions with it;
 /// The session of a hidden verb: its arguments are the channel's descriptor and the manifest.
 pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     log_to_stderr();
+    stderr::tell_panics();
     let channel = arguments
         .next()
         .and_then(|number| number.parse().ok())
@@ -51,7 +53,8 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let (channel, runtime) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            output::error(&error);
+            stderr::error(&error);
+            stderr::finish();
             return Exit::Usage.into();
         }
     };
@@ -60,7 +63,7 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             .run_until(async { serve(channel, manifest).await })
             .await;
         served.unwrap_or_else(|error| {
-            output::error(&error);
+            stderr::error(&error);
             exit_for(&error)
         })
     });
@@ -90,12 +93,20 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     tracing::debug!("session {} for process {}", launch.session, client.run_pid);
     let connection = Arc::new(connection);
     // Where this fails `run` has gone, and so nothing is read of its client.
-    if let Err(error) = connection.send(&ToRun::Taken).await {
-        if let Some(warm) = warm {
-            warm.service.end().await?;
+    let taken = async {
+        let run = PeerLife::of(&*connection, &client)?;
+        connection.send(&ToRun::Taken).await?;
+        anyhow::Ok(run)
+    };
+    let run_life = match taken.await {
+        Ok(run_life) => run_life,
+        Err(error) => {
+            if let Some(warm) = warm {
+                warm.service.end().await?;
+            }
+            return Err(error.context("the client's `pinfold run` has gone"));
         }
-        return Err(error.into());
-    }
+    };
     let (tell, told) = oneshot::channel();
     let (inquire, inquiries) = mpsc::channel(1);
     let (ask, asked) = mpsc::channel(MAX_INQUIRIES);
@@ -105,12 +116,19 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
         let meter = meter.clone();
         tokio::task::spawn_local(async move {
             let mut tell = Some(tell);
-            attend(&channel, &connection, &meter, &mut stop, &ask, |reason| {
-                if let Some(tell) = tell.take() {
-                    // One that is about to end needs no telling.
-                    let _ = tell.send(reason);
-                }
-            })
+            attend(
+                &channel,
+                (&connection, &run_life),
+                &meter,
+                &mut stop,
+                &ask,
+                |reason| {
+                    if let Some(tell) = tell.take() {
+                        // One that is about to end needs no telling.
+                        let _ = tell.send(reason);
+                    }
+                },
+            )
             .await;
         })
     };
@@ -124,7 +142,7 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            output::error(&error);
+            stderr::error(&error);
             exit_for(&error)
         }
         Err(_) => Exit::Internal,
@@ -283,7 +301,7 @@ async fn run(
                 warm.service.recorder.taken(&client)?;
                 // It was said before there was anybody to hear it.
                 if let Some(notice) = &warm.notice {
-                    output::warning(notice);
+                    stderr::warning(notice);
                 }
                 Ok(warm)
             }
@@ -313,18 +331,26 @@ async fn run(
             };
             session::serve(service, stop).await
         }
-        Err(error) => tokio::select! {
-            refused = session::refuse(&error) => refused,
-            // Nobody is there to hear it, or nobody may.
-            _ = &mut stop => Ok(Exit::Refused),
-        },
+        Err(error) => {
+            let mut refusing = pin!(session::refuse(&error));
+            tokio::select! {
+                refused = &mut refusing => refused,
+                stopped = &mut stop => {
+                    // Else nobody is there to hear it. It may have come before a word was said.
+                    if stopped.is_ok_and(|stopped| stopped.reason.is_some()) {
+                        let _ = timeout(FAREWELL_TIME, refusing).await;
+                    }
+                    Ok(Exit::Refused)
+                }
+            }
+        }
     }
 }
 
 /// Answers the daemon, and says when and why the session is to end.
 async fn attend(
     channel: &Connection,
-    connection: &Connection,
+    (connection, run_life): (&Connection, &PeerLife),
     meter: &Meter,
     signals: &mut StopSignals,
     inquiries: &mpsc::Sender<Order>,
@@ -338,7 +364,10 @@ async fn attend(
     loop {
         let from_run = async {
             if run_is_there {
-                connection.receive::<FromRun>().await
+                tokio::select! {
+                    said = connection.receive::<FromRun>() => said,
+                    () = run_life.ended() => Ok(None),
+                }
             } else {
                 std::future::pending().await
             }

@@ -35,6 +35,14 @@ pub struct Handover(Connection);
 /// A session that serves this process's client.
 pub struct RemoteSession(Connection);
 
+/// What came of handing descriptors over.
+pub enum Answered {
+    Said(ToRun),
+    /// They were taken in the very moment in which nobody waited any more. That session may have read
+    /// of the client, and ends with this connection.
+    TooLate,
+}
+
 /// Asks the daemon at `path` to run a server.
 ///
 /// # Errors
@@ -80,6 +88,33 @@ impl RemoteSession {
     pub async fn next(&self) -> Option<ToRun> {
         // What can't be read is as good as nothing.
         self.0.receive().await.ok().flatten()
+    }
+
+    /// Waits until a session has taken the descriptors; gives up when for as long as `patience` neither
+    /// that nor a word of waiting came. Once it has given up nobody can take them any more.
+    ///
+    /// # Errors
+    /// [`DaemonError::NoAnswer`] and [`DaemonError::Closed`], after which nobody has read or will read
+    /// anything of the client.
+    pub async fn taken(&self, patience: Duration) -> Result<Answered, DaemonError> {
+        loop {
+            match timeout(patience, self.next()).await {
+                Ok(Some(ToRun::Waiting)) => {}
+                Ok(Some(said)) => return Ok(Answered::Said(said)),
+                Ok(None) => return Err(DaemonError::Closed),
+                Err(_) => break,
+            }
+        }
+        self.0.hear_no_more()?;
+        // It may have come just before.
+        loop {
+            match self.next().await {
+                Some(ToRun::Waiting) => {}
+                Some(ToRun::Taken) => return Ok(Answered::TooLate),
+                Some(said) => return Ok(Answered::Said(said)),
+                None => return Err(DaemonError::NoAnswer),
+            }
+        }
     }
 
     /// Tells it of a signal.

@@ -25,6 +25,7 @@ mod socket;
 mod warm;
 
 pub use error::DaemonError;
+pub use peer::PeerLife;
 pub use server::{Questions, Settings, Verdict, serve};
 pub use socket::Listening;
 pub use warm::{Warming, Wish};

@@ -230,6 +230,8 @@ pub struct Resting {
 pub struct Client {
     /// Of `pinfold run`.
     pub run_pid: i32,
+    /// When that process began, in clock ticks since the start of the machine; 0 when it is not known.
+    pub run_began: u64,
     /// Of its parent, which is the MCP client; 0 when it is not known.
     pub pid: i32,
     /// What the parent calls itself, safe to show.
@@ -267,6 +269,8 @@ pub enum FromRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToRun {
+    /// From the daemon, again and again while others are started first.
+    Waiting,
     /// From the session process, before it reads anything of the client: from here on it is the one
     /// that answers.
     Taken,

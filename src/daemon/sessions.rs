@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::frames::Connection;
 use super::id::new_id;
 use super::process::{Program, Stamp, end_group, grouped};
 use super::protocol::{
-    Client, GroupRow, Launch, Order, Resting, STREAMS, SessionRow, Stage, Target,
+    Client, GroupRow, Launch, Order, Resting, STREAMS, SessionRow, Stage, Target, ToRun,
 };
 use super::warm::{Pool, Warming};
 
@@ -26,6 +27,8 @@ const STATUS_PATIENCE: Duration = Duration::from_millis(500);
 /// So many may be starting, for each processor: more would only keep each other waiting, and the
 /// daemon from answering those who ask.
 const STARTING_PER_PROCESSOR: usize = 4;
+/// How often one whose turn hasn't come is told so.
+const WAITING_WORD: Duration = Duration::from_secs(1);
 /// Questions and orders that wait for one session.
 const WAITING_ORDERS: usize = 16;
 
@@ -155,8 +158,7 @@ impl Sessions {
         ask: Option<&Ask>,
         room: OwnedSemaphorePermit,
     ) -> Result<String, DaemonError> {
-        // Never closed.
-        let turn = Arc::clone(&self.starting).acquire_owned().await.ok();
+        let turn = self.turn(ask).await?;
         let files = self.program.stamps();
         let (channel, theirs) = Connection::pair()?;
         let mut child = self.program.spawn(&theirs)?;
@@ -234,6 +236,27 @@ impl Sessions {
     }
 
     /// Hands a client to a session process that is warm and made from what is there now.
+    /// Waits until it is its turn, and tells the one who waits that this is why.
+    async fn turn(&self, ask: Option<&Ask>) -> Result<Option<OwnedSemaphorePermit>, DaemonError> {
+        let mut turn = pin!(Arc::clone(&self.starting).acquire_owned());
+        loop {
+            match timeout(WAITING_WORD, &mut turn).await {
+                // Never closed.
+                Ok(turn) => return Ok(turn.ok()),
+                Err(_) => {
+                    if let Some(ask) = ask {
+                        let told = timeout(WAITING_WORD, ask.connection.send(&ToRun::Waiting));
+                        // One that doesn't listen keeps only itself waiting; one that has gone
+                        // needs no turn.
+                        if let Ok(told) = told.await {
+                            told?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     async fn take_warm(self: &Arc<Self>, ask: &Ask) -> Option<String> {
         let is_warm = |one: &Session| one.server == ask.server && one.stage == Stage::Warm;
         if !self.running().sessions.values().any(is_warm) {

@@ -23,6 +23,8 @@ const CLOSING_TIME: Duration = Duration::from_millis(800);
 const TERMINATION_TIME: Duration = Duration::from_millis(500);
 /// For a server that has closed its output: time to end and leave its exit code.
 pub(super) const LAST_BREATH: Duration = Duration::from_millis(500);
+/// For what the client has said when a session that has just begun is to end.
+const HEARING_TIME: Duration = Duration::from_millis(100);
 /// For telling the client that no answer will come.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Events that are said aloud; a hostile server could make millions.
@@ -122,6 +124,8 @@ async fn until_the_end(
         Err(Interruption::Stop(Stop { signal, reason })) => {
             let farewell = async {
                 if let Some(reason) = reason {
+                    // It may have come before the client's first word was looked at.
+                    pump.hear_client_out(HEARING_TIME).await;
                     let deadline = Instant::now() + FAREWELL_TIME;
                     let _ = pump.answer_outstanding(&reason, deadline).await;
                 }

@@ -139,6 +139,24 @@ where
             .unwrap_or(End::DeadlinePassed)
     }
 
+    /// Reads what the client has said so far, so that it is among what [`Self::answer_outstanding`]
+    /// answers; nothing of it goes to the server. Only time shows that there is no more: it takes all
+    /// of `time`, unless the client ends.
+    pub async fn hear_client_out(&mut self, time: Duration) {
+        let heard = poll_fn(|cx| {
+            for _ in 0..TURNS_PER_POLL {
+                match self.read_client(cx) {
+                    Ok(true) if !self.client_ended => {}
+                    Ok(false) => return Poll::Pending,
+                    Ok(true) | Err(_) => return Poll::Ready(()),
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let _ = tokio::time::timeout(time, heard).await;
+    }
+
     /// After the server ended: tells the client, for each request that still waits, that no
     /// answer will come and why. Waits for a client that does not read until `deadline`.
     pub async fn answer_outstanding(&mut self, message: &str, deadline: Instant) -> End {
