@@ -231,6 +231,9 @@ pub enum Record {
         /// The number of a record that is not the one that was written.
         #[serde(skip_serializing_if = "Option::is_none")]
         altered: Option<u64>,
+        /// First and last number of records behind `head`, more than a killed writer can leave.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        foreign: Option<(u64, u64)>,
         /// The file `head` was gone or damaged: whether records were cut off before is not known.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         head_lost: bool,

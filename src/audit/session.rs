@@ -156,10 +156,14 @@ impl Recorder {
     }
 
     /// A connection, or a look-up, of the server's.
-    pub fn egress(&self, record: &Record) {
+    pub fn egress(&self, mut record: Record) {
         let mut log = self.log();
         if log.is_told("egress", MAX_EGRESS) {
-            log.keep(record);
+            if let Record::Egress { host, reason, .. } = &mut record {
+                *host = log.clean_hosts(host);
+                *reason = reason.as_deref().map(|reason| log.clean_hosts(reason));
+            }
+            log.keep(&record);
         }
     }
 
@@ -214,6 +218,12 @@ impl SessionLog {
 
     fn clean(&self, text: &str) -> String {
         let clean = self.redaction.of_text(text);
+        crate::lockfile::printable(&clean, 2000)
+    }
+
+    /// The server chooses which hosts it names.
+    fn clean_hosts(&self, text: &str) -> String {
+        let clean = self.redaction.of_hosts(text);
         crate::lockfile::printable(&clean, 2000)
     }
 
@@ -284,10 +294,13 @@ impl SessionLog {
                 },
             ));
         }
+        for total in &mut egress {
+            total.host = total.host.as_deref().map(|host| self.clean_hosts(host));
+        }
         let record = Record::SessionEnd {
             how,
             code,
-            reason: reason.map(|reason| self.clean(&reason)),
+            reason: reason.map(|reason| self.clean_hosts(&reason)),
             peak_memory,
             processor_ms,
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),

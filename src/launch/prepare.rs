@@ -16,6 +16,7 @@ use crate::policy::{
     EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
     syscall_rules,
 };
+use crate::relay::Redaction;
 use crate::resolve::bundle::BundleInputs;
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
@@ -301,6 +302,7 @@ impl<'a> Launcher<'a> {
             working_directory: state.home(),
         })?;
         launch.secret_files = Some(fetched.files);
+        launch.redaction = Redaction::new(secrets.iter().cloned());
         Ok(Prepared {
             launch,
             code,
@@ -405,6 +407,7 @@ impl<'a> Launcher<'a> {
             recorder: None,
             secret_files: None,
             alarms: policy.alarms.clone(),
+            redaction: Redaction::default(),
         })
     }
 }

@@ -14,7 +14,7 @@ use super::session_end::{Ended, SessionEnd, Stop, Used, as_recorded};
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::egress::Egress;
-use crate::relay::{End, Event, Pump, Session};
+use crate::relay::{End, Event, Pump, Redaction, Session};
 use crate::sandbox::Report;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
@@ -83,6 +83,7 @@ async fn until_the_end(
         trees: _trees,
     } = running;
     let mut spoken = 0;
+    let redaction = policy.redaction.clone();
     let mut listener = alarms.of_relay();
     let events = |event: &Event| {
         meter.note(event);
@@ -91,7 +92,7 @@ async fn until_the_end(
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
             event => {
                 recorder.event(event);
-                speak(event, &mut spoken);
+                speak(event, &redaction, &mut spoken);
             }
         }
     };
@@ -208,10 +209,10 @@ enum Interruption {
     Tripped(Tripped),
 }
 
-fn speak(event: &Event, spoken: &mut u32) {
+fn speak(event: &Event, redaction: &Redaction, spoken: &mut u32) {
     *spoken = spoken.saturating_add(1);
     if *spoken <= MAX_SPOKEN_EVENTS {
-        tracing::warn!("{event}");
+        tracing::warn!("{}", redaction.of_text(&event.to_string()));
     } else if *spoken == MAX_SPOKEN_EVENTS + 1 {
         tracing::warn!("further events of this session are not shown");
     }
