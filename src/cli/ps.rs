@@ -222,6 +222,7 @@ mod tests {
             age_seconds: 61,
             client: Client {
                 run_pid: 7,
+                run_began: 0,
                 pid: 6,
                 command: "a\u{1b}[2J".to_owned(),
             },

@@ -188,12 +188,9 @@ fn filled(text: &str) -> String {
     ]
     .iter()
     .find_map(|scheme| {
-        kept.strip_prefix(scheme)?.strip_prefix([' ', '\t']).or({
-            match kept == *scheme {
-                true => Some(""),
-                false => None,
-            }
-        })
+        let after = kept.strip_prefix(scheme)?;
+        let value = after.strip_prefix([' ', '\t']);
+        value.or_else(|| after.is_empty().then_some(""))
     });
     bare.unwrap_or(kept).trim().to_owned()
 }
