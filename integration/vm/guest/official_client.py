@@ -15,7 +15,8 @@ CLIENTS = "/payload/clients"
 # Each generation of the client, and how it is told to find out the revision.
 GENERATIONS = [("typescript-v1.mjs", "v1"), ("typescript-v2.mjs", "auto")]
 ECHO = ["echo", {"message": "hello"}]
-LONG = ["trigger-long-running-operation", {"duration": 20, "steps": 2}]
+# As long as a busy machine that translates every instruction needs to look at it a few times.
+LONG = ["trigger-long-running-operation", {"duration": 60, "steps": 2}]
 
 
 def everything(layers):
@@ -64,9 +65,14 @@ def served(script, mode):
         with locked() as (_, ran):
             ran.expect(0)
             with Official(script, mode, [ECHO, ["get-sum", {"a": 2, "b": 3}], LONG]) as client:
-                wait_until("ps shows the session and its calls",
-                           lambda: any(row["calls"] >= 2 for row in serving()))
-                row, = serving()
+                rows = []
+
+                def seen():
+                    rows[:] = [row for row in serving() if row["calls"] >= 2]
+                    return rows or client.process.poll() is not None
+                wait_until("ps shows the session and its calls", seen)
+                assert rows, "it has ended before: %s" % client.report()
+                row, = rows
                 assert row["client"]["command"].startswith("node"), row
                 assert row["limits_held"], "no control group: %s" % row
                 report = client.report()
