@@ -61,7 +61,7 @@ fn the_file_that_an_interpreter_runs_counts_too() {
     );
     desk.put("home/.cursor/mcp.json", &text, 0o600);
     let outside = ("outside-pinfold".to_owned(), 1);
-    assert_eq!(only_codes(&desk), [outside.clone()]);
+    assert_eq!(only_codes(&desk), std::slice::from_ref(&outside));
     mode(script.parent().unwrap(), 0o777);
     assert_eq!(
         only_codes(&desk),

@@ -188,12 +188,8 @@ fn filled(text: &str) -> String {
     ]
     .iter()
     .find_map(|scheme| {
-        kept.strip_prefix(scheme)?.strip_prefix([' ', '\t']).or({
-            match kept == *scheme {
-                true => Some(""),
-                false => None,
-            }
-        })
+        let rest = kept.strip_prefix(scheme)?;
+        (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
     });
     bare.unwrap_or(kept).trim().to_owned()
 }
