@@ -134,8 +134,6 @@ fn a_box_that_cannot_be_built_holds_nothing() {
     let control = on_kernel(&home, &["setsid,0,77,EPERM"]);
     assert_eq!(control.code, Some(0), "{control:#?}");
     for (wish, says) in [
-        ("landlock_create_ruleset,ENOSYS", "no Landlock"),
-        ("landlock=2", "Landlock ABI 2"),
         ("landlock_restrict_self,EPERM", "step `landlock`"),
         ("seccomp,EPERM", "step `seccomp`"),
         ("capset,EPERM", "step `capabilities`"),
@@ -145,6 +143,38 @@ fn a_box_that_cannot_be_built_holds_nothing() {
         assert_eq!(ran.code, Some(3), "{wish}: {ran:#?}");
         assert!(ran.stderr.contains(says), "{wish}: {ran:#?}");
         assert!(!ran.stdout.contains("held"), "{wish}: {ran:#?}");
+    }
+}
+
+#[test]
+fn without_landlock_it_says_so_and_attacks_the_full_tier() {
+    for (wish, says) in [
+        ("landlock_create_ruleset,ENOSYS", "no Landlock"),
+        ("landlock=2", "Landlock ABI 2"),
+    ] {
+        let home = Home::new();
+        let ran = on_kernel(&home, &[wish]);
+        let report = report(&ran);
+        // What of /proc nobody hides then: THREAT_MODEL.md says so.
+        let through = with_verdict(&report, "full", "got-through");
+        let known = [
+            "settings-listed",
+            "kernel-symbols",
+            "kernel-settings",
+            "objects-listed",
+            "identity-of-start",
+            "command-line-of-kernel",
+            "connections-of-machine",
+        ];
+        let is_known = |line: &String| known.iter().any(|name| line.contains(name));
+        assert!(through.iter().all(is_known), "{through:#?}");
+        let code = if through.is_empty() { 0 } else { 1 };
+        assert_eq!(ran.code, Some(code), "{report:#}");
+        assert_eq!(report["tiers"][1]["available"], false, "{report:#}");
+        let reason = report["tiers"][1]["reason"].as_str().unwrap();
+        assert!(reason.contains(says), "{reason}");
+        assert!(with_verdict(&report, "base", "held").is_empty());
+        assert!(with_verdict(&report, "full", "held").len() >= 40);
     }
 }
 

@@ -86,6 +86,7 @@ mod two_adds;
 mod unlocked_changes;
 mod update;
 mod verify_online;
+mod watching;
 mod without_network;
 mod workloads;
 #[path = "workloads.rs"]

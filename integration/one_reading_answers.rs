@@ -69,7 +69,8 @@ fn line_separators_in_text_are_escaped_and_mean_the_same() {
 
 #[test]
 fn numbers_and_the_order_of_keys_stay_as_they_were() {
-    let mut penned = Script::unruly().penned();
+    let script = Script::unruly();
+    let mut penned = script.penned();
     let answers = answers_to(&mut penned, "numbers").concat();
     let content = r#""structuredContent":{"z":1.0,"a":1e400,"m":123456789012345678901234567890}"#;
     assert!(answers.contains(content), "{answers}");

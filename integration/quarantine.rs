@@ -40,6 +40,15 @@ fn marker(home: &Home) -> std::path::PathBuf {
     home.state("puppet").join("quarantine.json")
 }
 
+/// The records of this kind, with the control that the chain holds.
+fn records(home: &Home, kind: &str) -> Vec<Value> {
+    home.succeed(["log", "verify"]);
+    let told = home.succeed(["log", "--json", "--kind", kind]).stdout;
+    told.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 /// The session goes on.
 #[track_caller]
 fn lives(client: &mut Client) {
@@ -345,4 +354,84 @@ fn refused_egress() {
     let ran = deaf.run(["lock", "puppet"]);
     assert_eq!(ran.code, Some(2), "{ran:#?}");
     assert!(ran.stderr.contains("refused-egress"), "{ran:#?}");
+}
+
+#[test]
+fn what_is_imposed_and_lifted_is_recorded() {
+    let home = puppet("", &[]);
+    home.succeed(["quarantine", "puppet", "--reason", "it called\nhome"]);
+    // A second one changes nothing.
+    home.succeed(["quarantine", "puppet", "--reason", "other"]);
+    let imposed = records(&home, "quarantine");
+    let [imposed] = imposed.as_slice() else {
+        panic!("{imposed:#?}");
+    };
+    assert_eq!(
+        (&imposed["server"], &imposed["reason"]),
+        (&json!("puppet"), &json!("it called\\x0ahome"))
+    );
+    assert_eq!(records(&home, "release"), Vec::<Value>::new());
+    home.succeed(["release", "puppet"]);
+    // Nothing to release is nothing to record.
+    home.succeed(["release", "puppet"]);
+    let released = records(&home, "release");
+    let [released] = released.as_slice() else {
+        panic!("{released:#?}");
+    };
+    assert_eq!(released["server"], "puppet");
+    let was = released["was"].as_str().unwrap();
+    assert!(was.contains("it called\\x0ahome"), "{was}");
+}
+
+/// A log that can't be written: its folder is a file.
+#[test]
+fn a_log_that_can_not_be_written_stops_no_quarantine_and_every_release() {
+    let home = puppet("", &[]);
+    let folder = home.path().join("state/pinfold/audit");
+    let aside = home.path().join("aside");
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    let ran = home.succeed(["quarantine", "puppet"]);
+    assert!(
+        ran.stderr
+            .contains("could not be recorded in the audit log"),
+        "{ran:#?}"
+    );
+    assert!(marker(&home).exists());
+    let ran = home.run(["release", "puppet"]);
+    assert!(ran.stderr.contains("stays in quarantine"), "{ran:#?}");
+    assert_ne!(ran.code, Some(0));
+    assert!(marker(&home).exists());
+    // The control: with a log it is released.
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    home.succeed(["release", "puppet"]);
+    assert!(!marker(&home).exists());
+    lives(&mut session(&home));
+}
+
+#[test]
+fn an_alarm_that_trips_is_recorded() {
+    let home = puppet(&alarm("denied-calls", "denied_calls = \"2/min\""), &[]);
+    let mut client = session(&home);
+    denied(&mut client, 1).unwrap();
+    lives(&mut client);
+    assert_eq!(records(&home, "alarm"), Vec::<Value>::new());
+    client.ask(7, "tools/call", json!({"name": "rm", "arguments": {}}));
+    while client.next().is_some() {}
+    client.close();
+    let tripped = records(&home, "alarm");
+    let [tripped] = tripped.as_slice() else {
+        panic!("{tripped:#?}");
+    };
+    assert_eq!(
+        (&tripped["alarm"], &tripped["quarantined"]),
+        (&json!("denied-calls"), &json!(true))
+    );
+    let what = tripped["what"].as_str().unwrap();
+    assert!(what.contains("`rm`"), "{what}");
+    let start = &records(&home, "session_start")[0];
+    assert_eq!(tripped["session"], start["session"]);
+    let end = &records(&home, "session_end")[0];
+    assert_eq!(end["how"], "quarantined");
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Client, Home, Tier, fixture, skip};
+use crate::support::{Client, Home, Tier, fixture, skip, static_program};
 
 fn tier() -> Tier {
     Tier::of_module(module_path!())
@@ -180,22 +180,11 @@ fn python_processes_share_memory() {
 
 #[test]
 fn a_static_program() {
+    let program = match static_program() {
+        Ok(program) => program,
+        Err(reason) => return skip("workloads::a_static_program", &reason),
+    };
     let home = Home::new();
-    let program = home.path().join("native");
-    let compiled = Command::new("rustc")
-        .args(["-O", "-C", "target-feature=+crt-static", "-o"])
-        .arg(&program)
-        .arg(fixture("native.rs"))
-        .output();
-    if !compiled
-        .as_ref()
-        .is_ok_and(|output| output.status.success())
-    {
-        return skip(
-            "workloads::a_static_program",
-            "rustc can't link a static program here",
-        );
-    }
     home.add_path("native", &program, &[]);
     home.set_tier("native", tier());
     let mut client = home.client("native");

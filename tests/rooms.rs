@@ -439,6 +439,31 @@ fn only_output_prints() {
     );
 }
 
+/// A session's client may never read its standard error, and all that waits has one thread.
+#[test]
+fn a_session_says_nothing_that_waits() {
+    const SESSIONS: [&str; 4] = [
+        "cli/hand_over.rs",
+        "cli/run.rs",
+        "cli/session.rs",
+        "cli/session_process.rs",
+    ];
+    for path in SESSIONS {
+        assert!(project().join("src").join(path).exists(), "{path} is gone");
+    }
+    forbid(
+        |file| SESSIONS.contains(&file.path.as_str()),
+        &[
+            "output::note",
+            "output::error",
+            "output::warning",
+            "output::data",
+            "output::ask",
+            "output::yes",
+        ],
+    );
+}
+
 #[test]
 fn only_sys_is_unsafe() {
     forbid(

@@ -10,25 +10,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, HttpsFolder, Ran, fixture, skip, zipped};
+use crate::support::{Home, HttpsFolder, Ran, skip, static_program, zipped};
 
 /// A script that answers with what JavaScript gives.
 const SERVER: &[u8] = include_bytes!("../fixtures/server.js");
 
 fn answering(expression: &str) -> Vec<u8> {
     format!("module.exports = () => {expression};\n").into_bytes()
-}
-
-/// A static server, or the reason why there is none.
-fn native(home: &Home) -> Option<Vec<u8>> {
-    let program = home.path().join("native");
-    let compiled = Command::new("rustc")
-        .args(["-O", "-C", "target-feature=+crt-static", "-o"])
-        .arg(&program)
-        .arg(fixture("native.rs"))
-        .output();
-    let made = compiled.is_ok_and(|output| output.status.success());
-    made.then(|| std::fs::read(program).unwrap())
 }
 
 /// Adds a server with all its tools; it must work.
@@ -60,8 +48,9 @@ fn a_static_program_from_an_address() {
     let Some(https) = HttpsFolder::new(test, &home) else {
         return;
     };
-    let Some(program) = native(&home) else {
-        return skip(test, "rustc can't link a static program here");
+    let program = match static_program() {
+        Ok(program) => std::fs::read(program).unwrap(),
+        Err(reason) => return skip(test, &reason),
     };
     let source = https.publish("native-server", &program);
     add(&https, &home, "native", &source, &[]);

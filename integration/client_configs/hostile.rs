@@ -123,3 +123,49 @@ fn a_large_config_is_taken_over_and_put_back() {
     desk.succeed(&["restore"]);
     assert_eq!(fs::read(&path).unwrap(), text.as_bytes());
 }
+
+#[test]
+fn a_project_next_to_others_takes_none_of_them() {
+    let desk = Desk::new();
+    let script = "require('fs').writeSync(2, 'started');";
+    desk.put(
+        "package.json",
+        "{\"name\": \"all\", \"version\": \"1.0.0\"}",
+    );
+    desk.put("other/.env", "PASSWORD=theirs");
+    desk.put("work/srv.js", script);
+    desk.put(
+        "work/.cursor/mcp.json",
+        r#"{"mcpServers": {"w": {"command": "node", "args": ["srv.js"]}}}"#,
+    );
+    let dry = desk.succeed(&["import", "--dry-run"]);
+    let work = desk.work();
+    let becomes = format!("path:{}/srv.js", work.display());
+    assert!(dry.stdout.contains(&becomes), "{dry:#?}");
+    // The control: a package of the project's own is taken as a whole.
+    desk.put(
+        "work/package.json",
+        "{\"name\": \"w\", \"version\": \"1.0.0\"}",
+    );
+    let dry = desk.succeed(&["import", "--dry-run"]);
+    assert!(
+        dry.stdout.contains(&format!("path:{},", work.display())),
+        "{dry:#?}"
+    );
+}
+
+#[test]
+fn what_pinfold_keeps_is_no_server_s_code() {
+    let desk = Desk::new();
+    let script = "#!/usr/bin/env node\nprocess.exit(0);\n";
+    for folder in ["", "data/pinfold/own/", "apart/"] {
+        let file = desk.put(&format!("{folder}srv.js"), script);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        let source = format!("path:{}", file.parent().unwrap().display());
+        let ran = desk.run(&["add", "a", &source, "--program", "srv.js", "--allow-all"]);
+        assert_ne!(ran.code, Some(0), "{ran:#?}");
+        let is_refused = ran.stderr.contains("are pinfold's own");
+        // The control fails later: it is started, and says nothing.
+        assert_eq!(is_refused, folder != "apart/", "{ran:#?}");
+    }
+}

@@ -76,6 +76,7 @@ fn the_sessions_process_killed() {
     let daemon = Daemon::start(&home);
     let mut client = calling(&daemon);
     let (process, processes) = session(&daemon);
+    let id = daemon.sessions()[0]["session"].as_str().unwrap().to_owned();
     kill(process, Signal::SIGKILL).unwrap();
     assert_eq!(client.line(), None);
     let (status, stderr) = client.close();
@@ -84,7 +85,9 @@ fn the_sessions_process_killed() {
     nothing_is_left(&home, &processes);
     wait_until_idle(&daemon);
     assert!(
-        daemon.log().contains("unruly@1 was killed or crashed"),
+        daemon
+            .log()
+            .contains(&format!("{id} was killed or crashed")),
         "{}",
         daemon.log()
     );
@@ -137,26 +140,32 @@ fn stopped_by_name_by_id_and_all() {
     assert_eq!(stop("unruly").code, Some(2));
     let first = calling(&daemon);
     let second = calling(&daemon);
-    let ran = stop("unruly@1");
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "unruly@1\n"));
+    let ids = |daemon: &Daemon<'_>| -> Vec<String> {
+        let sessions = daemon.sessions().into_iter();
+        sessions
+            .map(|one| one["session"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let [one, other] = &ids(&daemon)[..] else {
+        panic!("two sessions");
+    };
+    let ran = stop(one);
+    assert_eq!((ran.code, ran.stdout), (Some(0), format!("{one}\n")));
     let (message, code, _) = farewell(first);
     assert!(
         message.contains("was stopped (`pinfold stop`)"),
         "{message}"
     );
     assert_eq!(code, Some(128 + Signal::SIGTERM as i32));
-    let ids = |daemon: &Daemon<'_>| -> Vec<Value> {
-        let sessions = daemon.sessions().into_iter();
-        sessions.map(|one| one["session"].clone()).collect()
-    };
-    super::wait_until("the first has ended", || ids(&daemon) == ["unruly@2"]);
+    super::wait_until("the first has ended", || ids(&daemon) == [other.as_str()]);
     assert_eq!(stop("other").code, Some(2));
-    assert_eq!(stop("unruly@1").code, Some(2));
-    assert_eq!(ids(&daemon), ["unruly@2"]);
-    assert_eq!(stop("unruly").stdout, "unruly@2\n");
+    assert_eq!(stop(one).code, Some(2));
+    assert_eq!(ids(&daemon), [other.as_str()]);
+    assert_eq!(stop("unruly").stdout, format!("{other}\n"));
     farewell(second);
     let third = calling(&daemon);
-    assert_eq!(stop("--all").stdout, "unruly@3\n");
+    let last = ids(&daemon).join("");
+    assert_eq!(stop("--all").stdout, format!("{last}\n"));
     farewell(third);
     wait_until_idle(&daemon);
     assert_eq!(with_home(&home.server_home("unruly")), Vec::<i32>::new());

@@ -1,11 +1,13 @@
 //! The daemon: what `run` hands over to it is as it is without it, whoever ends ends all, and a bad
 //! client hurts nobody.
 
+mod approve;
 mod ends;
 mod groups;
 mod hand_over;
 mod hostile;
 mod many;
+mod recorded;
 mod served;
 mod service_manager;
 mod warm;
@@ -26,7 +28,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::support::processes::wait_until;
-use crate::support::{Client, Home, fixture, skip};
+use crate::support::{Client, Home, fixture, skip, static_program};
 
 /// Longer than anything here takes on a busy machine, and than any bound of the daemon's.
 const PATIENCE: i64 = 30;
@@ -135,17 +137,10 @@ fn unruly() -> Home {
 
 /// A home with a small static server, `native`; `None` where there is no compiler.
 fn native(test: &str) -> Option<Home> {
+    let program = static_program()
+        .map_err(|reason| skip(test, &reason))
+        .ok()?;
     let home = Home::new();
-    let program = home.path().join("native");
-    let compiled = Command::new("rustc")
-        .args(["-O", "-C", "target-feature=+crt-static", "-o"])
-        .arg(&program)
-        .arg(fixture("native.rs"))
-        .output();
-    if !compiled.is_ok_and(|output| output.status.success()) {
-        skip(test, "rustc can't link a static program here");
-        return None;
-    }
     home.add_path("native", &program, &[]);
     Some(home)
 }

@@ -3,10 +3,10 @@
 use std::fs;
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Daemon, pinfold, socket_path, unruly, wait_until};
-use crate::support::Ran;
+use crate::support::{Home, Ran};
 
 #[test]
 fn a_second_one_is_refused() {
@@ -63,4 +63,34 @@ fn an_invalid_manifest_refuses_sessions_and_keeps_the_daemon() {
     fs::write(home.manifest(), manifest).unwrap();
     daemon.signal(Signal::SIGHUP);
     daemon.client("unruly").initialize();
+}
+
+#[test]
+fn doctor_says_whether_one_answers() {
+    let home = Home::new();
+    let found = |name: &str| {
+        let output = pinfold(&home, ["doctor", "--json"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap().clone();
+        let one = checks.into_iter().find(|check| check["name"] == name);
+        let one = one.unwrap_or_else(|| panic!("{name}: {report}"));
+        let text = one["found"].as_str().unwrap().to_owned();
+        (one["ok"].clone(), text, output.status.code())
+    };
+    let (ok, text, code) = found("daemon");
+    assert_eq!(ok, false);
+    assert!(
+        text.contains("no daemon listens") && text.contains("enable --now pinfold.socket"),
+        "{text}"
+    );
+    let daemon = Daemon::start(&home);
+    let (ok, text, with) = found("daemon");
+    assert_eq!(ok, true);
+    assert!(text.contains(env!("CARGO_PKG_VERSION")), "{text}");
+    assert!(text.contains("sessions: 0"), "{text}");
+    // No server needs one.
+    assert_eq!(with, code);
+    drop(daemon);
+    let (_, text, _) = found("inotify");
+    assert!(text.contains("instances for each user"), "{text}");
 }

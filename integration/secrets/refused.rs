@@ -128,11 +128,48 @@ fn secrets_that_are_not_there_or_that_others_can_read() {
     let listed = home.succeed(["secret", "list", "--json"]).stdout;
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["missing"][0]["name"], "a", "{listed}");
+    // Its user isn't in quarantine any more; then it is, and there is nothing left to do.
+    let again = home.succeed(["secret", "remove", "a"]);
+    assert!(again.stderr.contains("release puppet"), "{again:?}");
     assert_eq!(home.run(["secret", "remove", "a"]).code, Some(2));
+    home.succeed(["release", "puppet"]);
     // Never on the command line.
     assert_eq!(home.run(["secret", "set", "a", value]).code, Some(2));
     assert_eq!(set(home, "a", "", &[]).code, Some(2));
     assert_eq!(set(home, "A", value, &[]).code, Some(2));
+}
+
+#[test]
+fn a_removal_that_can_revoke_nothing_removes_nothing() {
+    let puppet = Puppet::new(Tier::Full);
+    let home = &puppet.home;
+    for name in ["a", "unused"] {
+        let ran = set(home, name, "zq8-value", &["--store", "files"]);
+        assert_eq!(ran.code, Some(0));
+    }
+    let puppet = puppet.with("TOKEN = { secret = \"a\" }");
+    let home = &puppet.home;
+    let kept = home.path().join("data/pinfold/secrets/a");
+    let mut client = puppet.client();
+    let text = fs::read_to_string(home.manifest()).unwrap();
+    fs::write(home.manifest(), format!("{text}\n[servers\n")).unwrap();
+    for _ in 0..2 {
+        let ran = home.run(["secret", "remove", "a"]);
+        assert_ne!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("nothing was removed"), "{ran:?}");
+        assert!(kept.exists());
+    }
+    super::answer(&mut client, "return 1");
+    // The control: mended, it removes and revokes.
+    fs::write(home.manifest(), text).unwrap();
+    // As if it had been removed by a version that revoked nothing.
+    fs::remove_file(&kept).unwrap();
+    let ran = home.succeed(["secret", "remove", "a"]);
+    assert!(ran.stderr.contains("is in quarantine"), "{ran:?}");
+    let message = refusal(home.client("puppet"));
+    assert!(message.contains("quarantine"), "{message}");
+    home.succeed(["secret", "remove", "unused"]);
+    assert_eq!(home.run(["secret", "remove", "unused"]).code, Some(2));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::pair::{Pair, Row};
 use crate::archives::real_bundle::Packed;
-use crate::support::{Home, fixture, registry_is_reachable};
+use crate::support::{Home, registry_is_reachable};
 
 pub(super) fn bundle() -> Result<Row, String> {
     if !registry_is_reachable() {
@@ -23,16 +23,8 @@ pub(super) fn bundle() -> Result<Row, String> {
 }
 
 pub(super) fn static_program() -> Result<Row, String> {
+    let program = crate::support::static_program()?;
     let home = Home::new();
-    let program = home.path().join("native");
-    let compiled = Command::new("rustc")
-        .args(["-O", "-C", "target-feature=+crt-static", "-o"])
-        .arg(&program)
-        .arg(fixture("native.rs"))
-        .output();
-    if !compiled.is_ok_and(|output| output.status.success()) {
-        return Err("rustc can't link a static program here".to_owned());
-    }
     let mut bare = Command::new(&program);
     let mut pair = Pair::path(home, program.to_str().unwrap(), &mut bare)?;
     let answer = pair.agree("work", json!({}));

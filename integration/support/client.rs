@@ -107,9 +107,10 @@ impl Client {
     pub(crate) fn lines_until(&mut self, last: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            let line = self
-                .line()
-                .unwrap_or_else(|| panic!("the end before {last:?}: {lines:#?}"));
+            let line = self.line().unwrap_or_else(|| {
+                let said = self.stderr_text();
+                panic!("the end before {last:?}: {lines:#?} {said}")
+            });
             let found = line.contains(last);
             lines.push(line);
             if found {

@@ -10,6 +10,9 @@ use crate::lockfile::Digest;
 /// The longest line that is taken for a record, in bytes, with its newline.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
+/// No record has this number or a higher one: a line that says so is none, and numbers can be added to.
+pub(super) const MAX_SEQ: u64 = 1 << 62;
+
 /// One record, by its number and the sha256 of its line without the newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Anchor {
@@ -43,6 +46,7 @@ impl Link {
     /// Reads a line, without its newline. `None`: it is no record.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
         let raw: RawLink<'_> = serde_json::from_slice(line).ok()?;
+        (raw.seq < MAX_SEQ).then_some(())?;
         Some(Self {
             seq: raw.seq,
             prev: Digest::from_hex(raw.prev).ok()?,

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::Anchor;
+use super::chain::{Anchor, MAX_SEQ};
 use super::error::AuditError;
 use super::folder::Folder;
 use crate::lockfile::Digest;
@@ -91,6 +91,7 @@ impl Head {
             return None;
         }
         let raw: RawHead = serde_json::from_str(json).ok()?;
+        (raw.seq <= MAX_SEQ && raw.oldest <= MAX_SEQ + 1).then_some(())?;
         Some(Self {
             last: Anchor {
                 seq: raw.seq,
@@ -149,7 +150,7 @@ mod tests {
                 seq,
                 hash: Digest::of(&seq.to_le_bytes()),
             },
-            oldest: u64::MAX,
+            oldest: MAX_SEQ,
             inode: u64::MAX,
             end: u64::MAX,
             boot: u64::MAX >> 16,
@@ -158,10 +159,14 @@ mod tests {
 
     #[test]
     fn the_longest_fits_and_is_read_back() {
-        let longest = head(u64::MAX);
+        let longest = head(MAX_SEQ);
         let slot = longest.slot().unwrap();
         assert_eq!(slot.len(), SLOT);
         assert_eq!(HeadFile::read(&slot), HeadFile::Is(longest));
+        // No number overflows when one is added.
+        let beyond = head(u64::MAX).slot().unwrap();
+        assert_eq!(beyond.len(), SLOT);
+        assert_eq!(HeadFile::read(&beyond), HeadFile::Damaged);
     }
 
     #[test]

@@ -152,8 +152,9 @@ impl AuditLog {
             before,
             missing,
             altered,
+            foreign,
             head_lost,
-        } = judge(head.as_ref(), &scanned, any_files);
+        } = judge(head.as_ref(), &scanned, any_files, self.boot);
         let oldest = head.map_or_else(|| self.oldest_there(&files), |head| head.oldest);
         let torn = self.set_aside(&current, scanned.end, found.len(), before.seq + 1)?;
         let mut open = Open {
@@ -167,12 +168,14 @@ impl AuditLog {
                 boot: self.boot,
             },
         };
-        if missing.is_some() || altered.is_some() || head_lost || torn.is_some() {
+        let is_changed = missing.is_some() || altered.is_some() || foreign.is_some() || head_lost;
+        if is_changed || torn.is_some() {
             let restarted = head.is_some_and(|head| head.boot != self.boot);
             let repair = Record::Repair {
                 torn,
                 missing,
                 altered,
+                foreign,
                 head_lost,
                 restarted,
             };

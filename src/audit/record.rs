@@ -147,6 +147,9 @@ pub enum Record {
         /// The user was asked, and said yes.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         approved: bool,
+        /// `terminal`; left out where it was through the client.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approved_by: Option<&'static str>,
         /// `traceparent` (W3C Trace Context), as far as it is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         trace: Option<String>,
@@ -194,6 +197,24 @@ pub enum Record {
         manifest_digest: String,
         lock_digest: String,
     },
+    /// An alarm of the session tripped, and its server was ended.
+    Alarm {
+        alarm: &'static str,
+        /// What set it off.
+        what: String,
+        /// Whether its server is in quarantine now.
+        quarantined: bool,
+    },
+    /// A command has put the server into quarantine.
+    Quarantine {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A command is about to release the server.
+    Release {
+        /// What was imposed, in words.
+        was: String,
+    },
     /// The log could not be written, and can be again.
     Resumed {
         reason: String,
@@ -210,6 +231,9 @@ pub enum Record {
         /// The number of a record that is not the one that was written.
         #[serde(skip_serializing_if = "Option::is_none")]
         altered: Option<u64>,
+        /// First and last number of records behind `head`, more than a killed writer can leave.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        foreign: Option<(u64, u64)>,
         /// The file `head` was gone or damaged: whether records were cut off before is not known.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         head_lost: bool,
@@ -267,6 +291,9 @@ impl Record {
             | Self::SessionEnd { .. }
             | Self::PolicyChange { .. }
             | Self::Trust { .. }
+            | Self::Alarm { .. }
+            | Self::Quarantine { .. }
+            | Self::Release { .. }
             | Self::Retention { .. } => Sync::Now,
             Self::SessionStart(_)
             | Self::SessionTaken { .. }

@@ -26,7 +26,18 @@ pub(super) struct Judged {
     pub(super) before: Anchor,
     pub(super) missing: Option<(u64, u64)>,
     pub(super) altered: Option<u64>,
+    /// Numbers of records that none of our writers can have left there.
+    pub(super) foreign: Option<(u64, u64)>,
     pub(super) head_lost: bool,
+}
+
+/// Records behind the one that `head` has, which no kill of a writer explains. The head is written
+/// after each record under the same lock, so a kill leaves one at the most; a slot that was torn is
+/// that of the same record. After a power loss there may be any number: only records are forced onto
+/// the disk, never the head.
+pub(super) fn foreign(head: &Head, last: u64, boot: u64) -> Option<(u64, u64)> {
+    let is_too_far = last > head.last.seq.saturating_add(1);
+    (is_too_far && head.boot == boot).then_some((head.last.seq + 1, last))
 }
 
 /// Looks through `file` from `from` to `to`.
@@ -54,11 +65,12 @@ pub(super) fn scan(file: File, from: u64, to: u64, head: Option<&Head>) -> io::R
 ///
 /// The next record always hangs on what the head knows, not on what was found in its place, so
 /// that no append makes a change of the last record look right.
-pub(super) fn judge(head: Option<&Head>, found: &Scanned, any_files: bool) -> Judged {
+pub(super) fn judge(head: Option<&Head>, found: &Scanned, any_files: bool, boot: u64) -> Judged {
     let fine = |before| Judged {
         before,
         missing: None,
         altered: None,
+        foreign: None,
         head_lost: false,
     };
     let last = found.last.map(|link| link.anchor());
@@ -87,6 +99,7 @@ pub(super) fn judge(head: Option<&Head>, found: &Scanned, any_files: bool) -> Ju
             };
             Judged {
                 altered: (!hangs).then_some(head.last.seq),
+                foreign: foreign(head, last.seq, boot),
                 ..fine(last)
             }
         }
@@ -135,7 +148,9 @@ mod tests {
     #[test]
     fn every_difference_between_head_and_file_is_told_apart() {
         let said = |head: Option<Head>, found: Scanned| {
-            let judged = judge(head.as_ref(), &found, true);
+            // After a start of the machine.
+            let judged = judge(head.as_ref(), &found, true, 2);
+            assert_eq!(judged.foreign, None);
             let before = judged.before.seq;
             (before, judged.missing, judged.altered, judged.head_lost)
         };
@@ -168,14 +183,15 @@ mod tests {
         // no head
         assert_eq!(said(None, found(1, 3, None)), (3, None, None, true));
         assert_eq!(
-            judge(None, &Scanned::default(), false),
+            judge(None, &Scanned::default(), false, 1),
             judge(
                 Some(&Head {
                     last: Anchor::NONE,
                     ..head(1)
                 }),
                 &Scanned::default(),
-                false
+                false,
+                1
             )
         );
         // another record in its place
@@ -198,5 +214,14 @@ mod tests {
             said(Some(head(3)), found(5, 9, None)),
             (9, None, Some(3), false)
         );
+    }
+
+    #[test]
+    fn a_kill_leaves_one_record_beyond_the_head() {
+        for (last, foreign) in [(3, None), (4, None), (5, Some((4, 5))), (9, Some((4, 9)))] {
+            let found = found(1, last, Some(3));
+            assert_eq!(judge(Some(&head(3)), &found, true, 1).foreign, foreign);
+            assert_eq!(judge(Some(&head(3)), &found, true, 2).foreign, None);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::error::AuditError;
 use super::log::AuditLog;
 use super::record::{Arguments, Client, Decision, EgressTotal, Record, Start, Who};
-use crate::relay::{CallDecision, CallLog, CallOutcome, CallRecord, Event, Redaction};
+use crate::relay::{Approval, CallDecision, CallLog, CallOutcome, CallRecord, Event, Redaction};
 
 /// Refused calls of a session that are recorded one by one.
 const MAX_REFUSED: u64 = 1000;
@@ -144,11 +144,26 @@ impl Recorder {
         }
     }
 
+    /// An alarm has tripped; each session ends with its first.
+    pub fn alarm(&self, alarm: &'static str, what: &str, quarantined: bool) {
+        let mut log = self.log();
+        let what = log.clean(what);
+        log.keep(&Record::Alarm {
+            alarm,
+            what,
+            quarantined,
+        });
+    }
+
     /// A connection, or a look-up, of the server's.
-    pub fn egress(&self, record: &Record) {
+    pub fn egress(&self, mut record: Record) {
         let mut log = self.log();
         if log.is_told("egress", MAX_EGRESS) {
-            log.keep(record);
+            if let Record::Egress { host, reason, .. } = &mut record {
+                *host = log.clean_hosts(host);
+                *reason = reason.as_deref().map(|reason| log.clean_hosts(reason));
+            }
+            log.keep(&record);
         }
     }
 
@@ -206,6 +221,12 @@ impl SessionLog {
         crate::lockfile::printable(&clean, 2000)
     }
 
+    /// The server chooses which hosts it names.
+    fn clean_hosts(&self, text: &str) -> String {
+        let clean = self.redaction.of_hosts(text);
+        crate::lockfile::printable(&clean, 2000)
+    }
+
     fn call(&self, number: u64, call: &CallRecord<'_>) -> Record {
         Record::Call {
             call: number,
@@ -220,7 +241,8 @@ impl SessionLog {
             not_canonical: !call.is_canonical,
             arguments_bytes: call.bytes,
             redacted: call.redacted.clone(),
-            approved: call.approved,
+            approved: call.approval != Approval::None,
+            approved_by: (call.approval == Approval::Terminal).then_some("terminal"),
             trace: call.trace.map(str::to_owned),
         }
     }
@@ -272,10 +294,13 @@ impl SessionLog {
                 },
             ));
         }
+        for total in &mut egress {
+            total.host = total.host.as_deref().map(|host| self.clean_hosts(host));
+        }
         let record = Record::SessionEnd {
             how,
             code,
-            reason: reason.map(|reason| self.clean(&reason)),
+            reason: reason.map(|reason| self.clean_hosts(&reason)),
             peak_memory,
             processor_ms,
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -344,6 +369,7 @@ fn name_of(event: &Event) -> Option<&'static str> {
         | Event::CallWithheld { .. }
         | Event::CallRefused { .. }
         | Event::ApprovalAsked { .. }
+        | Event::CallHeld { .. }
         | Event::ToolsShown { .. } => return None,
         Event::RequestRefused { method, .. } if method == "tools/call" => return None,
         Event::RequestRefused { .. } => "request_refused",

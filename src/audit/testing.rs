@@ -37,6 +37,7 @@ pub(super) fn call(number: u64) -> Record {
         arguments_bytes: 2,
         redacted: None,
         approved: false,
+        approved_by: None,
         trace: None,
     }
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::chain::{Anchor, Link};
 use super::error::AuditError;
 use super::folder::{Folder, RecordFile};
-use super::head::{Head, HeadFile};
+use super::head::{Head, HeadFile, boot};
 use super::lines::Lines;
+use super::repair::foreign;
 use crate::lockfile::Digest;
 
 /// Findings that are told one by one.
@@ -162,6 +163,7 @@ struct Told {
     through_hash: Option<String>,
     missing: Option<(u64, u64)>,
     altered: Option<u64>,
+    foreign: Option<(u64, u64)>,
     #[serde(default)]
     head_lost: bool,
     #[serde(default)]
@@ -277,6 +279,9 @@ impl Walk<'_> {
                     let what = format!("number {seq} was not as it had been written when this was");
                     self.found.problem_at(place, what);
                 }
+                if let Some(numbers) = told.foreign {
+                    self.found.problem_at(place, put_there(numbers));
+                }
                 if told.head_lost {
                     let what = "the file `head` was gone or damaged when this was written: whether records had been cut off is not known";
                     self.found.problem_at(place, what.to_owned());
@@ -327,7 +332,11 @@ impl Walk<'_> {
                 self.found.problem_at(&first, what);
             }
             None => {
-                let from = self.retained.keys().next_back().map_or(1, |seq| seq + 1);
+                let from = self
+                    .retained
+                    .keys()
+                    .next_back()
+                    .map_or(1, |seq| seq.saturating_add(1));
                 let what = missing(from.min(seq - 1), seq - 1, "before this line");
                 self.found.problem_at(&first, what);
             }
@@ -368,6 +377,15 @@ impl Walk<'_> {
                 None => self.found.problem(name, None, Some(head.last.seq), what),
             }
             return;
+        }
+        if let (Some(numbers), Some(last)) = (foreign(&head, last_seq, boot()), &last) {
+            self.found.problem_at(last, put_there(numbers));
+        } else if last_seq > head.last.seq.saturating_add(1) {
+            let what = format!(
+                "it ends with number {}, as after a power loss; whether the records behind it are ours can't be told",
+                head.last.seq
+            );
+            self.found.note(name, None, Some(head.last.seq), what);
         }
         match &self.at_head {
             Some(place) if place.link.hash != head.last.hash => {
@@ -456,6 +474,12 @@ fn missing(first: u64, last: u64, place: &str) -> String {
     } else {
         format!("numbers {first} to {last} are missing {place}")
     }
+}
+
+fn put_there((first, last): (u64, u64)) -> String {
+    format!(
+        "numbers {first} to {last} are behind the record that the file `head` has, and a killed writer leaves one at the most: somebody else put them there, or put an older `head` back"
+    )
 }
 
 fn name_of(path: &Path) -> String {

@@ -80,6 +80,8 @@ pub(super) enum Command {
     Ps(Ps),
     /// End sessions that the daemon serves
     Stop(Stop),
+    /// List the calls that wait for your approval in sessions of the daemon, or decide about one
+    Approve(Approve),
     /// Print a completion script or write the man pages, for packaging
     #[command(hide = true)]
     Generate(Generate),
@@ -479,7 +481,7 @@ pub(super) struct Ps {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "pinfold stop NAME\n       pinfold stop NAME@NUMBER\n       pinfold stop --all"
+    override_usage = "pinfold stop NAME\n       pinfold stop NAME@CODE\n       pinfold stop --all"
 )]
 pub(super) struct Stop {
     /// A server, of which all sessions end, or one session as `pinfold ps` names it
@@ -492,6 +494,16 @@ pub(super) struct Stop {
     /// Every session
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Approve {
+    /// The call, as the list names it; you are asked once you have seen it
+    #[arg(value_name = "CALL", required_if_eq("deny", "true"))]
+    pub(super) call: Option<String>,
+    /// Decline it, without a question
+    #[arg(long)]
+    pub(super) deny: bool,
 }
 
 #[derive(Debug, Args)]

@@ -88,14 +88,14 @@ pub(super) fn lock_changes(
         lock_before: before.map(|lock| digest(lock).to_string()),
         lock_after: digest(after).to_string(),
     };
-    append(context, &record)
+    append(context, &Who::default(), &record)
 }
 
-/// Records something that a command is about to do.
+/// Records something that a command does.
 ///
 /// # Errors
 /// When it can't be recorded.
-pub(super) fn append(context: &Context, record: &Record) -> Result<(), AuditError> {
+pub(super) fn append(context: &Context, who: &Who, record: &Record) -> Result<(), AuditError> {
     let (mut log, _) = open_log(context)?;
-    log.append(&Who::default(), record).map(drop)
+    log.append(who, record).map(drop)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::exit::Exit;
-use super::output;
+use super::{doctor_daemon, output};
 use crate::launch::{LaunchError, Launcher, try_box};
 use crate::policy::{EffectivePolicy, Runtime};
 use crate::resolve::interpreter::find_program;
@@ -25,6 +25,18 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
     checks.push(live_box(&context, &launcher).await?);
     checks.push(egress(&launcher)?);
     checks.extend(programs(&context));
+    let (ok, found) = doctor_daemon::daemon(&context.paths).await;
+    checks.push(Check {
+        name: "daemon",
+        ok,
+        found,
+    });
+    let (ok, found) = doctor_daemon::inotify();
+    checks.push(Check {
+        name: "inotify",
+        ok,
+        found,
+    });
     checks.push(Check {
         name: "store",
         ok: true,
@@ -54,9 +66,12 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
     Ok(if able { Exit::Success } else { Exit::Machine })
 }
 
-/// Programs and a network are only needed by the servers that use them.
+/// Programs and a network are only needed by the servers that use them, a daemon by none.
 fn needed(name: &str) -> bool {
-    !matches!(name, "egress" | "node" | "npm" | "python")
+    !matches!(
+        name,
+        "egress" | "node" | "npm" | "python" | "daemon" | "inotify"
+    )
 }
 
 fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {

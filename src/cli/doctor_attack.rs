@@ -13,8 +13,9 @@ use super::exit::{Exit, UsageError};
 use super::output;
 use super::signals::{self, StopSignals};
 use crate::attack::{self, Attempt, Group, Outcome, Planted, Targets, Tier, Verdict, judge};
+use crate::config::Layers;
 use crate::launch::{LaunchError, Launcher, StateFolder, attack_box};
-use crate::policy::{EffectivePolicy, Places, Runtime, decide_environment};
+use crate::policy::{EffectivePolicy, Places, PolicyError, Runtime, decide_environment};
 use crate::sandbox::{Refusal, Requirement};
 
 /// As long as in the box.
@@ -135,8 +136,8 @@ async fn outside(context: &Context) -> anyhow::Result<Outcomes> {
 /// Landlock is missing or too old, that is the full tier with as much of it as there is.
 async fn inside(context: &Context, tier: Tier) -> anyhow::Result<Attacked> {
     let attacked = attacked(context, tier, Requirement::Required).await?;
-    match (tier, &attacked.tried) {
-        (Tier::Full, Err(Refusal::NoLandlock { .. } | Refusal::OldLandlock { .. })) => {
+    match &attacked.tried {
+        Err(refusal) if stands_without_landlock(tier, refusal) => {
             self::attacked(context, tier, Requirement::Preferred).await
         }
         _ => Ok(attacked),
@@ -148,12 +149,7 @@ async fn attacked(
     tier: Tier,
     landlock: Requirement,
 ) -> anyhow::Result<Attacked> {
-    let mut policy = EffectivePolicy::ungranted(Runtime::Native)?;
-    policy.layers.namespaces = match tier {
-        Tier::Full => Requirement::Required,
-        Tier::Base => Requirement::Off,
-    };
-    policy.layers.landlock = landlock;
+    let policy = policy(tier, landlock)?;
     let (_planted, mut targets) = plant(context, &policy)?;
     targets.own_processes = tier == Tier::Full;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
@@ -173,14 +169,34 @@ async fn attacked(
     })
 }
 
+/// The box of a tier.
+fn policy(tier: Tier, landlock: Requirement) -> Result<EffectivePolicy, PolicyError> {
+    let mut policy = EffectivePolicy::ungranted(Runtime::Native)?;
+    policy.layers = Layers {
+        namespaces: match tier {
+            Tier::Full => Requirement::Required,
+            Tier::Base => Requirement::Off,
+        },
+        landlock,
+    };
+    Ok(policy)
+}
+
+const fn lacks_landlock(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::NoLandlock { .. } | Refusal::OldLandlock { .. }
+    )
+}
+
+/// Whether a tier that was refused so may be tried with as much of Landlock as there is.
+const fn stands_without_landlock(tier: Tier, refusal: &Refusal) -> bool {
+    matches!(tier, Tier::Full) && lacks_landlock(refusal)
+}
+
+/// Whether a machine may be without this tier; anything else is an error.
 const fn may_be_missing(tier: Tier, refusal: &Refusal) -> bool {
-    match tier {
-        Tier::Full => true,
-        Tier::Base => matches!(
-            refusal,
-            Refusal::NoLandlock { .. } | Refusal::OldLandlock { .. }
-        ),
-    }
+    matches!(tier, Tier::Full) || lacks_landlock(refusal)
 }
 
 /// What an attacker has said; an attack that it has not spoken of is missing.
@@ -341,5 +357,74 @@ fn short(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Held(how) => format!("held ({how})"),
         other => other.name().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{NamespaceSupport, Probe, plan};
+
+    /// As [`inside`] goes on from refusal to refusal, on a machine that is only said to be there.
+    fn planned(tier: Tier, machine: &Probe) -> Result<Option<u32>, (Refusal, bool)> {
+        let tried = |landlock| {
+            let policy = policy(tier, landlock).unwrap();
+            let asked = policy.requirements(&policy.confinement()).unwrap();
+            plan(&asked, machine).map(|plan| {
+                assert_eq!(plan.has_namespaces(), tier == Tier::Full);
+                plan.landlock_abi
+            })
+        };
+        let first = tried(Requirement::Required);
+        let last = match &first {
+            Err(refusal) if stands_without_landlock(tier, refusal) => tried(Requirement::Preferred),
+            _ => first,
+        };
+        last.map_err(|refusal| {
+            let is_fine = may_be_missing(tier, &refusal);
+            (refusal, is_fine)
+        })
+    }
+
+    #[test]
+    fn each_tier_is_attacked_where_the_machine_can_have_it() {
+        use NamespaceSupport::{Refused, Works};
+        let refused = || Refused("EPERM".to_owned());
+        // Landlock, namespaces, and the Landlock ABI of the full and the base tier, if they are there
+        let table = [
+            (Some(7), Works, Some(Some(7)), Some(Some(7))),
+            (Some(7), refused(), None, Some(Some(7))),
+            (Some(2), Works, Some(Some(2)), None), // Linux 6.1
+            (None, Works, Some(None), None),
+            // Nothing can be attacked, and that is an error of the command.
+            (Some(2), refused(), None, None),
+            (None, refused(), None, None),
+        ];
+        for (landlock_abi, namespaces, full, base) in table {
+            let machine = Probe {
+                kernel: "6.1.0".to_owned(),
+                landlock_abi,
+                landlock_errata: None,
+                seccomp: true,
+                namespaces,
+                proc: true,
+            };
+            for (tier, expected) in [(Tier::Full, full), (Tier::Base, base)] {
+                match planned(tier, &machine) {
+                    Ok(abi) => assert_eq!(Some(abi), expected, "{tier:?} {machine:?}"),
+                    Err((refusal, is_fine)) => {
+                        assert!(expected.is_none() && is_fine, "{refusal} {machine:?}");
+                    }
+                }
+                // What every tier needs is no matter of tiers.
+                let broken = Probe {
+                    seccomp: false,
+                    ..machine.clone()
+                };
+                let (refusal, is_fine) = planned(tier, &broken).unwrap_err();
+                assert!(matches!(refusal, Refusal::NoSeccomp { .. }), "{refusal}");
+                assert_eq!(is_fine, tier == Tier::Full);
+            }
+        }
     }
 }

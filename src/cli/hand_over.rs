@@ -15,7 +15,7 @@ use super::signals::{self, StopSignals};
 use super::{output, stderr};
 use crate::config::{Environment, Manifest, Paths};
 use crate::daemon::DaemonError;
-use crate::daemon::client::{Reception, RemoteSession, ask_to_run};
+use crate::daemon::client::{Answered, Reception, RemoteSession, ask_to_run};
 use crate::daemon::protocol::{self, Places, ToRun};
 use crate::launch;
 
@@ -23,6 +23,8 @@ use crate::launch;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// And where it can't.
 const LONG_PATIENCE: Duration = Duration::from_secs(20);
+/// For a session to take what was handed over, from when the daemon last said that it has to wait.
+const TAKING_TIME: Duration = Duration::from_secs(5);
 /// For a session that was told of a signal to end.
 const ENDING_TIME: Duration = Duration::from_secs(4);
 
@@ -65,7 +67,7 @@ pub(super) async fn hand_over(
             );
             let reason = output::chain(&error);
             if was_there && !is_required {
-                output::note(&format!("pinfold: served without the daemon: {reason}"));
+                stderr::note(&format!("pinfold: served without the daemon: {reason}"));
             }
             reason
         }
@@ -140,22 +142,25 @@ pub(super) fn places(paths: &Paths) -> Option<Places> {
 
 /// Waits for the end, and passes a signal on.
 async fn follow(session: &RemoteSession, stop: &mut StopSignals) -> anyhow::Result<Asked> {
-    let mut is_taken = false;
     let ended = async {
+        // Where this fails nothing was read of the client.
+        let mut said = match session.taken(TAKING_TIME).await? {
+            Answered::Said(said) => Some(said),
+            Answered::TooLate => None,
+        };
         loop {
-            match session.next().await {
-                Some(ToRun::Taken) => is_taken = true,
+            match said {
+                Some(ToRun::Taken | ToRun::Waiting) => {}
                 Some(ToRun::Ended { code }) => return Ok(Asked::Ended(Exit::Server(code))),
                 Some(ToRun::Refused { reason }) => return Ok(Asked::Refused(reason)),
-                None if is_taken => {
+                None => {
                     stderr::note(
                         "pinfold: the process that served this session is gone; `pinfold ps` shows whether the daemon is there, and its log (`journalctl --user -u pinfold`) what happened",
                     );
                     return Ok(Asked::Ended(Exit::Lost));
                 }
-                // Nothing was read of the client.
-                None => return Err(DaemonError::Closed.into()),
             }
+            said = session.next().await;
         }
     };
     let mut ended = pin!(ended);

@@ -1,6 +1,7 @@
 //! The only room that talks to a person: arguments, one file for each command, output, exit codes.
 
 mod add;
+mod approve;
 mod args;
 mod argv;
 mod auditing;
@@ -14,6 +15,7 @@ mod definitions;
 mod difference;
 mod doctor;
 mod doctor_attack;
+mod doctor_daemon;
 mod exit;
 mod explain;
 mod explain_bundle;
@@ -23,6 +25,7 @@ mod fingerprint;
 mod gc;
 mod generate;
 mod hand_over;
+mod held_calls;
 mod hidden_input;
 mod import;
 mod launchers;
@@ -82,6 +85,10 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
+    let is_session = matches!(arguments.command, Command::Run(_));
+    if is_session {
+        stderr::tell_panics();
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -93,7 +100,11 @@ pub fn main() -> ExitCode {
     let exit = match ended {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            output::error(&error);
+            if is_session {
+                stderr::error(&error);
+            } else {
+                output::error(&error);
+            }
             exit_for(&error)
         }
         // The panic's own message has been printed.
@@ -141,6 +152,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Doctor(arguments) => doctor::run(manifest, arguments.json).await,
         Command::Daemon => daemon::run(manifest).await,
         Command::Ps(arguments) => ps::run(manifest, &arguments).await,
+        Command::Approve(arguments) => approve::run(manifest, &arguments).await,
         Command::Stop(arguments) => stop::run(manifest, &arguments).await,
         Command::Quarantine(arguments) => quarantine::impose(manifest, &arguments),
         Command::Release(arguments) => quarantine::release(manifest, &arguments),

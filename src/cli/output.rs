@@ -25,7 +25,7 @@ pub(super) fn raw(bytes: &[u8]) {
 /// Says something about what is being done. Whatever it quotes, no control character reaches the
 /// terminal but our own line breaks.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", written_out(text, usize::MAX));
+    let _ = writeln!(io::stderr().lock(), "{}", shown(text));
 }
 
 /// Says what went wrong.
@@ -45,6 +45,11 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
         }
     }
     written_out(text.trim_end(), MAX_ERROR_LINE)
+}
+
+/// Safe to show, whatever it quotes.
+pub(super) fn shown(text: &str) -> String {
+    written_out(text, usize::MAX)
 }
 
 /// Each line safe to show, and of at most `most` characters.

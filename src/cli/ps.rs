@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_row_for_each_session_says_what_is_known() {
         let silent = SessionRow {
-            id: "files@1".to_owned(),
+            id: "files@k7q2x9m".to_owned(),
             server: "files".to_owned(),
             age_seconds: 61,
             client: Client {
@@ -232,7 +232,7 @@ mod tests {
             group: None,
         };
         let whole = SessionRow {
-            id: "everything@12".to_owned(),
+            id: "everything@8hd3vtw".to_owned(),
             outdated: false,
             status: Some(Status {
                 server_pid: Some(9),

@@ -6,15 +6,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::args::{Quarantine, Release};
+use super::auditing;
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::output;
 use super::session::command;
+use crate::audit::{Record, Who};
 use crate::launch::{ImposedBy, Sessions, StateFolder};
 use crate::lockfile::ServerName;
 
 /// How long to wait for sessions to end. They need less than half a second.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Characters of a reason that are recorded.
+const MAX_REASON: usize = 1000;
 
 pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
@@ -24,6 +28,16 @@ pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow:
         .quarantine()
         .impose(ImposedBy::Command, reason)
         .with_context(|| format!("`{name}` could not be put into quarantine, and may still run"))?;
+    if already.is_none() {
+        let reason = reason.map(|reason| output::foreign(reason, MAX_REASON));
+        // Afterwards: nothing that the log has to say keeps a server running.
+        let recorded = auditing::append(&context, &of(&name), &Record::Quarantine { reason });
+        if let Err(error) = recorded {
+            output::warning(&format!(
+                "the quarantine is in force; it could not be recorded in the audit log: {error}"
+            ));
+        }
+    }
     let release = command(&context, "release", &name);
     output::note(&match already {
         Some(imposed) => format!("`{name}` {}", imposed.describe()),
@@ -53,8 +67,16 @@ pub(super) fn release(manifest: Option<&Path>, arguments: &Release) -> anyhow::R
     let context = Context::open(manifest)?;
     let (name, state) = server(&context, &arguments.name)?;
     let quarantine = state.quarantine();
-    if let (Some(imposed), true) = (quarantine.look(), output::interactive()) {
-        output::note(&format!("`{name}` {}", imposed.describe()));
+    if let Some(imposed) = quarantine.look() {
+        let was = imposed.describe();
+        if output::interactive() {
+            output::note(&format!("`{name}` {was}"));
+        }
+        auditing::append(&context, &of(&name), &Record::Release { was }).with_context(|| {
+            format!(
+                "`{name}` stays in quarantine: that it is released can't be recorded in the audit log"
+            )
+        })?;
     }
     let lifted = quarantine
         .lift()
@@ -64,6 +86,13 @@ pub(super) fn release(manifest: Option<&Path>, arguments: &Release) -> anyhow::R
         false => format!("`{name}` was not in quarantine."),
     });
     Ok(Exit::Success)
+}
+
+fn of(name: &ServerName) -> Who {
+    Who {
+        session: None,
+        server: Some(name.to_string()),
+    }
 }
 
 /// A server of the manifest, whether it is locked or not.

@@ -21,7 +21,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
     };
     match hand_over(manifest, &wanted, arguments.daemon, &mut stop).await {
         Outcome::Served(exit) => return Ok(exit),
-        Outcome::Refused(error) => return session::refuse(&error).await,
+        Outcome::Refused(error) => return refuse(&error, &mut stop).await,
         Outcome::Here => {}
     }
     let started = async {
@@ -34,9 +34,13 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Run) -> anyhow::Resu
             let stop = async { Stop::by_signal(stop.first().await) };
             session::serve(started.service, stop).await
         }
-        Err(error) => tokio::select! {
-            refused = session::refuse(&error) => refused,
-            _ = stop.first() => Ok(Exit::Refused),
-        },
+        Err(error) => refuse(&error, &mut stop).await,
+    }
+}
+
+async fn refuse(error: &anyhow::Error, stop: &mut StopSignals) -> anyhow::Result<Exit> {
+    tokio::select! {
+        refused = session::refuse(error) => refused,
+        _ = stop.first() => Ok(Exit::Refused),
     }
 }

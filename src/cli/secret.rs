@@ -96,23 +96,44 @@ fn list(context: &Context, as_json: bool, unlock: bool) -> anyhow::Result<Exit> 
 
 fn remove(context: &Context, name: &str) -> anyhow::Result<Exit> {
     let name: SecretName = name.parse()?;
-    let store = SecretStore::decided(&context.paths.data)?
-        .ok_or_else(|| UsageError(format!("there is no secret `{name}`")))?;
-    if !store.remove(&name, PATIENCE)? {
-        return Err(UsageError(format!("there is no secret `{name}` {}", store.place())).into());
-    }
-    output::note(&format!("`{name}` is not kept any more."));
+    // First of all: what can't be found can't be revoked.
     let uses = Uses::find(context)?;
-    let mut failed = None;
-    for one in uses.of(&name) {
-        // One that can't be stopped doesn't keep the others running.
-        failed = revoke(context, &name, one).err().or(failed);
+    if let Some(unread) = uses.unread.first() {
+        anyhow::bail!(
+            "{} can't be read, so it is not known which servers use `{name}`, and their sessions would go on with it; nothing was removed. Mend or remove that file and try again; `pinfold quarantine SERVER` ends a server's sessions meanwhile",
+            unread.display()
+        );
     }
-    failed.map_or(Ok(Exit::Success), Err)
+    let store = SecretStore::decided(&context.paths.data)?;
+    let was_there = match &store {
+        Some(store) => store.remove(&name, PATIENCE)?,
+        None => false,
+    };
+    if was_there {
+        output::note(&format!("`{name}` is not kept any more."));
+    }
+    let (mut revoked, mut failed) = (false, None);
+    for one in uses.of(&name) {
+        match revoke(context, &name, one) {
+            Ok(now) => revoked |= now,
+            // One that can't be stopped doesn't keep the others running.
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    // An earlier removal may have got no further than the store.
+    if !was_there && !revoked {
+        let place = store.map_or(String::new(), |store| format!(" {}", store.place()));
+        return Err(UsageError(format!("there is no secret `{name}`{place}")).into());
+    }
+    Ok(Exit::Success)
 }
 
 /// Ends the sessions that hold the value, and lets none start until somebody releases the server.
-fn revoke(context: &Context, name: &SecretName, used: &Use) -> anyhow::Result<()> {
+/// Whether it was not in quarantine before.
+fn revoke(context: &Context, name: &SecretName, used: &Use) -> anyhow::Result<bool> {
     let Use {
         manifest,
         server,
@@ -131,13 +152,14 @@ fn revoke(context: &Context, name: &SecretName, used: &Use) -> anyhow::Result<()
         true => String::new(),
         false => format!(" --manifest {}", manifest.display()),
     };
+    let is_new = already.is_none();
     output::note(&match already {
         Some(imposed) => format!("`{server}` uses it, and {}", imposed.describe()),
         None => format!(
             "`{server}` used it as {variable} and is in quarantine: its sessions end, and it refuses to start until the secret is set again and `pinfold{elsewhere} release {server}`."
         ),
     });
-    Ok(())
+    Ok(is_new)
 }
 
 fn document(

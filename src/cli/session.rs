@@ -141,7 +141,7 @@ async fn start_recorded(
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
     if let Some(notice) = &prepared.notice {
-        output::warning(notice);
+        stderr::warning(notice);
         log.write_line(&format!("pinfold: {notice}"))?;
     }
     for limitation in &prepared.policy.limitations {
@@ -178,6 +178,7 @@ async fn start_recorded(
         quarantine,
         meter,
         recorder,
+        inquiries: None,
     };
     Ok(Started {
         service,
@@ -229,7 +230,7 @@ pub(super) async fn serve(
 
 /// Tells the client why, in its own protocol, so that it shows a reason instead of a crash.
 pub(super) async fn refuse(error: &anyhow::Error) -> anyhow::Result<Exit> {
-    output::error(error);
+    stderr::error(error);
     if !std::io::stdin().is_terminal() {
         let message = format!(
             "pinfold refused to start this server: {}",

@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::context::Context;
 use super::exit::{Exit, exit_for};
+use super::held_calls::{MAX_INQUIRIES, answer_inquiries};
 use super::session::{self, Occasion, Started, Wanted};
 use super::signals::StopSignals;
 use super::{log_to_stderr, output, runtime, stderr};
 use crate::audit::{self, Caller, Mode};
+use crate::daemon::PeerLife;
 use crate::daemon::frames::{Connection, Frame};
 use crate::daemon::protocol::{self, Client, FromRun, Launch, Order, Report, Status, ToRun};
 use crate::launch::{Meter, Stop};
+use crate::relay::Inquiry;
 use crate::sys;
 
 /// The hidden verb, behind which the number of the channel's descriptor stands.
@@ -39,6 +42,7 @@ const DAEMON_LOST: &str = "pinfold's daemon has ended, and its sessions with it;
 /// The session of a hidden verb: its arguments are the channel's descriptor and the manifest.
 pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     log_to_stderr();
+    stderr::tell_panics();
     let channel = arguments
         .next()
         .and_then(|number| number.parse().ok())
@@ -49,7 +53,8 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let (channel, runtime) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            output::error(&error);
+            stderr::error(&error);
+            stderr::finish();
             return Exit::Usage.into();
         }
     };
@@ -58,7 +63,7 @@ pub fn session(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             .run_until(async { serve(channel, manifest).await })
             .await;
         served.unwrap_or_else(|error| {
-            output::error(&error);
+            stderr::error(&error);
             exit_for(&error)
         })
     });
@@ -88,34 +93,56 @@ async fn serve(channel: OwnedFd, manifest: Option<PathBuf>) -> anyhow::Result<Ex
     tracing::debug!("session {} for process {}", launch.session, client.run_pid);
     let connection = Arc::new(connection);
     // Where this fails `run` has gone, and so nothing is read of its client.
-    if let Err(error) = connection.send(&ToRun::Taken).await {
-        if let Some(warm) = warm {
-            warm.service.end().await?;
+    let taken = async {
+        let run = PeerLife::of(&*connection, &client)?;
+        connection.send(&ToRun::Taken).await?;
+        anyhow::Ok(run)
+    };
+    let run_life = match taken.await {
+        Ok(run_life) => run_life,
+        Err(error) => {
+            if let Some(warm) = warm {
+                warm.service.end().await?;
+            }
+            return Err(error.context("the client's `pinfold run` has gone"));
         }
-        return Err(error.into());
-    }
+    };
     let (tell, told) = oneshot::channel();
+    let (inquire, inquiries) = mpsc::channel(1);
+    let (ask, asked) = mpsc::channel(MAX_INQUIRIES);
+    tokio::task::spawn_local(answer_inquiries(Arc::clone(&channel), asked, inquire));
     let attending = {
         let (channel, connection) = (Arc::clone(&channel), Arc::clone(&connection));
         let meter = meter.clone();
         tokio::task::spawn_local(async move {
             let mut tell = Some(tell);
-            attend(&channel, &connection, &meter, &mut stop, |reason| {
-                if let Some(tell) = tell.take() {
-                    // One that is about to end needs no telling.
-                    let _ = tell.send(reason);
-                }
-            })
+            attend(
+                &channel,
+                (&connection, &run_life),
+                &meter,
+                &mut stop,
+                &ask,
+                |reason| {
+                    if let Some(tell) = tell.take() {
+                        // One that is about to end needs no telling.
+                        let _ = tell.send(reason);
+                    }
+                },
+            )
             .await;
         })
     };
+    let outside = Outside {
+        stop: told,
+        inquiries,
+    };
     let session =
-        tokio::task::spawn_local(run(manifest, launch, warm, client, meter, told, channel));
+        tokio::task::spawn_local(run(manifest, launch, warm, client, meter, outside, channel));
     // A panic's own message has been printed.
     let exit = match session.await {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => {
-            output::error(&error);
+            stderr::error(&error);
             exit_for(&error)
         }
         Err(_) => Exit::Internal,
@@ -245,15 +272,25 @@ async fn start(
     session::start(&context, &wanted, occasion).await
 }
 
+/// What reaches a session from elsewhere than its client and its server.
+struct Outside {
+    stop: oneshot::Receiver<Stop>,
+    inquiries: mpsc::Receiver<Inquiry>,
+}
+
 async fn run(
     manifest: Option<PathBuf>,
     launch: Launch,
     warm: Option<Started>,
     client: Client,
     meter: Meter,
-    mut stop: oneshot::Receiver<Stop>,
+    outside: Outside,
     channel: Arc<Connection>,
 ) -> anyhow::Result<Exit> {
+    let Outside {
+        mut stop,
+        inquiries,
+    } = outside;
     let started = async {
         let client = audit::Client {
             pid: client.pid,
@@ -264,7 +301,7 @@ async fn run(
                 warm.service.recorder.taken(&client)?;
                 // It was said before there was anybody to hear it.
                 if let Some(notice) = &warm.notice {
-                    output::warning(notice);
+                    stderr::warning(notice);
                 }
                 Ok(warm)
             }
@@ -285,7 +322,8 @@ async fn run(
     // A daemon that has gone needs no telling.
     let _ = channel.send(&Report::Started).await;
     match started {
-        Ok(Started { service, .. }) => {
+        Ok(Started { mut service, .. }) => {
+            service.inquiries = Some(inquiries);
             let stop = async {
                 // It is dropped only with the session.
                 stop.await
@@ -293,20 +331,29 @@ async fn run(
             };
             session::serve(service, stop).await
         }
-        Err(error) => tokio::select! {
-            refused = session::refuse(&error) => refused,
-            // Nobody is there to hear it, or nobody may.
-            _ = &mut stop => Ok(Exit::Refused),
-        },
+        Err(error) => {
+            let mut refusing = pin!(session::refuse(&error));
+            tokio::select! {
+                refused = &mut refusing => refused,
+                stopped = &mut stop => {
+                    // Else nobody is there to hear it. It may have come before a word was said.
+                    if stopped.is_ok_and(|stopped| stopped.reason.is_some()) {
+                        let _ = timeout(FAREWELL_TIME, refusing).await;
+                    }
+                    Ok(Exit::Refused)
+                }
+            }
+        }
     }
 }
 
 /// Answers the daemon, and says when and why the session is to end.
 async fn attend(
     channel: &Connection,
-    connection: &Connection,
+    (connection, run_life): (&Connection, &PeerLife),
     meter: &Meter,
     signals: &mut StopSignals,
+    inquiries: &mpsc::Sender<Order>,
     mut tell: impl FnMut(Stop),
 ) {
     let like_sigterm = |reason: Option<String>| Stop {
@@ -317,7 +364,10 @@ async fn attend(
     loop {
         let from_run = async {
             if run_is_there {
-                connection.receive::<FromRun>().await
+                tokio::select! {
+                    said = connection.receive::<FromRun>() => said,
+                    () = run_life.ended() => Ok(None),
+                }
             } else {
                 std::future::pending().await
             }
@@ -328,6 +378,10 @@ async fn attend(
                     let report = Report::Status(status(meter));
                     // The end of the channel is seen by the next turn.
                     let _ = channel.send(&report).await;
+                }
+                Ok(Some(order @ (Order::Held | Order::Show { .. } | Order::Decide { .. }))) => {
+                    // The other end is there as long as the process.
+                    let _ = inquiries.send(order).await;
                 }
                 Ok(Some(Order::Stop { reason })) => tell(like_sigterm(Some(reason))),
                 // The end of the channel, or something that no daemon says.

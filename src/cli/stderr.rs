@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use super::output;
+
 /// So many lines may wait to be written; what comes while they do is lost.
 const WAITING_LINES: usize = 256;
 /// How long the end of the program waits for them.
@@ -39,9 +41,28 @@ pub(super) fn start() -> Log {
     .clone()
 }
 
-/// Says something of a session with a server, which may be lost where nobody reads.
-pub(super) fn note(line: &str) {
-    let _ = start().write_all(format!("{line}\n").as_bytes());
+/// Says something of a session with a server, which may be lost where nobody reads. What a session
+/// says it says by these, and by nothing that waits: its client answers for reading.
+pub(super) fn note(text: &str) {
+    let _ = start().write_all(format!("{}\n", output::shown(text)).as_bytes());
+}
+
+/// Says what went wrong with a session.
+pub(super) fn error(error: &anyhow::Error) {
+    note(&format!("pinfold: {}", output::chain(error)));
+}
+
+/// Warns of something in a session.
+pub(super) fn warning(text: &str) {
+    note(&format!("pinfold: warning: {text}"));
+}
+
+/// Has a panic told in the same way: the one that the standard library has writes by itself, and
+/// would wait.
+pub(super) fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        note(&format!("pinfold: this is a bug of pinfold: {panic}"));
+    }));
 }
 
 /// Waits until everything is written, or for a moment.

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::output;
 use super::secret_users::secrets_of;
-use crate::audit::Record;
+use crate::audit::{Record, Who};
 use crate::config::{Manifest, Trust};
 use crate::lockfile::digest;
 
@@ -40,7 +40,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<Exit> {
         manifest_digest: manifest_digest.to_string(),
         lock_digest: lock_digest.to_string(),
     };
-    auditing::append(&context, &record)
+    auditing::append(&context, &Who::default(), &record)
         .context("this can't be recorded in the audit log, so nothing was changed")?;
     Trust::record(
         &context.paths.trusted(),

@@ -14,13 +14,14 @@
 //! must hold, for root as for anybody:
 //!
 //! 1. our own group carries the attribute `user.delegate` or `trusted.delegate` with the value `1`,
-//!    by which systemd marks what it delegates (`user.delegate` since version 251), or a person who
-//!    delegates by hand;
+//!    by which the system's systemd marks what it delegates (`user.delegate` since version 251), or a
+//!    person who delegates by hand; or systemd says, when it is asked, that this very group is a
+//!    unit's to which it was delegated (`service_manager`): that of a user sets no mark;
 //! 2. it belongs to us, and we may write to it;
 //! 3. no other process is in it: else it was delegated to somebody who then started us.
 //!
 //! The name of a unit is no proof, and neither is a variable: both are as true for what was started
-//! from within. Where a proof is missing nothing is moved, made or written.
+//! from within, or in a unit without `Delegate=`. Where a proof is missing nothing is moved, made or written.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -31,6 +32,7 @@ use std::{fs, thread};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, Pid, faccessat, geteuid, getpid};
 
+use super::service_manager;
 use crate::cgroup::{Controller, Counts, Group, GroupError, NoGroup, own_folder};
 
 /// The daemon's own group.
@@ -84,8 +86,14 @@ impl Delegated {
     /// When there is none; nothing has been changed then, except for [`NotDelegated::Unusable`].
     pub fn find() -> Result<Self, NotDelegated> {
         let read = |path| fs::read_to_string(path).map_err(NotDelegated::Unreadable);
-        let own = own_folder(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
-        let top = Group::at(delegated_top(&own, is_marked)?);
+        let mounts = read("/proc/self/mountinfo")?;
+        let own = own_folder(&read("/proc/self/cgroup")?, &mounts)?;
+        let was_given = |folder: &Path| {
+            is_marked(folder)
+                || service_manager::delegated(folder)
+                    .is_some_and(|group| is_folder_of(folder, &group, &mounts))
+        };
+        let top = Group::at(delegated_top(&own, was_given)?);
         if !is_ours(top.path()) {
             return Err(NotDelegated::NotOurs(top.path().to_owned()));
         }
@@ -225,14 +233,19 @@ impl Drop for SessionGroup {
 
 /// The group that was delegated: our own, or the one above where we are already in the daemon's own
 /// (`DelegateSubgroup=` of systemd 254, or a second look).
-fn delegated_top(own: &Path, is_marked: impl Fn(&Path) -> bool) -> Result<PathBuf, NotDelegated> {
-    if is_marked(own) {
+fn delegated_top(own: &Path, was_given: impl Fn(&Path) -> bool) -> Result<PathBuf, NotDelegated> {
+    if was_given(own) {
         return Ok(own.to_owned());
     }
     match own.parent() {
-        Some(above) if own.ends_with(SUPERVISOR) && is_marked(above) => Ok(above.to_owned()),
+        Some(above) if own.ends_with(SUPERVISOR) && was_given(above) => Ok(above.to_owned()),
         _ => Err(NotDelegated::NotMarked(own.to_owned())),
     }
+}
+
+/// Whether this folder is that of a group which is known by its path in the hierarchy.
+fn is_folder_of(folder: &Path, group: &str, mountinfo: &str) -> bool {
+    own_folder(&format!("0::{group}\n"), mountinfo).is_ok_and(|found| found == folder)
 }
 
 fn is_marked(folder: &Path) -> bool {
@@ -264,24 +277,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_marked_group_is_taken() {
-        let top = |own: &str, marked: &'static str| {
-            delegated_top(Path::new(own), |path| path == Path::new(marked)).ok()
+    fn only_a_group_that_was_given_is_taken() {
+        let top = |own: &str, given: &'static str| {
+            delegated_top(Path::new(own), |path| path == Path::new(given)).ok()
         };
         let service = "/sys/fs/cgroup/pinfold.service";
         let inside = "/sys/fs/cgroup/pinfold.service/supervisor";
         assert_eq!(top(service, service).unwrap(), Path::new(service));
         assert_eq!(top(inside, service).unwrap(), Path::new(service));
-        // One that is marked itself is nobody's `supervisor`.
+        // One that was given itself is nobody's `supervisor`.
         assert_eq!(top(inside, inside).unwrap(), Path::new(inside));
-        for (own, marked) in [
+        for (own, given) in [
             (service, "/nothing"),
-            // A mark above says that it was given to whoever is there.
+            // The one above was given to whoever is there.
             ("/sys/fs/cgroup/pinfold.service/other", service),
             ("/sys/fs/cgroup/pinfold.service/a/supervisor", service),
             (service, "/sys/fs/cgroup"),
         ] {
-            assert_eq!(top(own, marked), None, "{own} {marked}");
+            assert_eq!(top(own, given), None, "{own} {given}");
+        }
+    }
+
+    #[test]
+    fn what_systemd_says_of_another_group_is_not_about_ours() {
+        let mounts = "31 23 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let folder = Path::new("/sys/fs/cgroup/user@1.service/app.slice/a.service");
+        let is_ours = |group: &str| is_folder_of(folder, group, mounts);
+        assert!(is_ours("/user@1.service/app.slice/a.service"));
+        for other in [
+            // A unit of that name in another slice, or of another manager.
+            "/user@1.service/session.slice/a.service",
+            "/app.slice/a.service",
+            "/user@1.service/app.slice/a.service/b",
+            "/user@1.service/app.slice",
+            "/",
+            "/../a.service",
+        ] {
+            assert!(!is_ours(other), "{other}");
         }
     }
 

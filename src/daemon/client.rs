@@ -1,4 +1,4 @@
-//! The other side of the control socket: what `run`, `ps` and `stop` ask.
+//! The other side of the control socket: what `run`, `ps`, `stop` and `approve` ask.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,7 +10,8 @@ use tokio::time::{sleep, timeout};
 
 use super::frames::Connection;
 use super::protocol::{
-    Answer, FromRun, Request, Resting, STREAMS, SessionRow, Target, ToRun, Wanted,
+    Answer, Decided, FromRun, HeldCall, Request, Resting, STREAMS, SessionRow, ShownCall, Target,
+    ToRun, Wanted,
 };
 use super::{DaemonError, peer, socket};
 
@@ -33,6 +34,14 @@ pub struct Handover(Connection);
 
 /// A session that serves this process's client.
 pub struct RemoteSession(Connection);
+
+/// What came of handing descriptors over.
+pub enum Answered {
+    Said(ToRun),
+    /// They were taken in the very moment in which nobody waited any more. That session may have read
+    /// of the client, and ends with this connection.
+    TooLate,
+}
 
 /// Asks the daemon at `path` to run a server.
 ///
@@ -81,6 +90,33 @@ impl RemoteSession {
         self.0.receive().await.ok().flatten()
     }
 
+    /// Waits until a session has taken the descriptors; gives up when for as long as `patience` neither
+    /// that nor a word of waiting came. Once it has given up nobody can take them any more.
+    ///
+    /// # Errors
+    /// [`DaemonError::NoAnswer`] and [`DaemonError::Closed`], after which nobody has read or will read
+    /// anything of the client.
+    pub async fn taken(&self, patience: Duration) -> Result<Answered, DaemonError> {
+        loop {
+            match timeout(patience, self.next()).await {
+                Ok(Some(ToRun::Waiting)) => {}
+                Ok(Some(said)) => return Ok(Answered::Said(said)),
+                Ok(None) => return Err(DaemonError::Closed),
+                Err(_) => break,
+            }
+        }
+        self.0.hear_no_more()?;
+        // It may have come just before.
+        loop {
+            match self.next().await {
+                Some(ToRun::Waiting) => {}
+                Some(ToRun::Taken) => return Ok(Answered::TooLate),
+                Some(said) => return Ok(Answered::Said(said)),
+                None => return Err(DaemonError::NoAnswer),
+            }
+        }
+    }
+
     /// Tells it of a signal.
     pub async fn signal(&self, number: i32) {
         // One that has ended needs no telling.
@@ -92,6 +128,10 @@ impl RemoteSession {
 pub struct Listing {
     pub sessions: Vec<SessionRow>,
     pub resting: Vec<Resting>,
+    /// Of the daemon's pinfold.
+    pub version: String,
+    /// Whether sessions get control groups.
+    pub delegated: bool,
     /// By what the limits of servers are held, in words.
     pub limits: String,
 }
@@ -113,11 +153,15 @@ pub async fn ps(path: &Path) -> Result<Listing, DaemonError> {
                 Some(Answer::Complete {
                     sessions,
                     resting,
+                    version,
+                    delegated,
                     limits,
                 }) if (sessions, resting) == (rows.len(), rests.len()) => {
                     return Ok(Listing {
                         sessions: rows,
                         resting: rests,
+                        version,
+                        delegated,
                         limits,
                     });
                 }
@@ -150,6 +194,90 @@ pub async fn stop(path: &Path, target: Target) -> Result<Vec<String>, DaemonErro
     timeout(LONG_PATIENCE, asked)
         .await
         .unwrap_or(Err(DaemonError::NoAnswer))
+}
+
+/// The calls of one session that wait for the user.
+pub struct HeldCalls {
+    /// Its id.
+    pub session: String,
+    pub server: String,
+    pub calls: Vec<HeldCall>,
+}
+
+/// All calls that wait for the user, and how many sessions did not say.
+///
+/// # Errors
+/// As [`ask_to_run`].
+pub async fn held(path: &Path) -> Result<(Vec<HeldCalls>, usize), DaemonError> {
+    let asked = async {
+        let connection = connect(path).await?;
+        connection.send(&Request::Held).await?;
+        let mut held = Vec::new();
+        loop {
+            match connection.receive::<Answer>().await? {
+                Some(Answer::Held {
+                    session,
+                    server,
+                    calls,
+                }) => held.push(HeldCalls {
+                    session,
+                    server,
+                    calls,
+                }),
+                Some(Answer::HeldComplete { sessions, silent }) if sessions == held.len() => {
+                    return Ok((held, silent));
+                }
+                other => return Err(not_that(other)),
+            }
+        }
+    };
+    timeout(LONG_PATIENCE, asked)
+        .await
+        .unwrap_or(Err(DaemonError::NoAnswer))
+}
+
+/// A call with its arguments, and its server; `None`: no such call waits, or not any more.
+///
+/// # Errors
+/// As [`ask_to_run`].
+pub async fn show(path: &Path, call: &str) -> Result<Option<(String, ShownCall)>, DaemonError> {
+    let call = call.to_owned();
+    match ask(path, Request::Show { call }).await? {
+        Some(Answer::Shown { server, call }) => Ok(call.map(|call| (server, *call))),
+        other => Err(not_that(other)),
+    }
+}
+
+/// The user's word about a call.
+///
+/// # Errors
+/// As [`ask_to_run`]. Without an answer it is not known what became of the call.
+pub async fn decide(path: &Path, call: &str, accept: bool) -> Result<Decided, DaemonError> {
+    let call = call.to_owned();
+    match ask(path, Request::Decide { call, accept }).await? {
+        Some(Answer::Decided(decided)) => Ok(decided),
+        other => Err(not_that(other)),
+    }
+}
+
+/// One question, and its one answer.
+async fn ask(path: &Path, request: Request) -> Result<Option<Answer>, DaemonError> {
+    let asked = async {
+        let connection = connect(path).await?;
+        connection.send(&request).await?;
+        connection.receive::<Answer>().await
+    };
+    timeout(LONG_PATIENCE, asked)
+        .await
+        .unwrap_or(Err(DaemonError::NoAnswer))
+}
+
+fn not_that(answer: Option<Answer>) -> DaemonError {
+    match answer {
+        Some(Answer::Refused { reason }) => DaemonError::Refused(reason),
+        Some(_) => DaemonError::Unexpected,
+        None => DaemonError::Closed,
+    }
 }
 
 async fn connect(path: &Path) -> Result<Connection, DaemonError> {

@@ -1,6 +1,7 @@
 //! One session process, followed until it has ended: what it says, what it is told, and how long it
 //! may take.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +19,15 @@ pub(super) const ORDER_PATIENCE: Duration = Duration::from_millis(500);
 /// One that takes longer to start no longer keeps others waiting.
 pub(super) const STARTING_TIME: Duration = Duration::from_secs(1);
 
+/// Questions about held calls that one session may have before it.
+const MAX_INQUIRIES: usize = 16;
+
 /// What the task of a session is told.
 pub(super) enum Told {
     Status(oneshot::Sender<Status>),
     Stop(String),
+    /// About the calls that it holds.
+    Ask(Order, oneshot::Sender<Report>),
 }
 
 /// What it says of a server that is kept warm.
@@ -52,6 +58,8 @@ pub(super) async fn follow(followed: Followed, news: impl Fn(News)) {
     } = followed;
     let mut channel = Some(channel);
     let mut asked: Vec<oneshot::Sender<Status>> = Vec::new();
+    // Answered in their order.
+    let mut inquiries: VecDeque<oneshot::Sender<Report>> = VecDeque::new();
     // When one that should have ended is killed. What it has started ends with it.
     let mut deadline: Option<Instant> = None;
     let started_by = Instant::now() + STARTING_TIME;
@@ -93,6 +101,13 @@ pub(super) async fn follow(followed: Followed, news: impl Fn(News)) {
                         let _ = answer.send(status.clone());
                     }
                 }
+                Ok(Some(
+                    report @ (Report::Held { .. } | Report::Shown { .. } | Report::Decided(_)),
+                )) => {
+                    if let Some(answer) = inquiries.pop_front() {
+                        let _ = answer.send(report);
+                    }
+                }
                 other => {
                     if let Err(error) = other {
                         tracing::warn!("session {id} says what it should not: {error}");
@@ -104,6 +119,12 @@ pub(super) async fn follow(followed: Followed, news: impl Fn(News)) {
             },
             Some(told) = told.recv() => {
                 let order = match told {
+                    // One that answers nothing is not asked for ever.
+                    Told::Ask(..) if inquiries.len() == MAX_INQUIRIES => continue,
+                    Told::Ask(order, answer) => {
+                        inquiries.push_back(answer);
+                        order
+                    }
                     Told::Status(answer) => {
                         asked.push(answer);
                         Order::Status
@@ -114,9 +135,10 @@ pub(super) async fn follow(followed: Followed, news: impl Fn(News)) {
                     }
                 };
                 if let Some(open) = &channel {
-                    let is_stop = matches!(order, Order::Stop { .. });
+                    // Without these two nothing fits together any more.
+                    let must_arrive = !matches!(order, Order::Status);
                     let sent = timeout(ORDER_PATIENCE, open.send(&order)).await;
-                    if is_stop && !matches!(sent, Ok(Ok(()))) {
+                    if must_arrive && !matches!(sent, Ok(Ok(()))) {
                         channel = None;
                     }
                 }

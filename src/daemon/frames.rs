@@ -120,6 +120,15 @@ impl Connection {
         }
     }
 
+    /// Hears nothing more: from here on the other end can't send, which it is told by `EPIPE`. What it
+    /// sent before is still received.
+    ///
+    /// # Errors
+    /// What shutdown(2) reports.
+    pub fn hear_no_more(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&self.0, rustix::net::Shutdown::Read)?)
+    }
+
     /// The same socket, to hand it over.
     pub fn into_socket(self) -> OwnedFd {
         self.0.into_inner()

@@ -16,6 +16,8 @@ pub const MAX_FRAME: usize = 64 << 10;
 pub const STREAMS: usize = 3;
 /// Characters of a reason; a frame must hold it, each of them written as up to six bytes.
 const MAX_REASON: usize = 8_000;
+/// Bytes of the arguments of a call, as JSON writes them into a frame.
+const MAX_ARGUMENTS: usize = 48 << 10;
 
 /// What a client asks of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,13 @@ pub enum Request {
     Ps,
     /// Answered by [`Answer::Stopped`].
     Stop(Target),
+    /// Which calls wait for the user? Answered by one [`Answer::Held`] for each session that has any,
+    /// and [`Answer::HeldComplete`].
+    Held,
+    /// What is a call's argument? Its id is `SERVER@CODE/NUMBER`. Answered by [`Answer::Shown`].
+    Show { call: String },
+    /// The user's word about a call. Answered by [`Answer::Decided`].
+    Decide { call: String, accept: bool },
 }
 
 /// A server by its name, and where the client believes the daemon's files to be. That is compared and
@@ -82,6 +91,10 @@ pub enum Answer {
     Complete {
         sessions: usize,
         resting: usize,
+        /// Of pinfold.
+        version: String,
+        /// Whether sessions get control groups.
+        delegated: bool,
         /// By what the limits of servers are held, in words.
         limits: String,
     },
@@ -89,13 +102,69 @@ pub enum Answer {
     Stopped {
         sessions: Vec<String>,
     },
+    Held {
+        /// Its id.
+        session: String,
+        server: String,
+        calls: Vec<HeldCall>,
+    },
+    /// So many sessions were told, and so many did not answer in time.
+    HeldComplete {
+        sessions: usize,
+        silent: usize,
+    },
+    /// `None`: no such call waits, or not any more.
+    Shown {
+        server: String,
+        call: Option<Box<ShownCall>>,
+    },
+    Decided(Decided),
+}
+
+/// A call that waits for the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldCall {
+    /// Among those of its session; never used twice.
+    pub number: u64,
+    pub tool: String,
+    /// Until it is refused.
+    pub left_seconds: u64,
+}
+
+/// The same with what it is called with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShownCall {
+    pub call: HeldCall,
+    /// JSON; of the client, and not safe to show.
+    pub arguments: String,
+    /// Characters that did not fit behind these. A call that can't be seen whole is not accepted.
+    pub missing: usize,
+}
+
+/// What became of a call that was decided about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Decided {
+    /// It goes to the server.
+    Passed,
+    Declined,
+    /// It was accepted, and does not go to the server all the same. Safe to show.
+    Refused {
+        reason: String,
+    },
+    /// No such call waits, or not any more: it was decided about, cancelled or given up.
+    Gone,
+    /// It is too long to be seen whole, so it can only be declined.
+    TooLong,
 }
 
 /// A session as `ps` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionRow {
-    /// `SERVER@NUMBER`
+    /// `SERVER@CODE`; no other session, of this daemon or an earlier one, has it.
     pub id: String,
     pub server: String,
     pub stage: Stage,
@@ -161,6 +230,8 @@ pub struct Resting {
 pub struct Client {
     /// Of `pinfold run`.
     pub run_pid: i32,
+    /// When that process began, in clock ticks since the start of the machine; 0 when it is not known.
+    pub run_began: u64,
     /// Of its parent, which is the MCP client; 0 when it is not known.
     pub pid: i32,
     /// What the parent calls itself, safe to show.
@@ -198,6 +269,8 @@ pub enum FromRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToRun {
+    /// From the daemon, again and again while others are started first.
+    Waiting,
     /// From the session process, before it reads anything of the client: from here on it is the one
     /// that answers.
     Taken,
@@ -221,6 +294,12 @@ pub enum Order {
     Status,
     /// End, and tell the client why.
     Stop { reason: String },
+    /// Answered by [`Report::Held`]. This and the next two are answered in their order.
+    Held,
+    /// Answered by [`Report::Shown`].
+    Show { number: u64 },
+    /// Answered by [`Report::Decided`].
+    Decide { number: u64, accept: bool },
 }
 
 /// What a session process is to serve.
@@ -251,6 +330,13 @@ pub enum Report {
         reason: String,
     },
     Status(Status),
+    Held {
+        calls: Vec<HeldCall>,
+    },
+    Shown {
+        call: Option<Box<ShownCall>>,
+    },
+    Decided(Decided),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -308,6 +394,26 @@ pub fn read<Message: DeserializeOwned>(frame: &[u8]) -> Result<Message, Protocol
     Ok(serde_json::from_slice::<Envelope<Message>>(frame)?.message)
 }
 
+/// As much of a call's arguments as fits into a frame.
+pub fn shown(call: HeldCall, arguments: &str) -> ShownCall {
+    let mut bytes = 0;
+    let fits = arguments.char_indices().find(|(_, letter)| {
+        // As JSON writes it.
+        bytes += match letter {
+            '"' | '\\' => 2,
+            letter if letter.is_control() => 6,
+            letter => letter.len_utf8(),
+        };
+        bytes > MAX_ARGUMENTS
+    });
+    let end = fits.map_or(arguments.len(), |(place, _)| place);
+    ShownCall {
+        call,
+        arguments: arguments[..end].to_owned(),
+        missing: arguments[end..].chars().count(),
+    }
+}
+
 /// A reason that fits into a frame.
 pub fn reason(text: &str) -> String {
     text.chars().take(MAX_REASON).collect()
@@ -336,7 +442,15 @@ mod tests {
             Request::Streams,
             Request::Ps,
             Request::Stop(Target::All),
-            Request::Stop(Target::Named("a@1".to_owned())),
+            Request::Held,
+            Request::Show {
+                call: "a@k7q2x9m/1".to_owned(),
+            },
+            Request::Decide {
+                call: "a@k7q2x9m/1".to_owned(),
+                accept: true,
+            },
+            Request::Stop(Target::Named("a@k7q2x9m".to_owned())),
         ] {
             let frame = write(&request).unwrap();
             assert!(frame.starts_with(br#"{"pinfold":1,"#));
@@ -405,5 +519,34 @@ mod tests {
             let reason = reason(&letter.repeat(100_000));
             assert!(write(&Answer::Refused { reason }).is_ok());
         }
+    }
+    #[test]
+    fn arguments_are_cut_where_a_frame_ends_and_say_so() {
+        let call = || HeldCall {
+            number: u64::MAX,
+            tool: "t".repeat(128),
+            left_seconds: 60,
+        };
+        for letter in ["\u{1}", "\"", "x", "\u{1f642}", "\u{7f}", "ß"] {
+            let long = letter.repeat(70_000);
+            let cut = shown(call(), &long);
+            assert!(cut.missing > 0, "{letter:?}");
+            assert_eq!(cut.arguments.chars().count() + cut.missing, 70_000);
+            write(&Report::Shown {
+                call: Some(Box::new(cut.clone())),
+            })
+            .unwrap();
+            let answer = Answer::Shown {
+                server: "s".repeat(128),
+                call: Some(Box::new(cut)),
+            };
+            write(&answer).unwrap();
+        }
+        // The control.
+        let whole = shown(call(), &"x".repeat(MAX_ARGUMENTS));
+        assert_eq!((whole.missing, whole.arguments.len()), (0, MAX_ARGUMENTS));
+        // So many wait at most in one session.
+        let calls = vec![call(); 32];
+        write(&Report::Held { calls }).unwrap();
     }
 }

@@ -239,6 +239,11 @@ impl Shared {
                 Request::Streams => Err(DaemonError::Descriptors),
                 Request::Ps => self.ps(&connection).await,
                 Request::Stop(target) => self.stop(&connection, &target).await,
+                Request::Held => self.held(&connection).await,
+                Request::Show { call } => self.show(&connection, &call).await,
+                Request::Decide { call, accept } => {
+                    self.decide(&connection, pid, &call, accept).await
+                }
             },
         };
         if let Err(error) = answered {
@@ -322,6 +327,8 @@ impl Shared {
             let complete = Answer::Complete {
                 sessions: rows.len(),
                 resting: rests.len(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                delegated: self.sessions.is_delegated(),
                 limits: self.sessions.limits(),
             };
             for row in rows {
@@ -342,6 +349,43 @@ impl Shared {
         let sessions = self.sessions.stop(target, reason).await;
         let answer = Answer::Stopped { sessions };
         timeout(FAREWELL_TIME, connection.send(&answer))
+            .await
+            .unwrap_or(Err(DaemonError::NoAnswer))
+    }
+
+    async fn held(&self, connection: &Connection) -> Result<(), DaemonError> {
+        let told = async {
+            let (held, silent) = self.sessions.held().await;
+            let sessions = held.len();
+            for answer in held {
+                connection.send(&answer).await?;
+            }
+            let complete = Answer::HeldComplete { sessions, silent };
+            connection.send(&complete).await
+        };
+        timeout(REQUEST_TIME, told)
+            .await
+            .unwrap_or(Err(DaemonError::NoAnswer))
+    }
+
+    async fn show(&self, connection: &Connection, call: &str) -> Result<(), DaemonError> {
+        let answer = self.sessions.show(call).await?;
+        timeout(FAREWELL_TIME, connection.send(&answer))
+            .await
+            .unwrap_or(Err(DaemonError::NoAnswer))
+    }
+
+    async fn decide(
+        &self,
+        connection: &Connection,
+        pid: i32,
+        call: &str,
+        accept: bool,
+    ) -> Result<(), DaemonError> {
+        let decided = self.sessions.decide(call, accept).await?;
+        let word = if accept { "accepted" } else { "declined" };
+        tracing::info!("process {pid} {word} the call {call:?}: {decided:?}");
+        timeout(FAREWELL_TIME, connection.send(&Answer::Decided(decided)))
             .await
             .unwrap_or(Err(DaemonError::NoAnswer))
     }

@@ -1,7 +1,8 @@
 //! The sessions that run: one process each, the channel to it, and what is known of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use super::DaemonError;
 use super::cgroup::{Delegated, SessionGroup};
 use super::follow::{Followed, News, ORDER_PATIENCE, Told, follow};
 use super::frames::Connection;
+use super::id::new_id;
 use super::process::{Program, Stamp, end_group, grouped};
 use super::protocol::{
-    Client, GroupRow, Launch, Order, Resting, STREAMS, SessionRow, Stage, Target,
+    Client, GroupRow, Launch, Order, Resting, STREAMS, SessionRow, Stage, Target, ToRun,
 };
 use super::warm::{Pool, Warming};
 
@@ -25,6 +27,8 @@ const STATUS_PATIENCE: Duration = Duration::from_millis(500);
 /// So many may be starting, for each processor: more would only keep each other waiting, and the
 /// daemon from answering those who ask.
 const STARTING_PER_PROCESSOR: usize = 4;
+/// How often one whose turn hasn't come is told so.
+const WAITING_WORD: Duration = Duration::from_secs(1);
 /// Questions and orders that wait for one session.
 const WAITING_ORDERS: usize = 16;
 
@@ -54,17 +58,19 @@ pub(super) struct Sessions {
 #[derive(Default)]
 pub(super) struct Running {
     last_number: u64,
+    /// Of all that run or are being started.
+    names: BTreeSet<String>,
     sessions: BTreeMap<u64, Session>,
     pub(super) pool: Pool,
 }
 
 /// One of them, as the daemon knows it.
 #[derive(Clone)]
-struct Session {
-    id: String,
-    server: String,
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) server: String,
     client: Client,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// Of one that is warm.
     fingerprint: Option<String>,
     /// Why one that was to be kept warm is not.
@@ -72,10 +78,23 @@ struct Session {
     began: Instant,
     pid: u32,
     files: [Stamp; 2],
-    orders: mpsc::Sender<Told>,
+    pub(super) orders: mpsc::Sender<Told>,
     /// Held by whoever follows it; it ends with that.
     channel: Weak<Connection>,
     group: Option<Arc<SessionGroup>>,
+}
+
+impl Running {
+    /// The number of a new session, for the daemon itself, and its name.
+    fn name(&mut self, server: &str) -> (u64, String) {
+        self.last_number += 1;
+        loop {
+            let id = new_id(server);
+            if self.names.insert(id.clone()) {
+                return (self.last_number, id);
+            }
+        }
+    }
 }
 
 /// Those without a client, in their order.
@@ -139,22 +158,14 @@ impl Sessions {
         ask: Option<&Ask>,
         room: OwnedSemaphorePermit,
     ) -> Result<String, DaemonError> {
-        // Never closed.
-        let turn = Arc::clone(&self.starting).acquire_owned().await.ok();
+        let turn = self.turn(ask).await?;
         let files = self.program.stamps();
         let (channel, theirs) = Connection::pair()?;
         let mut child = self.program.spawn(&theirs)?;
         drop(theirs);
         let pid = child.id().unwrap_or_default();
         let (orders, told) = mpsc::channel(WAITING_ORDERS);
-        let (number, id) = {
-            let mut running = self.running();
-            running.last_number += 1;
-            (
-                running.last_number,
-                format!("{server}@{}", running.last_number),
-            )
-        };
+        let (number, id) = self.running().name(server);
         let handed_over = async {
             let group = match &self.groups {
                 Some(groups) => Some(grouped(groups, number, &child).await?),
@@ -176,6 +187,7 @@ impl Sessions {
         let group = match handed_over.await {
             Ok(group) => group,
             Err(error) => {
+                self.running().names.remove(&id);
                 // Without its channel it ends; it is reaped in any case.
                 let _ = child.start_kill();
                 tokio::spawn(async move { child.wait().await });
@@ -224,6 +236,27 @@ impl Sessions {
     }
 
     /// Hands a client to a session process that is warm and made from what is there now.
+    /// Waits until it is its turn, and tells the one who waits that this is why.
+    async fn turn(&self, ask: Option<&Ask>) -> Result<Option<OwnedSemaphorePermit>, DaemonError> {
+        let mut turn = pin!(Arc::clone(&self.starting).acquire_owned());
+        loop {
+            match timeout(WAITING_WORD, &mut turn).await {
+                // Never closed.
+                Ok(turn) => return Ok(turn.ok()),
+                Err(_) => {
+                    if let Some(ask) = ask {
+                        let told = timeout(WAITING_WORD, ask.connection.send(&ToRun::Waiting));
+                        // One that doesn't listen keeps only itself waiting; one that has gone
+                        // needs no turn.
+                        if let Ok(told) = told.await {
+                            told?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     async fn take_warm(self: &Arc<Self>, ask: &Ask) -> Option<String> {
         let is_warm = |one: &Session| one.server == ask.server && one.stage == Stage::Warm;
         if !self.running().sessions.values().any(is_warm) {
@@ -326,7 +359,11 @@ impl Sessions {
     /// It has ended.
     fn forget(&self, number: u64) {
         let mut running = self.running();
-        if let Some(one) = running.sessions.remove(&number)
+        let ended = running.sessions.remove(&number);
+        if let Some(one) = &ended {
+            running.names.remove(&one.id);
+        }
+        if let Some(one) = ended
             && matches!(one.stage, Stage::Warming | Stage::Warm)
         {
             let reason = one.problem.as_deref().unwrap_or("its process was killed");
@@ -372,6 +409,10 @@ impl Sessions {
         let present = self.present();
         let resting = self.running().pool.resting(&present, Instant::now());
         (rows, resting)
+    }
+
+    pub(super) fn is_delegated(&self) -> bool {
+        self.groups.is_some()
     }
 
     /// By what the limits of servers are held, in words.
@@ -456,7 +497,7 @@ impl Sessions {
         }
     }
 
-    fn all(&self) -> Vec<Session> {
+    pub(super) fn all(&self) -> Vec<Session> {
         self.running().sessions.values().cloned().collect()
     }
 

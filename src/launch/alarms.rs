@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Alarm, Alarms, Rate};
 use crate::egress::{self, EgressError};
-use crate::relay::{self, Drift};
+use crate::relay::{self, Drift, Redaction};
 use crate::sandbox::Report;
 
 /// An alarm, and what set it off, in words for a person.
@@ -32,6 +32,7 @@ struct Burst {
 #[derive(Debug)]
 pub struct SessionAlarms {
     settings: Alarms,
+    redaction: Redaction,
     bell: UnboundedSender<Tripped>,
     rung: UnboundedReceiver<Tripped>,
 }
@@ -40,6 +41,8 @@ pub struct SessionAlarms {
 #[derive(Debug)]
 pub(super) struct Listener {
     settings: Alarms,
+    /// What sets off an alarm is kept, and told to clients.
+    redaction: Redaction,
     burst: Burst,
     bell: UnboundedSender<Tripped>,
     /// Once is enough.
@@ -75,9 +78,16 @@ impl SessionAlarms {
         let (bell, rung) = unbounded_channel();
         Self {
             settings,
+            redaction: Redaction::default(),
             bell,
             rung,
         }
+    }
+
+    /// Takes these out of what is told.
+    pub(super) fn redacting(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
     }
 
     /// For the events of the relay, which tell of denied calls.
@@ -96,6 +106,7 @@ impl SessionAlarms {
         };
         Listener {
             settings: self.settings.clone(),
+            redaction: self.redaction.clone(),
             burst: Burst::new(rate),
             bell: self.bell.clone(),
             has_rung: false,
@@ -161,9 +172,11 @@ impl Listener {
             return;
         }
         self.has_rung = true;
+        let event = event.to_string();
+        let event = self.redaction.of_hosts(&event);
         let what = match threshold {
             Some(rate) => format!("{rate} reached; the last of them: {event}"),
-            None => event.to_string(),
+            None => event.into_owned(),
         };
         // Nobody listens: then the session has ended.
         let _ = self.bell.send(Tripped { alarm, what });
@@ -328,6 +341,26 @@ mod tests {
                 listener.hear_egress(&event, now);
             }
             assert_eq!(alarms.has_tripped().is_some(), trips, "{event}");
+        }
+    }
+
+    #[test]
+    fn what_set_it_off_is_told_without_secrets() {
+        for (value, told) in [
+            ("Xyz-Token", "[redacted: T].evil.example"),
+            // The control.
+            ("another", "xyz-token.evil.example"),
+        ] {
+            let redaction = Redaction::new([("T".to_owned(), value.to_owned())]);
+            let mut alarms = alarms(&[Alarm::RefusedEgress]).redacting(redaction);
+            let mut listener = alarms.of_egress();
+            let name = HostName::parse("xyz-token.evil.example").unwrap();
+            for _ in 0..3 {
+                let event = egress::Event::NameRefused { name: name.clone() };
+                listener.hear_egress(&event, Instant::now());
+            }
+            let what = alarms.has_tripped().unwrap().what;
+            assert!(what.contains(told), "{what}");
         }
     }
 

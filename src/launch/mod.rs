@@ -7,6 +7,8 @@ mod bundle;
 mod elf;
 mod error;
 mod explain;
+mod folder_watch;
+mod helper_box;
 mod learn;
 mod locked_interpreter;
 mod meter;

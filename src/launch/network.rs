@@ -12,6 +12,7 @@ use crate::audit::{Decision, Record, Recorder};
 use crate::config::Environment;
 use crate::egress::{Egress, EgressError, Event, Listeners, Outside, Proxies};
 use crate::policy::EgressPolicy;
+use crate::relay::Redaction;
 use crate::sandbox::{NAME_SERVER, OwnFile};
 
 /// Different messages that are said aloud; a hostile server could cause millions.
@@ -51,6 +52,7 @@ pub(super) fn serve(
     environment: &Environment,
     recorder: Option<Recorder>,
     alarms: Listener,
+    redaction: Redaction,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
     let outside = if policy.trusts_names {
@@ -69,9 +71,9 @@ pub(super) fn serve(
         outside,
         move |event| {
             if let (Some(recorder), Some(record)) = (&recorder, record_of(event)) {
-                recorder.egress(&record);
+                recorder.egress(record);
             }
-            speak(event, &mut spoken.borrow_mut());
+            speak(event, &redaction, &mut spoken.borrow_mut());
             alarms.borrow_mut().hear_egress(event, Instant::now());
         },
     )
@@ -127,14 +129,15 @@ fn record_of(event: &Event) -> Option<Record> {
 }
 
 /// Each refusal once: a server that tries again says nothing new.
-fn speak(event: &Event, spoken: &mut BTreeSet<String>) {
+fn speak(event: &Event, redaction: &Redaction, spoken: &mut BTreeSet<String>) {
+    let text = event.to_string();
+    let text = redaction.of_hosts(&text);
     if let Event::Closed { .. } = event {
-        tracing::debug!("the server's network: {event}");
+        tracing::debug!("the server's network: {text}");
         return;
     }
-    let text = event.to_string();
-    if spoken.len() < MAX_SPOKEN && spoken.insert(text) {
-        tracing::warn!("the server {event}");
+    if spoken.len() < MAX_SPOKEN && spoken.insert(text.clone().into_owned()) {
+        tracing::warn!("the server {text}");
         if spoken.len() == MAX_SPOKEN {
             tracing::warn!("further messages about the server's network are not shown");
         }

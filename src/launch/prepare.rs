@@ -9,19 +9,20 @@ use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
 use super::secret_values::Fetching;
 use super::start::{Launch, TreeCheck};
-use super::{LaunchError, StateFolder, network};
+use super::{LaunchError, StateFolder, helper_box, network};
 use crate::config::{Environment, Layers, Paths, Server};
 use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
     syscall_rules,
 };
+use crate::relay::Redaction;
 use crate::resolve::bundle::BundleInputs;
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirement,
-    Requirements, ResourceLimits, SandboxSpec, compile, plan,
+    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirements,
+    ResourceLimits, SandboxSpec, compile, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -96,13 +97,9 @@ impl<'a> Launcher<'a> {
 
     /// Lets a machine without Landlock lock a server whose manifest relies on a root of its own
     /// instead: interpreters and resolvers then get their box in the same way.
+    #[must_use]
     pub fn for_server(mut self, server: &Server) -> Self {
-        if server.layers.landlock < Requirement::Required {
-            self.helpers = Layers {
-                namespaces: Requirement::Required,
-                landlock: Requirement::Preferred,
-            };
-        }
+        self.helpers = helper_box::layers_for(server.layers);
         self
     }
 
@@ -305,6 +302,7 @@ impl<'a> Launcher<'a> {
             working_directory: state.home(),
         })?;
         launch.secret_files = Some(fetched.files);
+        launch.redaction = Redaction::new(secrets.iter().cloned());
         Ok(Prepared {
             launch,
             code,
@@ -409,6 +407,7 @@ impl<'a> Launcher<'a> {
             recorder: None,
             secret_files: None,
             alarms: policy.alarms.clone(),
+            redaction: Redaction::default(),
         })
     }
 }

@@ -1,22 +1,19 @@
-//! What a session has of its server's quarantine: it is noticed when the marker comes (inotify(7) on
+//! What a session has of its server's quarantine: it is noticed when the marker comes (`folder_watch.rs`, on
 //! the state folder), and `pinfold quarantine` can wait until no session is left (a shared flock(2)
 //! on a file there).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
-use tokio::io::unix::AsyncFd;
+use nix::fcntl::{Flock, FlockArg};
 
+use super::folder_watch::{Change, FolderWatch};
 use super::quarantine::{Imposed, Quarantine};
-use crate::sys;
+use crate::lockfile::open_lock_file;
 
 /// The file that sessions share a lock on.
 const SESSIONS: &str = "sessions";
@@ -26,9 +23,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct QuarantineWatch {
     quarantine: Quarantine,
-    events: Inotify,
-    /// The same descriptor, for the runtime.
-    readable: AsyncFd<OwnedFd>,
+    folder: FolderWatch,
     _running: Flock<File>,
 }
 
@@ -56,20 +51,9 @@ impl QuarantineWatch {
                 Err((_, errno)) => return Err(errno.into()),
             }
         };
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        // Not what is written into files here, of which the log is one.
-        let mask = AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_DELETE
-            | AddWatchFlags::IN_DELETE_SELF
-            | AddWatchFlags::IN_MOVE_SELF
-            | AddWatchFlags::IN_ONLYDIR
-            | AddWatchFlags::IN_DONT_FOLLOW;
-        inotify.add_watch(folder, mask)?;
         Ok(Self {
             quarantine,
-            readable: sys::watch(inotify.as_fd().try_clone_to_owned()?)?,
-            events: inotify,
+            folder: FolderWatch::begin(folder, SESSIONS)?,
             _running: running,
         })
     }
@@ -80,39 +64,25 @@ impl QuarantineWatch {
 
     /// Waits until it is imposed. May be cancelled and called again.
     pub async fn imposed(&self) -> Imposed {
+        let lost = |problem: String| Imposed::Unreadable { problem };
+        let unwatched = |error: io::Error| lost(format!("its folder can't be watched: {error}"));
+        let mut changes = match self.folder.changes() {
+            Ok(changes) => changes,
+            Err(error) => return unwatched(error),
+        };
         loop {
             // Before the wait: it may have come while nobody waited.
             if let Some(imposed) = self.quarantine.look() {
                 return imposed;
             }
-            let lost = |problem: String| Imposed::Unreadable { problem };
-            let mut ready = match self.readable.readable().await {
-                Ok(ready) => ready,
-                Err(error) => return lost(format!("its folder can't be watched: {error}")),
-            };
-            match ready.try_io(|_| Ok(self.events.read_events()?)) {
-                Ok(Ok(events)) => {
-                    let over = AddWatchFlags::IN_DELETE_SELF
-                        | AddWatchFlags::IN_MOVE_SELF
-                        | AddWatchFlags::IN_IGNORED
-                        | AddWatchFlags::IN_UNMOUNT;
-                    // As long as it is open, its folder that is removed says nothing of it.
-                    let is_ours = |event: &InotifyEvent| {
-                        let is_gone = event.mask.contains(AddWatchFlags::IN_DELETE);
-                        is_gone && event.name.as_deref() == Some(SESSIONS.as_ref())
-                    };
-                    let is_over =
-                        |event: &InotifyEvent| event.mask.intersects(over) || is_ours(event);
-                    if events.iter().any(is_over) {
-                        return lost(
-                            "its folder is gone, and with it whoever could put one there"
-                                .to_owned(),
-                        );
-                    }
+            match changes.next().await {
+                Ok(Change::Something) => {}
+                Ok(Change::Gone) => {
+                    return lost(
+                        "its folder is gone, and with it whoever could put one there".to_owned(),
+                    );
                 }
-                Ok(Err(error)) => return lost(format!("its folder can't be watched: {error}")),
-                // Not ready after all.
-                Err(_) => {}
+                Err(error) => return unwatched(error),
             }
         }
     }
@@ -142,14 +112,7 @@ pub(super) fn wait_for_sessions(folder: &Path, patience: Duration) -> io::Result
 }
 
 fn open(folder: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(folder.join(SESSIONS))
+    open_lock_file(&folder.join(SESSIONS))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::process::ChildStderr;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -18,7 +19,7 @@ use super::{LaunchError, Running};
 use crate::audit::Recorder;
 use crate::egress::Egress;
 use crate::lockfile::ServerName;
-use crate::relay::{LineSink, Redaction, SessionPolicy, StderrTail, drain_stderr};
+use crate::relay::{Inquiry, LineSink, Redaction, SessionPolicy, StderrTail, drain_stderr};
 
 /// A server's standard error on its way into a log, also while nobody is served.
 pub struct Drained {
@@ -63,6 +64,8 @@ pub struct Service {
     pub quarantine: Guard,
     /// Where the session is recorded.
     pub recorder: Recorder,
+    /// Whoever may decide about calls in place of the client's user, if there is anybody.
+    pub inquiries: Option<mpsc::Receiver<Inquiry>>,
 }
 
 impl Service {
@@ -86,12 +89,12 @@ impl Service {
             }
             tripped = running.alarms.tripped() => {
                 running.monitor.kill();
-                return Ok(quarantine.impose(&tripped));
+                return Ok(quarantine.impose(&tripped, &self.recorder));
             }
             report = running.monitor.ended() => report?,
         };
         if let Some(tripped) = running.alarms.at_end(&report) {
-            return Ok(quarantine.impose(&tripped));
+            return Ok(quarantine.impose(&tripped, &self.recorder));
         }
         let mut reason = report.reason(&running.limits);
         let _ = timeout(LAST_BREATH, &mut running.stderr.task).await;
@@ -139,10 +142,13 @@ impl Guard {
     }
 
     /// Puts the server into quarantine, for all its sessions, and says what clients are told.
-    pub(super) fn impose(&self, tripped: &Tripped) -> String {
+    pub(super) fn impose(&self, tripped: &Tripped, recorder: &Recorder) -> String {
         let place = self.watch.quarantine();
         let by = ImposedBy::Alarm(tripped.alarm);
-        let imposed = match place.impose(by, Some(&tripped.what)) {
+        let imposed = place.impose(by, Some(&tripped.what));
+        // Afterwards: nothing that the log has to say keeps a server running.
+        recorder.alarm(tripped.alarm.name(), &tripped.what, imposed.is_ok());
+        let imposed = match imposed {
             Ok(Some(already)) => Some(already),
             Ok(None) => place.look(),
             Err(error) => {

@@ -14,7 +14,7 @@ use super::session_end::{Ended, SessionEnd, Stop, Used, as_recorded};
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::egress::Egress;
-use crate::relay::{End, Event, Pump, Session};
+use crate::relay::{End, Event, Pump, Redaction, Session};
 use crate::sandbox::Report;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
@@ -23,6 +23,8 @@ const CLOSING_TIME: Duration = Duration::from_millis(800);
 const TERMINATION_TIME: Duration = Duration::from_millis(500);
 /// For a server that has closed its output: time to end and leave its exit code.
 pub(super) const LAST_BREATH: Duration = Duration::from_millis(500);
+/// For what the client has said when a session that has just begun is to end.
+const HEARING_TIME: Duration = Duration::from_millis(100);
 /// For telling the client that no answer will come.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Events that are said aloud; a hostile server could make millions.
@@ -64,6 +66,7 @@ async fn until_the_end(
         quarantine,
         meter,
         recorder,
+        inquiries,
     } = service;
     let Running {
         mut monitor,
@@ -80,6 +83,7 @@ async fn until_the_end(
         trees: _trees,
     } = running;
     let mut spoken = 0;
+    let redaction = policy.redaction.clone();
     let mut listener = alarms.of_relay();
     let events = |event: &Event| {
         meter.note(event);
@@ -88,20 +92,18 @@ async fn until_the_end(
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
             event => {
                 recorder.event(event);
-                speak(event, &mut spoken);
+                speak(event, &redaction, &mut spoken);
             }
         }
     };
-    let mut pump = Pump::new(
-        client_in,
-        client_out,
-        stdin,
-        stdout,
-        Session::new(policy)
-            .with_budget(Box::new(budget))
-            .recorded_in(Box::new(recorder.clone())),
-        events,
-    );
+    let mut session = Session::new(policy)
+        .with_budget(Box::new(budget))
+        .recorded_in(Box::new(recorder.clone()));
+    if inquiries.is_some() {
+        session = session.with_decider();
+    }
+    let mut pump =
+        Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
     let first = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
@@ -123,6 +125,8 @@ async fn until_the_end(
         Err(Interruption::Stop(Stop { signal, reason })) => {
             let farewell = async {
                 if let Some(reason) = reason {
+                    // It may have come before the client's first word was looked at.
+                    pump.hear_client_out(HEARING_TIME).await;
                     let deadline = Instant::now() + FAREWELL_TIME;
                     let _ = pump.answer_outstanding(&reason, deadline).await;
                 }
@@ -135,7 +139,7 @@ async fn until_the_end(
             // It gets no time to do anything more.
             monitor.kill();
             let reason = match interruption {
-                Interruption::Tripped(tripped) => quarantine.impose(&tripped),
+                Interruption::Tripped(tripped) => quarantine.impose(&tripped, &recorder),
                 Interruption::Imposed(imposed) => quarantine.reason(&imposed),
                 Interruption::Stop(_) => String::new(),
             };
@@ -165,7 +169,7 @@ async fn until_the_end(
             let _ = timeout(LAST_BREATH, draining).await;
             let tripped = tripped.or_else(|| alarms.at_end(&report));
             let reason = match &tripped {
-                Some(tripped) => quarantine.impose(tripped),
+                Some(tripped) => quarantine.impose(tripped, &recorder),
                 None => report.reason(&limits),
             };
             let _ = pump
@@ -190,7 +194,7 @@ async fn until_the_end(
             let report = end(&mut monitor).await?;
             *used = Used::of(&report);
             if let Some(tripped) = tripped.or_else(|| alarms.at_end(&report)) {
-                let reason = quarantine.impose(&tripped);
+                let reason = quarantine.impose(&tripped, &recorder);
                 return Ok(SessionEnd::Quarantined { reason });
             }
             Ok(SessionEnd::ClientClosed)
@@ -205,10 +209,10 @@ enum Interruption {
     Tripped(Tripped),
 }
 
-fn speak(event: &Event, spoken: &mut u32) {
+fn speak(event: &Event, redaction: &Redaction, spoken: &mut u32) {
     *spoken = spoken.saturating_add(1);
     if *spoken <= MAX_SPOKEN_EVENTS {
-        tracing::warn!("{event}");
+        tracing::warn!("{}", redaction.of_text(&event.to_string()));
     } else if *spoken == MAX_SPOKEN_EVENTS + 1 {
         tracing::warn!("further events of this session are not shown");
     }

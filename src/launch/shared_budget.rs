@@ -26,6 +26,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::time::{ClockId, clock_gettime};
 
+use crate::lockfile::open_lock_file;
 use crate::relay::{Budget, Cost, Ledger, Spent, Unpaid};
 use layout::{Boot, Header, LENGTH, SIZE};
 
@@ -136,14 +137,7 @@ impl SharedBudget {
     fn lock(&self) -> io::Result<Flock<File>> {
         let begin = Instant::now();
         loop {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-                .open(&self.path)?;
+            let mut file = open_lock_file(&self.path)?;
             if !file.metadata()?.is_file() {
                 return Err(io::Error::other("it is not a regular file"));
             }

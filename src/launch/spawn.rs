@@ -19,6 +19,7 @@ use crate::cgroup::ServerGroup;
 use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
 use crate::policy::EgressPolicy;
+use crate::relay::Redaction;
 use crate::sandbox::{
     GO, KILL, Listeners, Network, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure,
     TERMINATE, end_orphans, stub,
@@ -180,10 +181,18 @@ impl Standing {
         policy: &EgressPolicy,
         environment: &Environment,
         recorder: Option<Recorder>,
+        redaction: Redaction,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
             let listener = self.running.alarms.of_egress();
-            let egress = network::serve(listeners, policy, environment, recorder, listener)?;
+            let egress = network::serve(
+                listeners,
+                policy,
+                environment,
+                recorder,
+                listener,
+                redaction,
+            )?;
             self.running.egress = Some(egress);
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::audit::Recorder;
 use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::policy::{EgressPolicy, syscall_rules};
+use crate::relay::Redaction;
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
 };
@@ -32,6 +33,8 @@ pub struct Launch {
     pub(super) secret_files: Option<SecretFiles>,
     /// What is to be listened for.
     pub alarms: Alarms,
+    /// The server's secrets, taken out of what is said of it.
+    pub redaction: Redaction,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -155,8 +158,9 @@ impl Launcher<'_> {
             recorder,
             secret_files,
             alarms,
+            redaction,
         } = launch;
-        let alarms = SessionAlarms::new(alarms);
+        let alarms = SessionAlarms::new(alarms).redacting(redaction.clone());
         let with_namespaces = spec.namespaces.is_some();
         let deliver = |spec: &mut SandboxSpec| match &secret_files {
             Some(files) => files.deliver(spec),
@@ -190,7 +194,7 @@ impl Launcher<'_> {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }
                 if let Some(egress) = &egress {
-                    standing.serve_network(egress, self.environment, recorder)?;
+                    standing.serve_network(egress, self.environment, recorder, redaction)?;
                 }
                 Ok((standing.holding(held), plan))
             }

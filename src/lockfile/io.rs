@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use nix::fcntl::OFlag;
+
 use super::error::LockError;
 use super::guarded::{GuardedReadError, folder_of, read_guarded};
 use super::types::Lock;
@@ -62,6 +64,19 @@ pub fn write(path: &Path, lock: &Lock) -> Result<bool, LockError> {
 /// Makes a folder and its missing parents, mode 0700; fine when it is there already.
 pub fn create_private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A file that is only locked (flock(2)), or little more; made when there is none, mode 0600. No
+/// link is followed, and nothing that blocks is waited for.
+pub fn open_lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(path)
 }
 
 /// Replaces the content of `path`: readers see the old file or the new one, never a mixture.

@@ -21,7 +21,8 @@ pub use error::{FieldProblem, LockError};
 pub use format::{LOCKFILE_VERSION, parse};
 pub use guarded::{GuardedReadError, read_guarded};
 pub use io::{
-    MAX_LOCK_BYTES, create_private_folder, read, replace_atomically, replace_content, write,
+    MAX_LOCK_BYTES, create_private_folder, open_lock_file, read, replace_atomically,
+    replace_content, write,
 };
 pub use layout::{digest, serialise};
 pub use platforms::{PartInterpreter, PlatformPart};

@@ -3,17 +3,17 @@
 //! Readers need it not (files are replaced atomically), and no launch takes it: a
 //! client may start a server twice at once.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg};
 
 use super::error::LockError;
+use super::io::open_lock_file;
 
 const FILE_NAME: &str = ".pinfold.write-lock";
 const PAUSE: Duration = Duration::from_millis(25);
@@ -36,15 +36,7 @@ impl WriteLock {
             path: path.clone(),
             source,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-            .open(&path)
-            .map_err(failed)?;
+        let mut file = open_lock_file(&path).map_err(failed)?;
         let start = Instant::now();
         loop {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -3,7 +3,8 @@
 //! The question goes to the client, never to the server, and nothing that the server sends can be
 //! the answer. In the revisions with `initialize` the call is held and the relay asks by a request
 //! of its own; in 2026-07-28 the call is answered with the question, and the client makes it again
-//! with the answer.
+//! with the answer. Where somebody outside can decide too (`outside.rs`), a call whose client can't
+//! ask is held as well, in either manner.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -31,6 +32,8 @@ const QUESTION: &str = "pinfold-approval";
 pub(super) struct Approvals {
     /// Whether the client said in `initialize` that it can ask its user.
     pub(super) client_can_ask: bool,
+    /// Whether somebody outside of the session can decide, too.
+    pub(super) has_decider: bool,
     prefix: String,
     ids: u64,
     held: Vec<Held>,
@@ -41,15 +44,29 @@ pub(super) struct Approvals {
 /// A call that is held.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// The question's id.
-    question: Id,
+    /// Among the held calls of this session; never used twice.
+    pub(super) number: u64,
+    /// The id of the question, if the client was asked.
+    pub(super) question: Option<Id>,
     /// The call's.
     pub(super) id: Id,
     pub(super) tool: ToolName,
     pub(super) asked: Asked,
     /// For the server.
     pub(super) line: Vec<u8>,
-    until: Instant,
+    /// Whether it was made in the manner of 2026-07-28.
+    pub(super) stateless: bool,
+    pub(super) until: Instant,
+}
+
+/// A call that is to be held.
+pub(super) struct ToHold<'a> {
+    pub(super) id: &'a Id,
+    pub(super) tool: &'a ToolName,
+    pub(super) asked: Asked,
+    /// For the server.
+    pub(super) line: Vec<u8>,
+    pub(super) stateless: bool,
 }
 
 #[derive(Debug)]
@@ -86,6 +103,7 @@ impl Approvals {
     pub(super) fn new() -> Self {
         Self {
             client_can_ask: false,
+            has_decider: false,
             prefix: format!("pinfold-ask-{:016x}-", random()),
             ids: 0,
             held: Vec::new(),
@@ -93,30 +111,58 @@ impl Approvals {
         }
     }
 
-    /// Holds a call; its question's id.
-    pub(super) fn hold(
+    /// Holds a call about which the client will be asked; its question's id.
+    pub(super) fn hold_asking(&mut self, to_hold: ToHold<'_>, now: Instant) -> Result<Id, TooMany> {
+        let question = Id::Text(format!("{}{}", self.prefix, self.ids + 1));
+        self.keep(to_hold, Some(question.clone()), now)?;
+        Ok(question)
+    }
+
+    /// Holds a call about which only somebody outside is asked.
+    pub(super) fn hold(&mut self, to_hold: ToHold<'_>, now: Instant) -> Result<(), TooMany> {
+        self.keep(to_hold, None, now)
+    }
+
+    fn keep(
         &mut self,
-        id: &Id,
-        tool: &ToolName,
-        asked: Asked,
-        line: Vec<u8>,
+        to_hold: ToHold<'_>,
+        question: Option<Id>,
         now: Instant,
-    ) -> Result<Id, TooMany> {
+    ) -> Result<(), TooMany> {
+        let ToHold {
+            id,
+            tool,
+            asked,
+            line,
+            stateless,
+        } = to_hold;
         let bytes: usize = self.held.iter().map(|held| held.line.len()).sum();
         if self.held.len() == MAX_WAITING || bytes + line.len() > MAX_HELD_BYTES {
             return Err(TooMany);
         }
         self.ids += 1;
-        let question = Id::Text(format!("{}{}", self.prefix, self.ids));
         self.held.push(Held {
-            question: question.clone(),
+            number: self.ids,
+            question,
             id: id.clone(),
             tool: tool.clone(),
             asked,
             line,
+            stateless,
             until: now + PATIENCE,
         });
-        Ok(question)
+        Ok(())
+    }
+
+    /// All that are held, in the order in which they came.
+    pub(super) fn held(&self) -> &[Held] {
+        &self.held
+    }
+
+    /// The held call of this number; it is decided once.
+    pub(super) fn take_number(&mut self, number: u64) -> Option<Held> {
+        let place = self.held.iter().position(|held| held.number == number)?;
+        Some(self.held.remove(place))
     }
 
     /// Whether a call with this id is held.
@@ -129,14 +175,14 @@ impl Approvals {
         let place = self
             .held
             .iter()
-            .position(|held| held.question == *question)?;
+            .position(|held| held.question.as_ref() == Some(question))?;
         Some(self.held.remove(place))
     }
 
-    /// The client cancels a call that is held; its question's id.
-    pub(super) fn cancel(&mut self, id: &Id) -> Option<Id> {
+    /// The client cancels a call that is held.
+    pub(super) fn cancel(&mut self, id: &Id) -> Option<Held> {
         let place = self.held.iter().position(|held| held.id == *id)?;
-        Some(self.held.remove(place).question)
+        Some(self.held.remove(place))
     }
 
     /// When the next question has waited long enough.
@@ -144,11 +190,10 @@ impl Approvals {
         self.held.iter().map(|held| held.until).min()
     }
 
-    /// A call whose question has waited long enough, with that question's id.
-    pub(super) fn expired(&mut self, now: Instant) -> Option<(Id, Held)> {
+    /// A call that has waited long enough.
+    pub(super) fn expired(&mut self, now: Instant) -> Option<Held> {
         let place = self.held.iter().position(|held| held.until <= now)?;
-        let held = self.held.remove(place);
-        Some((held.question.clone(), held))
+        Some(self.held.remove(place))
     }
 
     /// Forgets all; the ids of the calls.

@@ -1,10 +1,11 @@
 //! The rules of `ask`: which calls wait for the user, and what becomes of them.
 
 use super::approval::{
-    Decision, Held, PATIENCE, Retry, TooMany, can_ask, decision, question_cancelled,
+    Decision, Held, PATIENCE, Retry, ToHold, TooMany, can_ask, decision, question_cancelled,
     question_request, question_result,
 };
 use super::call_gate::{Ruled, arguments};
+use super::call_log::Approval;
 use super::catalogue::{CLIENT_CAPABILITIES_META, RETRY_PARAMS};
 use super::client_rules::is_stateless;
 use super::codes;
@@ -120,13 +121,15 @@ impl Session {
             _ if goes_on => Err(
                 "it goes on with an answer to a question of the server, which can't be approved",
             ),
-            _ if !able => Err("it needs the user's approval, and this client can't ask for it"),
+            _ if !able && !self.approvals.has_decider => {
+                Err("it needs the user's approval, and this client can't ask for it")
+            }
             None => Err("it needs the user's approval, and what time it is is not known"),
-            Some(now) if stateless => {
+            Some(now) if stateless && able => {
                 let call = digest_of_bytes(&tool, message);
                 let state = self.approvals.ask_in_result(call, now);
                 state
-                    .map(|state| question_result(id, &state, &tool, arguments(message)))
+                    .map(|state| Some(question_result(id, &state, &tool, arguments(message))))
                     .map_err(|TooMany| "too many calls wait for the user's approval")
             }
             Some(now) => {
@@ -134,18 +137,35 @@ impl Session {
                     Verdict::ForwardInstead(line) => line,
                     _ => message.root.raw().to_vec(),
                 };
-                let held = self.approvals.hold(id, &tool, asked, line, now);
-                held.map(|question| question_request(&question, &tool, arguments(message)))
-                    .map_err(|TooMany| "too many calls wait for the user's approval")
+                let to_hold = ToHold {
+                    id,
+                    tool: &tool,
+                    asked,
+                    line,
+                    stateless,
+                };
+                let held = if able {
+                    let question = self.approvals.hold_asking(to_hold, now);
+                    question.map(|question| {
+                        Some(question_request(&question, &tool, arguments(message)))
+                    })
+                } else {
+                    self.approvals.hold(to_hold, now).map(|()| None)
+                };
+                held.map_err(|TooMany| "too many calls wait for the user's approval")
             }
         };
-        Err(Verdict::Answer(match question {
-            Ok(question) => {
+        Err(match question {
+            Ok(Some(question)) => {
                 events.push(Event::ApprovalAsked { tool });
-                question
+                Verdict::Answer(question)
             }
-            Err(reason) => refuse(id, &tool, reason, &place, stateless, events),
-        }))
+            Ok(None) => {
+                events.push(Event::CallHeld { tool });
+                Verdict::Drop
+            }
+            Err(reason) => Verdict::Answer(refuse(id, &tool, reason, &place, stateless, events)),
+        })
     }
 
     /// The client answers the relay's own question; `None`: that it is not.
@@ -167,38 +187,49 @@ impl Session {
                 events,
             )));
         }
+        Some(self.pass_held(held, Approval::Client, events))
+    }
+
+    /// A call that was held and that the user wants.
+    pub(super) fn pass_held(
+        &mut self,
+        held: Held,
+        approval: Approval,
+        events: &mut Vec<Event>,
+    ) -> Verdict {
         // The tool may have changed while the user was thinking.
         let trusting = self.looks.is_trusting(self.now);
         if let Some(drift) = self.definitions.refuse_call(held.tool.as_str(), trusting) {
-            return Some(Verdict::Answer(self.decline(
-                &held,
-                &drift.to_string(),
-                events,
-            )));
+            return Verdict::Answer(self.decline(&held, &drift.to_string(), events));
         }
         let Held {
             id,
             asked,
             line,
             tool,
+            stateless,
             ..
         } = held;
         if self.asked_by_client.enter(id.clone(), asked).is_err() {
             let reason = "Refused: too many requests are waiting for an answer";
             let answer = error_line(Some(&id), codes::TOO_MANY_OUTSTANDING, reason);
             self.record_declined(tool.as_str(), &line, reason);
-            return Some(Verdict::Answer(answer));
+            return Verdict::Answer(answer);
         }
-        if let Err(answer) = self.begin_held(&id, tool.as_str(), &line, events) {
-            return Some(Verdict::Answer(answer));
+        let begun = self.begin_held(&id, tool.as_str(), &line, approval, stateless, events);
+        match begun {
+            Ok(()) => Verdict::ForwardInstead(line),
+            Err(answer) => Verdict::Answer(answer),
         }
-        Some(Verdict::ForwardInstead(line))
     }
 
     /// The client cancels a call that is held: the server never hears of it.
     pub(super) fn cancel_held(&mut self, id: &Id) -> Option<Verdict> {
-        let question = self.approvals.cancel(id)?;
-        Some(Verdict::Answer(question_cancelled(&question)))
+        let held = self.approvals.cancel(id)?;
+        Some(match &held.question {
+            Some(question) => Verdict::Answer(question_cancelled(question)),
+            None => Verdict::Drop,
+        })
     }
 
     /// When [`Self::expire`] will have something to do.
@@ -212,27 +243,40 @@ impl Session {
         let Some(now) = self.now else {
             return outcomes;
         };
-        while let Some((question, held)) = self.approvals.expired(now) {
-            let mut events = Vec::new();
+        while let Some(held) = self.approvals.expired(now) {
             let reason = format!("the user did not answer within {} s", PATIENCE.as_secs());
+            outcomes.extend(withdrawn(&held));
+            let mut events = Vec::new();
             let answer = self.decline(&held, &reason, &mut events);
-            for line in [question_cancelled(&question), answer] {
-                outcomes.push(Outcome {
-                    to_client: Some(line),
-                    events: std::mem::take(&mut events),
-                    ..Outcome::default()
-                });
-            }
+            outcomes.push(Outcome {
+                to_client: Some(answer),
+                events,
+                ..Outcome::default()
+            });
         }
         outcomes
     }
 
-    fn decline(&mut self, held: &Held, reason: &str, events: &mut Vec<Event>) -> Vec<u8> {
+    pub(super) fn decline(
+        &mut self,
+        held: &Held,
+        reason: &str,
+        events: &mut Vec<Event>,
+    ) -> Vec<u8> {
         self.record_declined(held.tool.as_str(), &held.line, reason);
         let ruled = self.policy.calls.ask.get(&held.tool);
         let place = ruled.map_or("", |ruled| &ruled.place);
-        refuse(&held.id, &held.tool, reason, place, false, events)
+        refuse(&held.id, &held.tool, reason, place, held.stateless, events)
     }
+}
+
+/// That the client's user need not answer any more, where they were asked.
+pub(super) fn withdrawn(held: &Held) -> Option<Outcome> {
+    let question = held.question.as_ref()?;
+    Some(Outcome {
+        to_client: Some(question_cancelled(question)),
+        ..Outcome::default()
+    })
 }
 
 fn refuse(

@@ -45,6 +45,18 @@ pub enum CallDecision {
     Ask,
 }
 
+/// Who has approved a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Approval {
+    /// Nobody was asked.
+    #[default]
+    None,
+    /// The user, through the client.
+    Client,
+    /// The user, in a terminal.
+    Terminal,
+}
+
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallRecord<'a> {
@@ -52,8 +64,8 @@ pub struct CallRecord<'a> {
     pub tool: &'a str,
     pub decision: CallDecision,
     pub reason: Option<String>,
-    /// The user was asked and said yes.
-    pub approved: bool,
+    /// Whether the user was asked and said yes.
+    pub approval: Approval,
     /// Of the arguments in RFC 8785 form.
     pub arguments: Digest,
     /// `false`: they have no such form, and the digest is of the bytes that would be forwarded.
@@ -105,7 +117,12 @@ impl Session {
             self.record_refusal(&name, message, decision, reason);
             return verdict;
         }
-        match self.begin_call(id, &name, arguments(message), trace_of(message), approved) {
+        let approval = if approved {
+            Approval::Client
+        } else {
+            Approval::None
+        };
+        match self.begin_call(id, &name, arguments(message), trace_of(message), approval) {
             Ok(()) => verdict,
             Err(reason) => {
                 // It was counted when it was judged.
@@ -156,15 +173,17 @@ impl Session {
         id: &Id,
         tool: &str,
         line: &[u8],
+        approval: Approval,
+        stateless: bool,
         events: &mut Vec<Event>,
     ) -> Result<(), Vec<u8>> {
         let (arguments, trace) = of_line(line);
-        match self.begin_call(id, tool, arguments, trace, true) {
+        match self.begin_call(id, tool, arguments, trace, approval) {
             Ok(()) => {
                 self.policy.passed_calls.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Err(reason) => Err(self.refuse_unrecorded(id, tool, &reason, false, events)),
+            Err(reason) => Err(self.refuse_unrecorded(id, tool, &reason, stateless, events)),
         }
     }
 
@@ -174,10 +193,10 @@ impl Session {
         tool: &str,
         arguments: Value<'_>,
         trace: Option<String>,
-        approved: bool,
+        approval: Approval,
     ) -> Result<(), String> {
         let mut record = self.call_record(tool, arguments, trace.as_deref());
-        record.approved = approved;
+        record.approval = approval;
         let Some(log) = &mut self.call_log else {
             return Ok(());
         };
@@ -219,7 +238,7 @@ impl Session {
             tool,
             decision: CallDecision::Allow,
             reason: None,
-            approved: false,
+            approval: Approval::None,
             is_canonical: canonical.is_some(),
             arguments: Digest::of(canonical.as_deref().unwrap_or(raw)),
             bytes: raw.len(),
@@ -261,7 +280,7 @@ fn not_passed(events: &[Event]) -> (CallDecision, Option<String>) {
     let mut reason = None;
     for event in events {
         match event {
-            Event::ApprovalAsked { .. } => decision = CallDecision::Ask,
+            Event::ApprovalAsked { .. } | Event::CallHeld { .. } => decision = CallDecision::Ask,
             Event::Denied { .. } => reason = Some("it is not on the list".to_owned()),
             Event::CallRefused { reason: why, .. } => reason = Some(why.clone()),
             Event::RequestRefused { reason: why, .. } => reason = Some(why.clone()),
@@ -273,7 +292,7 @@ fn not_passed(events: &[Event]) -> (CallDecision, Option<String>) {
 }
 
 /// Arguments and trace of a canonical line that is a call.
-fn of_line(line: &[u8]) -> (Value<'_>, Option<String>) {
+pub(super) fn of_line(line: &[u8]) -> (Value<'_>, Option<String>) {
     let params = Object::of_canonical(line).find("params");
     let params = params.and_then(Value::as_object);
     let arguments = params.and_then(|params| params.find("arguments"));

@@ -59,6 +59,8 @@ pub enum Event {
     CallRefused { tool: ToolName, reason: String },
     /// A call waits until the user has decided about it.
     ApprovalAsked { tool: ToolName },
+    /// The same, of a client that can't ask: somebody outside is to decide.
+    CallHeld { tool: ToolName },
     /// The server's instructions are not those that were agreed; the client doesn't see them.
     InstructionsWithheld { review: String },
     /// The server has shown all its tools. These are not as they were agreed.
@@ -149,6 +151,10 @@ impl fmt::Display for Event {
             Self::CallRefused { tool, reason } => {
                 write!(f, "refused a call of the tool `{tool}`: {}", safe(reason))
             }
+            Self::CallHeld { tool } => write!(
+                f,
+                "a call of the tool `{tool}` waits for the user's approval, for which this client can't ask: `pinfold approve` does"
+            ),
             Self::ApprovalAsked { tool } => {
                 write!(
                     f,

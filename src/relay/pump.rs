@@ -13,12 +13,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use super::errors::RelayError;
 use super::event::{Direction, Event};
 use super::framing::{Line, LineReader};
 use super::outbox::Outbox;
+use super::outside::{Decided, HeldCall};
 use super::session::{Outcome, Session};
 
 /// A direction stops reading while this many bytes wait for the other side.
@@ -48,6 +50,20 @@ pub enum End {
     Failed(RelayError),
 }
 
+/// What somebody outside of the session asks about the calls that wait for the user. Who has gone
+/// meanwhile is not told.
+#[derive(Debug)]
+pub enum Inquiry {
+    List(oneshot::Sender<Vec<HeldCall>>),
+    Decide {
+        /// As in [`HeldCall`].
+        number: u64,
+        accepted: bool,
+        /// `None`: no such call waits, or not any more. What it led to is delivered already.
+        answer: oneshot::Sender<Option<Decided>>,
+    },
+}
+
 /// The four ends of one session, and what is under way between them.
 pub struct Pump<ClientIn, ClientOut, ServerIn, ServerOut, Events> {
     session: Session,
@@ -61,6 +77,8 @@ pub struct Pump<ClientIn, ClientOut, ServerIn, ServerOut, Events> {
     server_ended: bool,
     /// When a question of the relay has waited long enough.
     alarm: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// From outside; read as long as the client is.
+    inquiries: Option<mpsc::Receiver<Inquiry>>,
     /// Set when the server stopped reading its input.
     last_words: Option<Pin<Box<Sleep>>>,
 }
@@ -94,8 +112,16 @@ where
             client_ended: false,
             server_ended: false,
             alarm: None,
+            inquiries: None,
             last_words: None,
         }
+    }
+
+    /// Answers these, too.
+    #[must_use]
+    pub fn with_inquiries(mut self, inquiries: Option<mpsc::Receiver<Inquiry>>) -> Self {
+        self.inquiries = inquiries;
+        self
     }
 
     /// Relays until one side ends. May be cancelled and called again: nothing is lost, so a
@@ -111,6 +137,24 @@ where
         tokio::time::timeout_at(deadline, drained)
             .await
             .unwrap_or(End::DeadlinePassed)
+    }
+
+    /// Reads what the client has said so far, so that it is among what [`Self::answer_outstanding`]
+    /// answers; nothing of it goes to the server. Only time shows that there is no more: it takes all
+    /// of `time`, unless the client ends.
+    pub async fn hear_client_out(&mut self, time: Duration) {
+        let heard = poll_fn(|cx| {
+            for _ in 0..TURNS_PER_POLL {
+                match self.read_client(cx) {
+                    Ok(true) if !self.client_ended => {}
+                    Ok(false) => return Poll::Pending,
+                    Ok(true) | Err(_) => return Poll::Ready(()),
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let _ = tokio::time::timeout(time, heard).await;
     }
 
     /// After the server ended: tells the client, for each request that still waits, that no
@@ -162,6 +206,7 @@ where
         let mut moved = self.watch_the_time(cx);
         if read_client && !self.server_ended && self.last_words.is_none() {
             moved |= self.read_client(cx)?;
+            moved |= self.answer_inquiries(cx);
         }
         moved |= self.write_server(cx);
         if !self.server_ended {
@@ -176,6 +221,53 @@ where
             return Err(End::ServerClosed);
         }
         Ok(moved)
+    }
+
+    /// As the client's lines these wait while much is under way to either side.
+    fn answer_inquiries(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..READS_PER_TURN {
+            let waiting = self.to_server.as_ref().map_or(0, Outbox::waiting);
+            if waiting >= HIGH_WATER || self.to_client.waiting() >= HARD_LIMIT {
+                return moved;
+            }
+            let Some(inquiries) = &mut self.inquiries else {
+                return moved;
+            };
+            let inquiry = match inquiries.poll_recv(cx) {
+                Poll::Ready(Some(inquiry)) => inquiry,
+                Poll::Ready(None) => {
+                    self.inquiries = None;
+                    return moved;
+                }
+                Poll::Pending => return moved,
+            };
+            moved = true;
+            self.session.set_time(Instant::now().into_std());
+            match inquiry {
+                Inquiry::List(answer) => {
+                    let _ = answer.send(self.session.held());
+                }
+                Inquiry::Decide {
+                    number,
+                    accepted,
+                    answer,
+                } => {
+                    // Whoever has stopped waiting may not think that it was done.
+                    if answer.is_closed() {
+                        continue;
+                    }
+                    let mut decided = self.session.decide_held(number, accepted);
+                    if let Some(decided) = &mut decided {
+                        for outcome in std::mem::take(&mut decided.outcomes) {
+                            self.deliver(outcome);
+                        }
+                    }
+                    let _ = answer.send(decided);
+                }
+            }
+        }
+        moved
     }
 
     fn read_client(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::json::{Object, Value};
+use super::message::Id;
 use super::strict::write_string;
 
 /// A line of a secret of many lines is looked for by itself from this length on, in bytes.
@@ -77,6 +78,43 @@ impl Redaction {
             }
         }
         clean
+    }
+
+    /// As [`Self::of_text`] for text that names hosts, in which large and small letters are the same
+    /// (RFC 4343).
+    pub fn of_hosts<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut clean = Cow::Borrowed(text);
+        for needle in &self.needles {
+            let (low, wanted) = (clean.to_ascii_lowercase(), needle.text.to_ascii_lowercase());
+            if !low.contains(&wanted) {
+                continue;
+            }
+            let mut output = String::new();
+            let mut rest = 0;
+            // Neither length nor boundaries of characters change with the case of ASCII.
+            for (at, found) in low.match_indices(&wanted) {
+                output.push_str(clean.get(rest..at).unwrap_or_default());
+                output.push_str(&needle.instead);
+                rest = at + found.len();
+            }
+            output.push_str(clean.get(rest..).unwrap_or_default());
+            clean = Cow::Owned(output);
+        }
+        clean
+    }
+
+    /// Whether the id of a request holds one. Short numbers are ids, and no secrets.
+    pub(super) fn is_in_id(&self, id: &Id) -> bool {
+        match id {
+            Id::Text(text) => matches!(self.of_text(text), Cow::Owned(_)),
+            Id::Number(number) => {
+                let number = number.to_string();
+                let found = |needle: &Needle| {
+                    needle.text.len() >= MIN_BEGINNING && number.contains(&needle.text)
+                };
+                self.needles.iter().any(found)
+            }
+        }
     }
 
     /// As [`Self::of_text`] for bytes of which the end may be missing.
@@ -307,6 +345,22 @@ mod tests {
             redaction(key).of_text("x MIIEvQIBADANBg y abc"),
             "x [redacted: TOKEN] y abc"
         );
+    }
+
+    #[test]
+    fn hosts_are_compared_in_any_case_and_ids_whole() {
+        let secret = redaction("S3cret-Value");
+        assert_eq!(
+            secret.of_hosts("looked up `s3cret-value.Evil.example`, S3CRET-VALUE, ü"),
+            "looked up `[redacted: TOKEN].Evil.example`, [redacted: TOKEN], ü"
+        );
+        assert_eq!(secret.of_hosts("s3cret.example"), "s3cret.example");
+        assert_eq!(secret.of_text("s3cret-value"), "s3cret-value");
+        assert!(secret.is_in_id(&Id::Text("a S3cret-Value".to_owned())));
+        assert!(!secret.is_in_id(&Id::Text("a".to_owned())));
+        assert!(redaction("12345").is_in_id(&Id::Number(-9_123_456)));
+        assert!(!redaction("12345").is_in_id(&Id::Number(1234)));
+        assert!(!redaction("1").is_in_id(&Id::Number(1)));
     }
 
     #[test]

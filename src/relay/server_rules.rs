@@ -23,6 +23,16 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
+        if self.policy.redaction.is_in_id(id) {
+            // Another id would be one that the server doesn't wait for.
+            let reason = "its id holds a secret of the server's";
+            events.push(Event::ServerRequestRefused {
+                method: kept(method),
+                reason: reason.to_owned(),
+            });
+            let text = format!("Refused: {reason}");
+            return Verdict::Answer(error_line(Some(id), codes::INVALID_REQUEST, &text));
+        }
         let judged = if method == "ping" {
             Ok((Question::Ping, None))
         } else {

@@ -6,12 +6,12 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{AccessFlags, Pid, access};
 use zeroize::Zeroizing;
@@ -24,13 +24,16 @@ use crate::config::Environment;
 const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Between two looks at whether it has ended.
 const TICK: Duration = Duration::from_millis(25);
+/// For one that was killed.
+const DYING_TIME: Duration = Duration::from_secs(1);
 /// Of standard error, for the log.
 const MAX_WORDS: usize = 4 << 10;
 
 /// Runs a command and takes what it prints for a secret.
 ///
 /// It gets pinfold's environment with a `PATH` of ours, `/dev/null` as input, and a process group of
-/// its own, which is killed when it isn't done before `deadline`.
+/// its own. It and its group are killed when it isn't done before `deadline`; what left the group, but
+/// for the command itself, is not followed.
 ///
 /// # Errors
 /// When it can't be started, fails, is late, or prints what is no secret. The output is in none.
@@ -60,10 +63,12 @@ pub(super) fn run(
     let mut words_of_its_own = Zeroizing::new(Vec::new());
     let outcome = watch(&mut child, &mut words_of_its_own, deadline);
     if outcome.is_err() {
-        // It is not reaped yet, so its number can't be somebody else's.
+        // It is not reaped yet, so its number can't be somebody else's. By its own number, too: it
+        // may have left the group.
         let _ = killpg(pid_of(&child), Signal::SIGKILL);
+        let _ = kill(pid_of(&child), Signal::SIGKILL);
     }
-    let reaped = child.wait();
+    let reaped = reap(child);
     let output = match outcome {
         Ok(output) => output,
         Err(Failure(reason)) => {
@@ -86,6 +91,26 @@ pub(super) fn run(
         SecretError::Unusable { reason } => fail(format!("printed what can't be used: {reason}")),
         other => other,
     })
+}
+
+/// Takes its end. One that the kernel doesn't let die in time (in a system call on a dead disk, for
+/// example) is left to a thread, so that nobody waits for it.
+fn reap(mut child: Child) -> io::Result<ExitStatus> {
+    let deadline = Instant::now() + DYING_TIME;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        std::thread::sleep(TICK);
+    }
+    // Without the thread it stays a zombie until we end.
+    let _ = std::thread::Builder::new()
+        .name("reaper".to_owned())
+        .spawn(move || child.wait());
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 struct Failure(String);
@@ -288,6 +313,32 @@ mod tests {
             assert!(Instant::now() < deadline, "it lives on");
             std::thread::sleep(TICK);
         }
+    }
+
+    #[test]
+    fn leaving_the_group_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("left");
+        let script = format!(
+            "exec python3 -c \"
+import os, time
+os.setpgid(0, os.getpgid(os.getppid()))
+open('{}', 'w').write('%d %d' % (os.getpid(), os.getpgid(0)))
+time.sleep(600)
+\"",
+            path.display()
+        );
+        let begun = Instant::now();
+        // Python needs a moment to begin.
+        let patience = Duration::from_secs(5);
+        let error = shell(&script, patience).unwrap_err().to_string();
+        assert!(error.contains("not done in time"), "{error}");
+        assert!(begun.elapsed() < LONG, "it was waited for");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (pid, group) = text.split_once(' ').unwrap();
+        // The control: it had left, so its group's end was not its own.
+        assert_ne!(pid, group);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "it lives on");
     }
 
     #[test]

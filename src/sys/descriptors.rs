@@ -106,3 +106,22 @@ pub fn null_standard_streams() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Sends this process SIGIO whenever a file is made, removed or renamed in the folder, as long as
+/// the descriptor is open (`F_NOTIFY`, fcntl(2)). Without a handler that signal ends the process.
+///
+/// # Errors
+/// What fcntl(2) reports: EINVAL where the kernel has none of it.
+pub fn signal_changes(folder: BorrowedFd<'_>) -> io::Result<()> {
+    // From uapi/linux/fcntl.h; the last is for more than once.
+    const DN_CREATE: u32 = 0x4;
+    const DN_DELETE: u32 = 0x8;
+    const DN_RENAME: u32 = 0x10;
+    const DN_MULTISHOT: u32 = 0x8000_0000;
+    let what = DN_CREATE | DN_DELETE | DN_RENAME | DN_MULTISHOT;
+    // SAFETY: fcntl(2) with F_NOTIFY has no memory effects.
+    if unsafe { libc::fcntl(folder.as_raw_fd(), libc::F_NOTIFY, what) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -16,7 +16,8 @@ mod syscalls;
 pub(crate) mod testing;
 
 pub use descriptors::{
-    adopt, close_all_except, close_standard_streams, keep_across_exec, null_standard_streams, watch,
+    adopt, close_all_except, close_standard_streams, keep_across_exec, null_standard_streams,
+    signal_changes, watch,
 };
 pub use landlock::{landlock_abi, landlock_errata};
 pub use mounts::add_mount_attributes;

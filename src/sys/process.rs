@@ -113,6 +113,38 @@ impl PidFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
     }
 
+    /// The process that connected the other end of `socket` (unix(7), SO_PEERPIDFD, Linux 6.5).
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` where the kernel doesn't know this; others when that process is gone.
+    pub fn of_peer(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut descriptor: RawFd = -1;
+        let mut length = libc::socklen_t::try_from(size_of::<RawFd>()).map_err(io::Error::other)?;
+        // SAFETY: the kernel writes at most `length` bytes, which is the size of `descriptor`, and both outlive the call.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERPIDFD,
+                (&raw mut descriptor).cast(),
+                &raw mut length,
+            )
+        };
+        if result == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        if descriptor < 0 {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(descriptor) }))
+    }
+
+    /// The same descriptor, to wait for: it is readable when the process has ended.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.0
+    }
+
     /// Sends `signal` (pidfd_send_signal(2)).
     ///
     /// # Errors

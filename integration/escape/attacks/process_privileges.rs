@@ -34,7 +34,7 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         "before-everybody",
         "Get more of the processor than everybody else.",
         Happens,
-        "return os.nice(-5) < 0",
+        "return os.nice(-5) < os.nice(5)",
     )
     .root(),
     Attack::new(

@@ -7,7 +7,8 @@ import traceback
 import listed
 
 # In this order: later ones change settings of the machine, and put them back.
-THEMES = ["machine", "old_kernel", "namespaces", "attacks", "daemon", "suites"]
+THEMES = ["machine", "old_kernel", "namespaces", "attacks", "daemon", "warm_start",
+          "official_client", "audit_log", "suites"]
 
 
 class Report:

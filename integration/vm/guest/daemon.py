@@ -1,110 +1,16 @@
-"""The daemon as a service of ada's systemd: activation, cgroups, restart, kills."""
-import contextlib
-import json
+"""The daemon as a service of ada's systemd: activation, control groups, restart, kills."""
 import os
 import signal
-import time
 
-from guest import ADA, FIXTURES, PATIENCE, Home, ada, run
+from guest import FIXTURES, ada, refused, run
 from listed import check
+from machine import read
 from old_kernel import PREFERRED, manifest
+from service import (LIMITS, MEMORY, PROCESSES, Served, group_of, nothing_is_left, processes_of,
+                     puppets, server_group, service_group, serves_also, session, sessions, shown, systemctl,
+                     wait_until)
 
 UNITS = "/payload/packaging/systemd"
-SLICE = "/sys/fs/cgroup/user.slice/user-%d.slice/user@%d.service" % (ADA, ADA)
-MEMORY = 192 << 20
-PROCESSES = 24
-LIMITS = '\n[servers.puppet.limits]\nmemory = "192MiB"\nprocesses = %d\n' % PROCESSES
-
-
-class Served(Home):
-    """Ada's own folders, which her systemd's services see."""
-
-    def __init__(self):
-        super().__init__("")
-        self.folder = "/home/ada"
-        self.environment = {}
-
-    @property
-    def manifest_path(self):
-        return "/home/ada/.config/pinfold/pinfold.toml"
-
-    def client(self, name, more=("--daemon=require",)):
-        return super().client(name, more)
-
-
-def systemctl(*words):
-    return ada("systemctl", "--user", *words)
-
-
-def shown(name):
-    return systemctl("show", "pinfold.service", "--value", "-p", name).expect(0).out.strip()
-
-
-def sessions():
-    return json.loads(ada("pinfold", "ps", "--json").expect(0).out)["sessions"]
-
-
-def wait_until(what, holds, seconds=PATIENCE):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "not within %d s: %s" % (seconds, what)
-        time.sleep(0.1)
-
-
-def alive(pid):
-    """Whether it runs: a zombie has ended."""
-    with contextlib.suppress(OSError), open("/proc/%d/stat" % pid) as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def processes_of(folder):
-    """Every process in a control group and in those below it."""
-    found = []
-    for place, _, files in os.walk(folder):
-        if "cgroup.procs" in files:
-            with contextlib.suppress(OSError), open(place + "/cgroup.procs") as file:
-                found += [(place, int(line)) for line in file]
-    return found
-
-
-def service_group():
-    return "/sys/fs/cgroup" + shown("ControlGroup")
-
-
-def group_of(pid):
-    with open("/proc/%d/cgroup" % pid) as file:
-        return "/sys/fs/cgroup" + file.read().strip().rpartition("::")[2]
-
-
-def puppets():
-    """Every process on this machine that runs the server."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open("/proc/%s/cmdline" % name, "rb") as file:
-            words = file.read().split(b"\0")
-            if any(word.endswith(b"puppet.py") for word in words) and alive(int(name)):
-                found.append(int(name))
-    return found
-
-
-def nothing_is_left():
-    wait_until("no process of the server is left", lambda: not puppets())
-
-    def only_the_supervisor():
-        return all(place.endswith(("/supervisor", "pinfold.service"))
-                   for place, _ in processes_of(service_group()))
-    wait_until("nothing but the daemon is in its control groups", only_the_supervisor)
-
-
-@contextlib.contextmanager
-def session():
-    mine = Served()
-    with mine.client("puppet") as client:
-        answer = client.initialize()
-        assert "result" in answer, "%s\n%s" % (answer, client.stderr())
-        yield client
-        client.end()
 
 
 @check("the units are installed, enabled, and systemd finds no fault")
@@ -228,23 +134,13 @@ check("the client's program killed: the session ends, nothing is left")(
 check("the session's process killed: nothing is left")(killed(lambda row: row["session_pid"]))
 
 
-def server_group():
-    """The control group of the one server."""
-    groups = {group_of(pid) for pid in puppets()}
-    assert len(groups) == 1, groups
-    group = groups.pop()
-    assert group.startswith(service_group() + "/"), "%s is not below the service's" % group
-    return group
-
-
 @check("the server has a control group of its own with its limits")
 def _():
     with session():
         group = server_group()
 
         def setting(name):
-            with open(group + "/" + name) as file:
-                return file.read().strip()
+            return read(group + "/" + name)
         assert group not in (service_group(), group_of(int(shown("MainPID")))), group
         assert setting("memory.max") == str(MEMORY), setting("memory.max")
         assert setting("memory.oom.group") == "1"
@@ -252,6 +148,36 @@ def _():
         relay = group_of(sessions()[0]["session_pid"])
         assert relay != group and relay.rpartition("/")[0] == group.rpartition("/")[0], relay
         return "%s: memory.max %s, pids.max %s" % (group, setting("memory.max"), setting("pids.max"))
+
+
+@check("in a unit without Delegate= nothing is made or moved, and it is said")
+def _():
+    settings = "/home/ada/.config/systemd/user/pinfold.service.d/settings.conf"
+
+    def restarted(text):
+        Served().write(settings, text)
+        systemctl("daemon-reload").expect(0)
+        systemctl("restart", "pinfold.service").expect(0)
+
+    restarted("[Service]\nDelegate=no\n")
+    try:
+        assert shown("Delegate") == "no"
+        with session() as client:
+            assert client.call("do", code="return 7") == "ok: 7"
+            places = {place for place, _ in processes_of(service_group())}
+            assert places == {service_group()}, places
+            assert {group_of(pid) for pid in puppets()} == places
+            row, = sessions()
+            assert row["limits_held"] == [], row
+            said = ada("pinfold", "ps").expect(0).expect_words("watched over by pinfold").err
+        nothing_is_left()
+    finally:
+        restarted("")
+    # The control: as it is installed.
+    with session():
+        assert server_group() not in places
+        ada("pinfold", "ps").expect(0).expect_words("control groups (memory, pids, cpu)")
+    return said
 
 
 @check("the memory limit bites, for all processes together")
@@ -273,39 +199,123 @@ def _():
     nothing_is_left()
     wait_until("its control group is gone", lambda: not os.path.exists(group), 60)
     message = (answer or {}).get("error", {}).get("message", "")
-    assert "memory" in message, "the client was told: %r" % message
+    assert "limits.memory" in message, "the client was told: %r" % message
     return message
+
+
+# Forks until it is refused.
+FORKS = """
+    made = []
+    try:
+        for _ in range(200):
+            pid = os.fork()
+            if pid == 0:
+                time.sleep(600)
+                os._exit(0)
+            made.append(pid)
+        return "no limit"
+    except OSError as error:
+        return [errno.errorcode[error.errno], len(made)]
+    finally:
+        for pid in made:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+"""
 
 
 @check("the limit of processes bites")
 def _():
-    forks = """
-        made = []
-        try:
-            for _ in range(200):
-                pid = os.fork()
-                if pid == 0:
-                    time.sleep(600)
-                    os._exit(0)
-                made.append(pid)
-            return "no limit"
-        except OSError as error:
-            return [errno.errorcode[error.errno], len(made)]
-        finally:
-            for pid in made:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-    """
     with session() as client:
-        # Held by the kernel for the whole server, not for each user as setrlimit(2) does.
-        group = server_group()
-        told = client.call("do", code=forks)
-        with open(group + "/pids.events") as file:
-            assert "max 0" not in file.read(), "it was not the control group that refused"
+        told = client.call("do", code=FORKS)
         assert told.startswith('ok: ["EAGAIN", '), told
         assert int(told.split(",")[1].strip(" ]")) < PROCESSES, told
     nothing_is_left()
     return told
+
+
+def lower(group, name, value):
+    """Far below what pinfold's other means look after, so that the control group alone can bite."""
+    with open(group + "/" + name, "w") as file:
+        file.write(str(value))
+
+
+@check("the control group alone holds the server to its processes")
+def _():
+    with session() as client:
+        group = server_group()
+        assert read(group + "/pids.events") == "max 0"
+        lower(group, "pids.max", 9)
+        told = client.call("do", code=FORKS)
+        assert told.startswith('ok: ["EAGAIN", '), told
+        assert int(told.split(",")[1].strip(" ]")) < 9, told
+        counted = read(group + "/pids.events")
+        assert counted.startswith("max ") and counted != "max 0", counted
+    nothing_is_left()
+    return "%s, pids.events: %s" % (told, counted)
+
+
+@check("the control group alone ends a server that takes too much memory, and the client is told")
+def _():
+    greedy = """
+        for _ in range(3):
+            if os.fork() == 0:
+                held = bytearray(40 << 20)
+                time.sleep(600)
+        time.sleep(600)
+    """
+    with session() as client:
+        group = server_group()
+        lower(group, "memory.max", 96 << 20)
+        answer = client.answer(client.ask("tools/call", {"name": "do", "arguments": {"code": greedy}}))
+        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+    nothing_is_left()
+    told = (answer or {}).get("error", {}).get("message", "")
+    assert "limits.memory" in told, "the client was told: %s" % answer
+    return told
+
+
+@check("the limit of processor time bites")
+def _():
+    turns = """
+        end, turns = time.monotonic() + 8, 0
+        while time.monotonic() < end:
+            turns += 1
+        return turns > 0
+    """
+    # The manifest ends with the limits of the server.
+    with serves_also('cpu = "30%"\n') as mine:
+        mine.pinfold("lock").expect(0)
+        with session() as client:
+            group = server_group()
+            assert read(group + "/cpu.max") == "30000 100000"
+            assert "cpu" in sessions()[0]["limits_held"], sessions()
+            assert client.call("do", code=turns) == "ok: true"
+            counted = dict(line.split() for line in read(group + "/cpu.stat").splitlines())
+            assert int(counted["nr_throttled"]) > 10, counted
+    nothing_is_left()
+    return "throttled in %s of %s periods" % (counted["nr_throttled"], counted["nr_periods"])
+
+
+@check("quarantine ends a session: who waits is told, none starts until it is released")
+def _():
+    with session() as client:
+        number = client.ask("tools/call", {"name": "do", "arguments": {"code": "time.sleep(600)"}})
+        wait_until("the call is on its way", lambda: sessions()[0]["calls"] == 1)
+        ada("pinfold", "quarantine", "puppet").expect(0)
+        answer = client.answer(number, 60)
+        told = (answer or {}).get("error", {}).get("message", "")
+        assert "quarantine" in told, "the waiting request got %s" % answer
+        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+    nothing_is_left()
+    assert not sessions(), sessions()
+    try:
+        message = refused(Served(), "puppet")
+        assert "quarantine" in message and "pinfold release puppet" in message, message
+    finally:
+        ada("pinfold", "release", "puppet").expect(0)
+    with session() as client:
+        assert client.call("do", code="return 6") == "ok: 6"
+    return told + "\n" + message
 
 
 @check("a stopped session is gone, and stop of the service leaves nothing")
@@ -326,4 +336,5 @@ def _():
     with mine.client("puppet") as client:
         answer = client.initialize()
         assert "error" in answer and client.end() == 125, answer
+    systemctl("start", "pinfold.socket").expect(0)
     return answer["error"]["message"]

@@ -31,6 +31,22 @@ def manifest(layers, name="native", source=NATIVE, tool="work"):
         name, source, tool, layers)
 
 
+def demand_landlock(mine, name):
+    """Makes the lock demand what a newer kernel has: Landlock with ABI 4."""
+    with open(mine.lock_path) as file:
+        text = file.read()
+    box = json.loads(text)["servers"][name]["box"]
+    assert "landlock" not in box["layers"] and box["landlock_abi"] == 0, box
+    start = text.index('"%s": {' % name)
+    layers = json.dumps(sorted([*box["layers"], "landlock"]))
+    demanding = text[start:].replace('"landlock_abi": 0', '"landlock_abi": 4', 1)
+    demanding = demanding.replace('"layers": ' + json.dumps(box["layers"]), '"layers": ' + layers, 1)
+    demanding = text[:start] + demanding
+    box = json.loads(demanding)["servers"][name]["box"]
+    assert "landlock" in box["layers"] and box["landlock_abi"] == 4, demanding
+    mine.write(mine.lock_path, demanding)
+
+
 @check("doctor says which Landlock is there")
 def _():
     with home("doctor") as mine:
@@ -93,17 +109,7 @@ def _():
         with mine.client("native") as client:
             assert "result" in client.initialize()
             client.end()
-        with open(mine.lock_path) as file:
-            lock = json.load(file)
-        box = lock["servers"]["native"]["box"]
-        assert "landlock" not in box["layers"] and box["landlock_abi"] == 0, box
-        with open(mine.lock_path) as file:
-            text = file.read()
-        demanding = text.replace('"landlock_abi": 0', '"landlock_abi": 4')
-        layers = json.dumps(sorted([*box["layers"], "landlock"]))
-        demanding = demanding.replace('"layers": ' + json.dumps(box["layers"]), '"layers": ' + layers)
-        assert "landlock" in json.loads(demanding)["servers"]["native"]["box"]["layers"], demanding
-        mine.write(mine.lock_path, demanding)
+        demand_landlock(mine, "native")
         message = refused(mine, "native")
         assert "Landlock ABI 2" in message and "ABI 4" in message, message
         return message

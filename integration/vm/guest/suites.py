@@ -15,25 +15,31 @@ SUITES = [
     ("session_ends", True),
     ("launch_refused", True),
     ("doctor_attack", False),
-    ("cgroup::", False),
 ]
+# In a group that ada's systemd has delegated to them.
+DELEGATED = [("cgroup::", False), ("daemon::groups", True)]
+SERVICE = ["systemd-run", "--user", "--quiet", "--pipe", "--wait", "-p", "Delegate=yes"]
 
 
-def suite(filter_, default):
+def suite(filter_, default, service=()):
     def body():
         if not os.path.exists("/payload/bin/integration"):
             raise Skipped("the run was asked to be quick")
         if default and old():
             raise Skipped("its servers need Landlock ABI 4")
-        ran = run(as_ada(["/payload/bin/integration", filter_, "--test-threads=2"]))
+        ran = run(as_ada([*service, "/payload/bin/integration", filter_, "--test-threads=2"]))
         counted = re.search(r"(\d+) passed; (\d+) failed", ran.out)
         failed = re.findall(r"^test (\S+) \.\.\. FAILED", ran.out, re.M)
         skipped = re.findall(r"^SKIPPED .*", ran.err, re.M)
         assert ran.code == 0 and counted, "%s\n%s\n%s" % (failed, ran.out[-2500:], ran.err[-1500:])
         assert int(counted.group(1)) > 0, "no test of that name"
+        lacking = [line for line in skipped if "control" in line]
+        assert not (service and lacking), lacking
         return "\n".join([counted.group(0), *skipped])
     return body
 
 
 for name, default in SUITES:
     check("tests of the project: " + name)(suite(name, default))
+for name, default in DELEGATED:
+    check("tests of the project in a delegated group: " + name)(suite(name, default, SERVICE))

@@ -44,10 +44,19 @@ pub(super) fn grants(
             Kind::File => ("read", &mut grants.read),
             Kind::Nothing => continue,
         };
-        let reason = too_much(path, machine.home()).or_else(|| {
-            let outside = inside.is_some_and(|inside| !path.starts_with(inside));
-            outside.then_some("a project's config may only have the project's own files")
-        });
+        // A link of a repository may lead anywhere.
+        let real = machine.real(path).unwrap_or_else(|| path.to_owned());
+        let reason = too_much(path, machine.home());
+        let reason = reason
+            .or_else(|| too_much(&real, machine.home()))
+            .or_else(|| {
+                let real_inside =
+                    |inside| machine.real(inside).unwrap_or_else(|| inside.to_owned());
+                let outside = inside.is_some_and(|inside| {
+                    !path.starts_with(inside) || !real.starts_with(real_inside(inside))
+                });
+                outside.then_some("a project's config may only have the project's own files")
+            });
         match reason {
             Some(reason) => notes.push(format!(
                 "not granted: `{value}` ({reason}); `files.{key} = [\"{value}\"]` would"
@@ -59,7 +68,8 @@ pub(super) fn grants(
     (grants, notes)
 }
 
-fn too_much(path: &Path, home: Option<&Path>) -> Option<&'static str> {
+/// Why nobody means all of a folder.
+pub(super) fn too_much(path: &Path, home: Option<&Path>) -> Option<&'static str> {
     if path == Path::new("/") || SYSTEM.iter().any(|folder| path == Path::new(folder)) {
         return Some("it is a folder of the machine");
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::context::Context;
+use super::super::sources::own_folders;
 use super::plan::{Kind, Machine};
 
 pub(super) struct Here<'c> {
@@ -33,5 +34,13 @@ impl Machine for Here<'_> {
 
     fn home(&self) -> Option<&Path> {
         self.context.paths.home.as_deref()
+    }
+
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        path.canonicalize().ok()
+    }
+
+    fn own(&self, path: &Path) -> Option<String> {
+        own_folders::refusal(self.context, path)
     }
 }

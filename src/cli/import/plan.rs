@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::launchers::{Started, started};
-use super::grants::{Grants, grants};
+use super::grants::{Grants, grants, too_much};
 use super::variables::{Variables, variables};
 use crate::config::clients::{
     ClientFile, ClientServer, Scope, Transport, looks_secret, may_be_placeholder,
@@ -24,6 +24,10 @@ pub(super) trait Machine {
     /// A program of the search path.
     fn program(&self, name: &str) -> Option<PathBuf>;
     fn home(&self) -> Option<&Path>;
+    /// The path without links and `..`, of what is there.
+    fn real(&self, path: &Path) -> Option<PathBuf>;
+    /// Why a file or folder can't be a server's code: it holds what is pinfold's own.
+    fn own(&self, path: &Path) -> Option<String>;
 }
 
 /// A server as pinfold would run it, but for its name and its tools.
@@ -84,12 +88,16 @@ fn convert(
     let words: Vec<&str> = filled.iter().map(String::as_str).collect();
     refuse_secret_arguments(&words)?;
     let folder = working_folder(file, server);
-    let code = code_of(&words, folder.as_deref(), machine)?;
     let trusted = match file.place.scope {
         // Somebody else may have written it.
         Scope::Project => file.place.path.parent().and_then(project_folder),
         Scope::User | Scope::Managed => None,
     };
+    let start = Start {
+        folder: folder.as_deref(),
+        project: trusted.or_else(|| server.project()),
+    };
+    let code = code_of(&words, &start, machine)?;
     let (grants, mut notes) = grants(&code.args, trusted, machine);
     let (variables, more) = variables(server)?;
     notes.extend(more);
@@ -113,7 +121,15 @@ struct Code {
     args: Vec<String>,
 }
 
-fn code_of(words: &[&str], folder: Option<&Path>, machine: &dyn Machine) -> Result<Code, String> {
+/// Where a server is started.
+struct Start<'s> {
+    /// For relative paths.
+    folder: Option<&'s Path>,
+    /// The project that it is of.
+    project: Option<&'s Path>,
+}
+
+fn code_of(words: &[&str], start: &Start<'_>, machine: &dyn Machine) -> Result<Code, String> {
     if let Some(started) = started(words) {
         return launched(&started?);
     }
@@ -124,21 +140,24 @@ fn code_of(words: &[&str], folder: Option<&Path>, machine: &dyn Machine) -> Resu
             rest,
             &["-u", "-B", "-I", "-s"],
             PYTHON_OPTIONS,
-            folder,
+            start,
             machine,
         );
     }
     if is_family(name, "node") || name == "nodejs" {
-        return script(rest, &[], NODE_OPTIONS, folder, machine);
+        return script(rest, &[], NODE_OPTIONS, start, machine);
     }
     if let Some((_, reason)) = STARTERS.iter().find(|(names, _)| names.contains(&name)) {
         return Err(format!("`{name}` {reason}"));
     }
     let found = match program.contains('/') {
-        true => absolute(program, folder).filter(|path| machine.kind(path) == Kind::File),
+        true => absolute(program, start.folder).filter(|path| machine.kind(path) == Kind::File),
         false => machine.program(program),
     };
     let found = found.ok_or_else(|| format!("there is no program `{program}` here"))?;
+    if let Some(reason) = machine.own(&found) {
+        return Err(reason);
+    }
     Ok(Code {
         source: path_source(&found)?,
         program: None,
@@ -219,7 +238,7 @@ fn script(
     words: &[&str],
     ignored: &[&str],
     hint: &str,
-    folder: Option<&Path>,
+    start: &Start<'_>,
     machine: &dyn Machine,
 ) -> Result<Code, String> {
     let mut words = words.iter().skip_while(|word| ignored.contains(word));
@@ -230,7 +249,7 @@ fn script(
     if file.starts_with('-') {
         return Err(format!("the option `{file}` can't be taken over: {hint}"));
     }
-    let path = absolute(file, folder)
+    let path = absolute(file, start.folder)
         .ok_or_else(|| format!("`{file}` is relative to a folder that only the client knows"))?;
     let args = words.map(|word| (*word).to_owned()).collect();
     match machine.kind(&path) {
@@ -239,25 +258,61 @@ fn script(
         Kind::Nothing => return Err(format!("there is no file `{file}`")),
     }
     // What it imports lies beside it.
-    let package = path
-        .ancestors()
-        .skip(1)
-        .take(8)
-        .find(|folder| machine.kind(&folder.join("package.json")) == Kind::File);
-    if let Some(package) = package
-        && let Ok(inside) = path.strip_prefix(package)
-    {
+    if let Some((package, inside)) = package_of(&path, start.project, machine) {
+        if let Some(reason) = too_much(&package, machine.home()) {
+            let shown = package.display();
+            return Err(format!(
+                "its package would be all of `{shown}` ({reason}), and a server can read its own code; put it into a folder of its own"
+            ));
+        }
+        if let Some(reason) = machine.own(&package) {
+            return Err(reason);
+        }
         return Ok(Code {
-            source: path_source(package)?,
-            program: Some(inside.to_string_lossy().into_owned()),
+            source: path_source(&package)?,
+            program: Some(inside),
             args,
         });
+    }
+    if let Some(reason) = machine.own(&path) {
+        return Err(reason);
     }
     Ok(Code {
         source: path_source(&path)?,
         program: None,
         args,
     })
+}
+
+/// The folder of a script's package, and the script in it. Everything in that folder becomes the
+/// server's to read, so it is never looked for outside of the script's project or repository, nor in the
+/// home folder itself and above.
+fn package_of(
+    script: &Path,
+    project: Option<&Path>,
+    machine: &dyn Machine,
+) -> Option<(PathBuf, String)> {
+    let script = machine.real(script)?;
+    let project = project.and_then(|project| machine.real(project));
+    let home = machine
+        .home()
+        .map(|home| machine.real(home).unwrap_or_else(|| home.to_owned()));
+    for folder in script.ancestors().skip(1).take(8) {
+        let is_outside = project
+            .as_ref()
+            .is_some_and(|project| !folder.starts_with(project));
+        if is_outside || home.as_ref().is_some_and(|home| home.starts_with(folder)) {
+            return None;
+        }
+        if machine.kind(&folder.join("package.json")) == Kind::File {
+            let inside = script.strip_prefix(folder).ok()?.to_str()?.to_owned();
+            return Some((folder.to_owned(), inside));
+        }
+        if machine.kind(&folder.join(".git")) != Kind::Nothing {
+            return None;
+        }
+    }
+    None
 }
 
 fn path_source(path: &Path) -> Result<String, String> {

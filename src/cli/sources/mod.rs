@@ -8,6 +8,7 @@ mod download;
 mod https;
 mod npm;
 mod npm_build;
+pub(super) mod own_folders;
 mod path;
 mod published;
 mod pypi;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::super::context::Context;
+use super::super::exit::UsageError;
 use super::archive::{entry_point, unpack};
-use super::{Asked, Bytes};
+use super::{Asked, Bytes, own_folders};
 use crate::lockfile::{BUNDLE_FOLDER, Digest};
 use crate::resolve::ResolveError;
 use crate::resolve::path::{LocalEntry, local_entry};
@@ -18,6 +19,9 @@ pub(super) fn get(
 ) -> anyhow::Result<Bytes> {
     if is_bundle {
         return bundle(&asked.context.store, asked.staging, file);
+    }
+    if let Some(reason) = own_folders::refusal(asked.context, file) {
+        return Err(UsageError(reason).into());
     }
     let local = local_entry(file, program)?;
     let tree = path_tree(asked.staging, &local)?;

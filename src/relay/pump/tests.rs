@@ -484,3 +484,71 @@ async fn over_long_lines_are_answered_on_both_sides() {
         () = talk => {}
     }
 }
+
+/// A decision from outside reaches a relay that waits for lines, and the call goes to the server once.
+#[tokio::test(start_paused = true)]
+async fn a_decision_from_outside_wakes_it() {
+    let (mut peers, client, server) = pipes(4096);
+    let echo: crate::lockfile::ToolName = "echo".parse().unwrap();
+    let place = "the manifest".to_owned();
+    let ruled = crate::relay::Ruled { what: (), place };
+    let mut policy = SessionPolicy::locked([echo.clone()].into(), crate::relay::Pins::default());
+    policy.pins = None;
+    policy.calls.ask = [(echo, ruled)].into();
+    let (inquire, inquiries) = mpsc::channel(1);
+    let mut pump = Pump::new(
+        client.0,
+        client.1,
+        server.1,
+        server.0,
+        Session::new(policy).with_decider(),
+        |_: &Event| {},
+    )
+    .with_inquiries(Some(inquiries));
+    let talk = async {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#;
+        let text = format!("{call}\n");
+        peers.client_out.write_all(text.as_bytes()).await.unwrap();
+        let number = loop {
+            let (answer, answered) = oneshot::channel();
+            inquire.send(Inquiry::List(answer)).await.unwrap();
+            if let [call] = &answered.await.unwrap()[..] {
+                break call.number;
+            }
+            tokio::task::yield_now().await;
+        };
+        let decide = async || {
+            let (answer, answered) = oneshot::channel();
+            let decide = Inquiry::Decide {
+                number,
+                accepted: true,
+                answer,
+            };
+            inquire.send(decide).await.unwrap();
+            answered.await.unwrap()
+        };
+        assert!(decide().await.unwrap().passed);
+        assert_eq!(decide().await, None);
+        assert_eq!(line(&mut peers.server_in).await, text);
+        // One who has stopped waiting decides nothing.
+        let text = text.replace("\"id\":1", "\"id\":2");
+        peers.client_out.write_all(text.as_bytes()).await.unwrap();
+        let (answer, answered) = oneshot::channel();
+        drop(answered);
+        let late = Inquiry::Decide {
+            number: number + 1,
+            accepted: true,
+            answer,
+        };
+        inquire.send(late).await.unwrap();
+        // Nobody is left to ask, and the rest goes on.
+        drop(inquire);
+        let refused = line(&mut peers.client_in).await;
+        assert!(refused.contains("did not answer within 60 s"), "{refused}");
+        peers.client_out.shutdown().await.unwrap();
+    };
+    let (end, ()) = tokio::join!(pump.run_until_client_closes(), talk);
+    assert!(matches!(end, End::ClientClosed), "{end:?}");
+    drop(pump);
+    assert_eq!(line(&mut peers.server_in).await, "");
+}

@@ -8,6 +8,7 @@ mod cleaning;
 mod client;
 mod grants;
 mod look;
+mod outside;
 mod pins;
 mod questions;
 mod reach;

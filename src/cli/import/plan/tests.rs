@@ -7,10 +7,25 @@ struct Words;
 
 impl Machine for Words {
     fn kind(&self, path: &Path) -> Kind {
-        match path.to_str().unwrap() {
-            "/" | "/home/ada" | "/home/ada/notes" | "/home/ada/.ssh" | "/work" | "/work/data"
-            | "/etc/x" => Kind::Folder,
+        match self.real(path).unwrap().to_str().unwrap() {
+            "/" | "/home/ada" | "/home/ada/code" | "/home/ada/code/w" | "/work/link"
+            | "/home/ada/notes" | "/home/ada/.ssh" | "/work" | "/work/data" | "/etc/x" => {
+                Kind::Folder
+            }
             "/home/ada/notes/a.db"
+            | "/home/ada/code/package.json"
+            | "/home/ada/code/srv.js"
+            | "/home/ada/code/w/srv.js"
+            | "/home/ada/code/w/lib/package.json"
+            | "/home/ada/code/w/lib/srv.js"
+            | "/home/ada/package.json"
+            | "/home/ada/own/package.json"
+            | "/home/ada/own/srv.js"
+            | "/home/ada/.ssh/package.json"
+            | "/home/ada/.ssh/srv.js"
+            | "/home/ada/bare/srv.js"
+            | "/tmp/package.json"
+            | "/tmp/srv.js"
             | "/home/ada/s/package.json"
             | "/home/ada/s/build/index.js"
             | "/work/server.py"
@@ -25,6 +40,24 @@ impl Machine for Words {
 
     fn home(&self) -> Option<&Path> {
         Some(Path::new("/home/ada"))
+    }
+
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        let mut real = PathBuf::new();
+        for part in path.components() {
+            match part {
+                std::path::Component::ParentDir => drop(real.pop()),
+                part => real.push(part),
+            }
+        }
+        Some(match real.strip_prefix("/work/link") {
+            Ok(rest) => Path::new("/home/ada/notes").join(rest),
+            Err(_) => real,
+        })
+    }
+
+    fn own(&self, path: &Path) -> Option<String> {
+        (path == Path::new("/home/ada/own")).then(|| "it is pinfold's own".to_owned())
     }
 }
 
@@ -81,6 +114,69 @@ fn commands_become_sources() {
         );
         assert_eq!(got.args, args, "{words}");
     }
+}
+
+/// The same as a project's config says it.
+fn in_project(folder: &str, args: &[&str]) -> Decision {
+    let entry = serde_json::json!({"command": args[0], "args": &args[1..]});
+    let path = format!("{folder}/.vscode/mcp.json");
+    let mut file = ClientFile::parse(
+        &place_of(Path::new(&path), None),
+        format!("{{\"servers\": {{\"a\": {entry}}}}}").into_bytes(),
+    )
+    .unwrap();
+    file.place.scope = Scope::Project;
+    decide(&file, &file.servers[0], &Words)
+}
+
+#[test]
+fn a_package_is_looked_for_in_the_project_only() {
+    for (decision, source) in [
+        (
+            in_project("/home/ada/code/w", &["node", "srv.js"]),
+            "path:/home/ada/code/w/srv.js",
+        ),
+        (
+            in_project("/home/ada/code/w", &["node", "../srv.js"]),
+            "path:/home/ada/code/w/../srv.js",
+        ),
+        (
+            in_project("/home/ada/code/w", &["node", "lib/srv.js"]),
+            "path:/home/ada/code/w/lib",
+        ),
+        // The control: where the package is the project's own, it is all of it.
+        (
+            in_project("/home/ada/code", &["node", "w/srv.js"]),
+            "path:/home/ada/code",
+        ),
+        // Not in the home folder itself, even in the user's own config.
+        (
+            of_command("node /home/ada/bare/srv.js"),
+            "path:/home/ada/bare/srv.js",
+        ),
+    ] {
+        assert_eq!(converted(decision).source, source);
+    }
+    for (words, part) in [
+        ("node /home/ada/own/srv.js", "pinfold's own"),
+        ("node /home/ada/.ssh/srv.js", "settings and keys"),
+        ("node /tmp/srv.js", "a folder of the machine"),
+    ] {
+        let Decision::Refuse(reason) = of_command(words) else {
+            panic!("{words}");
+        };
+        assert!(reason.contains(part), "{words}: {reason}");
+    }
+}
+
+#[test]
+fn a_link_of_a_project_leads_to_no_grant() {
+    let got = converted(in_project(
+        "/work",
+        &["npx", "fs", "/work/link", "/work/data"],
+    ));
+    assert_eq!(got.grants.write, ["/work/data"]);
+    assert!(got.notes[0].contains("/work/link"), "{:?}", got.notes);
 }
 
 #[test]

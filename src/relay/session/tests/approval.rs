@@ -12,11 +12,11 @@ use crate::relay::Event;
 use crate::relay::call_gate::{CallRules, Ruled};
 use crate::relay::session::Session;
 
-const PLACE: &str = "`tools.ask` in /m/pinfold.toml, line 7";
-const CALL: &str = r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"echo","arguments":{"to":"\u001b[2Jbob"}}}"#;
-const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}"#;
+pub(super) const PLACE: &str = "`tools.ask` in /m/pinfold.toml, line 7";
+pub(super) const CALL: &str = r#"{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"echo","arguments":{"to":"\u001b[2Jbob"}}}"#;
+pub(super) const MODERN: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}"#;
 
-fn ask_echo() -> CallRules {
+pub(super) fn ask_echo() -> CallRules {
     let place = PLACE.to_owned();
     let echo: ToolName = "echo".parse().unwrap();
     CallRules {
@@ -32,7 +32,7 @@ fn session(capabilities: &str) -> (Session, Instant) {
     begin(Session::new(policy), capabilities)
 }
 
-fn begin(mut session: Session, capabilities: &str) -> (Session, Instant) {
+pub(super) fn begin(mut session: Session, capabilities: &str) -> (Session, Instant) {
     let now = Instant::now();
     session.set_time(now);
     let params = format!(r#"{{"protocolVersion":"2025-11-25","capabilities":{capabilities}}}"#);
@@ -44,7 +44,7 @@ fn begin(mut session: Session, capabilities: &str) -> (Session, Instant) {
 }
 
 /// The question that a call leads to: its id as JSON.
-fn question(session: &mut Session, call: &str) -> String {
+pub(super) fn question(session: &mut Session, call: &str) -> String {
     let (to_server, to_client, events) = client(session, call);
     assert_eq!(to_server, None);
     assert!(
@@ -62,7 +62,7 @@ fn question(session: &mut Session, call: &str) -> String {
 }
 
 #[track_caller]
-fn refused(line: Option<String>, says: &str) {
+pub(super) fn refused(line: Option<String>, says: &str) {
     let line = line.unwrap();
     for part in [r#""isError":true"#, r#""id":5"#, says, PLACE] {
         assert!(line.contains(part), "{line}");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::relay::{CallDecision, CallLog, CallOutcome, CallRecord, Redaction};
+use crate::relay::{Approval, CallDecision, CallLog, CallOutcome, CallRecord, Redaction};
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -31,9 +31,11 @@ impl Log {
         for part in parts.into_iter().flatten() {
             line.push_str(&format!(" | {part}"));
         }
-        if call.approved {
-            line.push_str(" | approved");
-        }
+        line.push_str(match call.approval {
+            Approval::None => "",
+            Approval::Client => " | approved",
+            Approval::Terminal => " | approved in a terminal",
+        });
         self.0.lock().unwrap().lines.push(line);
     }
 }

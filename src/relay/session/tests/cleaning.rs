@@ -51,6 +51,21 @@ fn secrets_do_not_reach_the_client() {
 }
 
 #[test]
+fn the_id_of_a_request_tells_no_secret() {
+    let ping = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"ping"}}"#);
+    // The control: else it passes, and so does another id.
+    server_passes(&mut session(false, false), &ping(SECRET));
+    server_passes(&mut session(true, false), &ping("mine"));
+    for id in ["s3cret-value", "a s3cret\\u002dvalue b"] {
+        let (to_server, to_client, events) = server(&mut session(true, false), &ping(id));
+        assert_eq!(to_client, None);
+        assert!(to_server.unwrap().contains("holds a secret"));
+        assert_eq!(events.len(), 1);
+        assert!(!events[0].to_string().contains(SECRET));
+    }
+}
+
+#[test]
 fn escapes_are_written_out_by_setting() {
     let line = said("\\u001b[2J\u{202e}");
     server_passes(&mut session(false, false), &line);
