@@ -24,7 +24,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn desk_with_the_collection() -> Desk {
+pub(super) fn desk_with_the_collection() -> Desk {
     let desk = Desk::new();
     let collection = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/client_configs");
     copy(&collection.join("home"), &desk.home.user());

@@ -1,6 +1,7 @@
 //! `pinfold import` and `pinfold restore`, over the collection of configs in `tests/client_configs`
 //! and over configs that somebody made to do harm.
 
+mod audited;
 mod collection;
 mod hostile;
 mod live;

@@ -12,6 +12,7 @@ mod package;
 pub(crate) mod page;
 pub(crate) mod processes;
 mod registry;
+mod sarif_schema;
 mod sbom_tools;
 mod scripts;
 pub(crate) mod sdk;
@@ -28,6 +29,7 @@ pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip, wi
 pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
 pub(crate) use registry::{Fault, Registry, credentials, refused, say};
+pub(crate) use sarif_schema::sarif_schema;
 pub(crate) use sbom_tools::sbom_tools;
 pub(crate) use scripts::Script;
 pub(crate) use static_program::static_program;

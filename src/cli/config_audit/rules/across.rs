@@ -105,6 +105,10 @@ fn share_a_session(one: &Entry<'_>, two: &Entry<'_>) -> bool {
         }
 }
 
+/// Whether it matters which of the two is meant.
 fn differ(one: &ClientServer, two: &ClientServer) -> bool {
-    one.argv() != two.argv() || !one.node.says_the_same(&two.node)
+    match (one.argv(), two.argv()) {
+        (None, None) => !one.node.says_the_same(&two.node),
+        (one, two) => one != two,
+    }
 }
