@@ -10,6 +10,7 @@ const VERBS: &[&str] = &[
     "add",
     "import",
     "restore",
+    "audit",
     "lock",
     "update",
     "fetch",
@@ -28,6 +29,7 @@ const VERBS: &[&str] = &[
     "daemon",
     "ps",
     "stop",
+    "approve",
 ];
 
 /// The name of the committed file and the arguments.

@@ -1,6 +1,5 @@
 //! `pinfold approve`: calls that wait for the user in sessions of the daemon, decided in a terminal.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use super::args::Approve;
@@ -25,8 +24,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Approve) -> anyhow:
         let decided = client::decide(&socket, id, false).await?;
         return told(id, decided);
     }
-    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if !is_terminal || !output::interactive() {
+    if !output::at_a_terminal() {
         return Err(UsageError(format!(
             "a call is approved in a terminal, by a person who has seen it; without one, `pinfold approve --deny {}` declines it",
             output::foreign(id, MAX_NAME)

@@ -73,6 +73,11 @@ pub(super) fn interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether a person is there who also sees what is printed.
+pub(super) fn at_a_terminal() -> bool {
+    interactive() && io::stdout().is_terminal()
+}
+
 /// Asks on the terminal; `None` at the end of input.
 pub(super) fn ask(question: &str) -> Option<String> {
     let mut stderr = io::stderr().lock();
