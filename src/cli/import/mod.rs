@@ -24,8 +24,8 @@ use super::output;
 use crate::config::clients::{
     Backups, ClientFile, ClientFileError, FoundPlace, Rewrite, find_client_files, place_of, rewrite,
 };
-pub(super) use diff::Mask;
 use crate::secrets::keep_out_of_dumps;
+pub(super) use diff::Mask;
 use groups::{Group, Wishes, groups};
 use machine::Here;
 pub(super) use plan::base_name;

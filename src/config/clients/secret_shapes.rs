@@ -215,7 +215,7 @@ pub fn known_tokens(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> 
             };
             if rest.starts_with("-----BEGIN ") {
                 let end = rest.find("-----END").map(|end| start + end);
-                at = end.unwrap_or(start + rest.find('\n').unwrap_or(rest.len()));
+                at = end.unwrap_or_else(|| start + rest.find('\n').unwrap_or(rest.len()));
                 return Some(start..at);
             }
             if SHAPES.iter().any(is_token) {
