@@ -1,6 +1,7 @@
 //! The daemon: what `run` hands over to it is as it is without it, whoever ends ends all, and a bad
 //! client hurts nobody.
 
+mod between;
 mod ends;
 mod groups;
 mod hand_over;
@@ -8,6 +9,7 @@ mod hostile;
 mod many;
 mod served;
 mod service_manager;
+mod unread;
 mod warm;
 
 use std::fs::{self, File};
