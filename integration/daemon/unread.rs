@@ -40,7 +40,7 @@ fn is_refused(client: &mut Client) {
     assert!(message.contains("in quarantine"), "{message}");
 }
 
-fn run<'a>(home: &Home, when: &'a str) -> Command {
+fn run(home: &Home, when: &str) -> Command {
     pinfold(home, ["run", when, "unruly"])
 }
 
