@@ -28,6 +28,13 @@ pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow:
         .quarantine()
         .impose(ImposedBy::Command, reason)
         .with_context(|| format!("`{name}` could not be put into quarantine, and may still run"))?;
+    let release = command(&context, "release", &name);
+    output::note(&match &already {
+        Some(imposed) => format!("`{name}` {}", imposed.describe()),
+        None => format!("`{name}` is in quarantine: it does not start until `{release}`."),
+    });
+    // At once: whether there was one can be seen only as long as it ends.
+    let sessions = state.wait_for_sessions(PATIENCE);
     if already.is_none() {
         let reason = reason.map(|reason| output::foreign(reason, MAX_REASON));
         // Afterwards: nothing that the log has to say keeps a server running.
@@ -38,12 +45,7 @@ pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow:
             ));
         }
     }
-    let release = command(&context, "release", &name);
-    output::note(&match already {
-        Some(imposed) => format!("`{name}` {}", imposed.describe()),
-        None => format!("`{name}` is in quarantine: it does not start until `{release}`."),
-    });
-    match state.wait_for_sessions(PATIENCE) {
+    match sessions {
         Ok(Sessions::None) => output::note("No session of it was running."),
         Ok(Sessions::Ended) => output::note("Every session of it has ended."),
         Ok(Sessions::Left) => {
