@@ -19,6 +19,9 @@ _pinfold() {
             pinfold,add)
                 cmd="pinfold__subcmd__add"
                 ;;
+            pinfold,approve)
+                cmd="pinfold__subcmd__approve"
+                ;;
             pinfold,audit)
                 cmd="pinfold__subcmd__audit"
                 ;;
@@ -111,6 +114,9 @@ _pinfold() {
                 ;;
             pinfold__subcmd__help,add)
                 cmd="pinfold__subcmd__help__subcmd__add"
+                ;;
+            pinfold__subcmd__help,approve)
+                cmd="pinfold__subcmd__help__subcmd__approve"
                 ;;
             pinfold__subcmd__help,audit)
                 cmd="pinfold__subcmd__help__subcmd__audit"
@@ -254,7 +260,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop generate help"
+            opts="-h -V --manifest --help --version try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop approve generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -342,6 +348,24 @@ _pinfold() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__approve)
+            opts="-h -V --deny --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -584,7 +608,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop generate help"
+            opts="try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop approve generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -598,6 +622,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__approve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
