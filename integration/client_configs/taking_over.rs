@@ -183,3 +183,72 @@ fn folders_among_the_arguments_are_granted() {
     );
     assert!(manifest.contains("profile = \"files-rw\""), "{manifest}");
 }
+
+#[test]
+fn a_secret_that_is_there_is_neither_overwritten_nor_taken_away() {
+    let desk = Desk::new();
+    let stored = desk.home.path().join("data/pinfold/secrets/weather.token");
+    desk.put("data/pinfold/secrets/.store", "files\n");
+    desk.put("data/pinfold/secrets/weather.token", "mine-and-older");
+    let folder = stored.parent().unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    for file in [&stored, &folder.join(".store")] {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let entry = |package: &str| {
+        config(
+            json!({"weather": {"command": "npx", "args": [package], "env": {"TOKEN": SECRET, "token": "another-one"}}}),
+        )
+    };
+    desk.put(CONFIG, &entry("no-such-package"));
+    assert_ne!(desk.run(&["import", "--yes", "--allow-all"]).code, Some(0));
+    assert_eq!(fs::read_to_string(&stored).unwrap(), "mine-and-older");
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
+    // The control: one that can be locked has its secrets, each under a name of its own.
+    desk.put(CONFIG, &entry("weather"));
+    desk.succeed(&["import", "--yes", "--allow-all"]);
+    assert_eq!(fs::read_to_string(&stored).unwrap(), "mine-and-older");
+    assert_eq!(
+        fs::read_dir(folder).unwrap().count(),
+        4,
+        "{}",
+        desk.manifest()
+    );
+    let manifest = desk.manifest();
+    // Without the lock and from a second config it is the same server, and keeps its secrets.
+    fs::remove_file(desk.home.lock()).unwrap();
+    desk.put("home/.gemini/settings.json", &entry("weather"));
+    desk.succeed(&["import", "--yes", "--allow-all"]);
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 4);
+    assert_eq!(desk.manifest(), manifest);
+}
+
+#[test]
+fn no_spelling_of_a_secret_is_shown() {
+    let desk = Desk::new();
+    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+    desk.put(
+        CONFIG,
+        &format!(
+            r#"{{"mcpServers": {{"notes": {{"command": "npx", "args": ["@example/notes"],
+  // once {token}
+  "env": {{"DB": "postgres:\/\/me:hunter2@h", "API_TOKEN": "\u0061bcd-efgh", "LANGUAGE": "de"}}}},
+ "h": {{"command": "npx", "args": ["weather", "--header", "Authorization: Bearer qwertzuiop"]}}}}}}"#
+        ),
+    );
+    let dry = desk.succeed(&["import", "--dry-run"]);
+    for part in ["hunter2", "bcd-efgh", token, "qwertzuiop"] {
+        assert!(
+            !dry.stdout.contains(part) && !dry.stderr.contains(part),
+            "{part}: {dry:#?}"
+        );
+    }
+    // The control: the lines themselves are shown.
+    for part in [
+        "// once [secret]",
+        "\"LANGUAGE\": \"de\"",
+        "an argument holds a secret",
+    ] {
+        assert!(dry.stdout.contains(part), "{part}: {dry:#?}");
+    }
+}

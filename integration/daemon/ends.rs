@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Daemon, Process, pinfold, tree, unruly, wait_until_gone, wait_until_idle};
 use crate::support::processes::with_home;

@@ -2,6 +2,7 @@
 //! client hurts nobody.
 
 mod approve;
+mod between;
 mod ends;
 mod groups;
 mod hand_over;
@@ -10,6 +11,7 @@ mod many;
 mod recorded;
 mod served;
 mod service_manager;
+mod unread;
 mod warm;
 
 use std::fs::{self, File};

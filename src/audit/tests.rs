@@ -500,3 +500,30 @@ fn records_are_shown_once_and_as_they_are_asked_for() {
     assert_eq!(with(|filter| filter.since = Some("2999".into())), 0);
     assert_eq!(with(|filter| filter.since = Some("2001".into())), 29);
 }
+
+#[test]
+fn hosts_that_a_server_names_tell_no_secret() {
+    use super::record::{Arguments, Decision, Record};
+    for (value, told) in [("Zq8-Value", false), ("another", true)] {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("audit");
+        let log = super::AuditLog::open(&folder, ROOMY).unwrap();
+        let recorder = super::Recorder::new(log, "everything", None, Arguments::Digest);
+        recorder.redact(crate::relay::Redaction::new([(
+            "T".to_owned(),
+            value.to_owned(),
+        )]));
+        recorder.egress(Record::Egress {
+            decision: Decision::Deny,
+            host: "zq8-value.evil.example".to_owned(),
+            port: None,
+            reason: Some("zq8-value.evil.example is not listed".to_owned()),
+            sent: 0,
+            received: 0,
+            duration_ms: 0,
+        });
+        let text = fs::read_to_string(folder.join("audit.jsonl")).unwrap();
+        assert_eq!(text.contains("zq8-value"), told, "{text}");
+        assert_eq!(text.contains("[redacted: T].evil"), !told, "{text}");
+    }
+}

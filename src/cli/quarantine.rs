@@ -24,10 +24,18 @@ pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow:
     let context = Context::open(manifest)?;
     let (name, state) = server(&context, &arguments.name)?;
     let reason = arguments.reason.as_deref();
+    // Some have ended before the marker is safe on the disk.
+    let was_running = matches!(state.wait_for_sessions(Duration::ZERO), Ok(Sessions::Left));
     let already = state
         .quarantine()
         .impose(ImposedBy::Command, reason)
         .with_context(|| format!("`{name}` could not be put into quarantine, and may still run"))?;
+    let release = command(&context, "release", &name);
+    output::note(&match &already {
+        Some(imposed) => format!("`{name}` {}", imposed.describe()),
+        None => format!("`{name}` is in quarantine: it does not start until `{release}`."),
+    });
+    let sessions = state.wait_for_sessions(PATIENCE);
     if already.is_none() {
         let reason = reason.map(|reason| output::foreign(reason, MAX_REASON));
         // Afterwards: nothing that the log has to say keeps a server running.
@@ -38,14 +46,9 @@ pub(super) fn impose(manifest: Option<&Path>, arguments: &Quarantine) -> anyhow:
             ));
         }
     }
-    let release = command(&context, "release", &name);
-    output::note(&match already {
-        Some(imposed) => format!("`{name}` {}", imposed.describe()),
-        None => format!("`{name}` is in quarantine: it does not start until `{release}`."),
-    });
-    match state.wait_for_sessions(PATIENCE) {
-        Ok(Sessions::None) => output::note("No session of it was running."),
-        Ok(Sessions::Ended) => output::note("Every session of it has ended."),
+    match sessions {
+        Ok(Sessions::None) if !was_running => output::note("No session of it was running."),
+        Ok(Sessions::None | Sessions::Ended) => output::note("Every session of it has ended."),
         Ok(Sessions::Left) => {
             output::warning(&format!(
                 "a session of `{name}` was told to end and has not ended within {} s; `pgrep -a pinfold` shows it",

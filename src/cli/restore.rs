@@ -177,7 +177,16 @@ fn restore(
         _ => replace_content(file, &original),
     };
     if state != State::AsBefore || undone.len() > 1 {
-        write().with_context(|| format!("could not write {}; it is as it was", file.display()))?;
+        write().with_context(|| {
+            let is_back = std::fs::read(file).is_ok_and(|bytes| bytes == original);
+            match is_back {
+                true => format!(
+                    "{} is put back, but may not survive a crash",
+                    file.display()
+                ),
+                false => format!("could not write {}; it is as it was", file.display()),
+            }
+        })?;
     }
     for backup in undone {
         backups

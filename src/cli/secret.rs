@@ -29,9 +29,9 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Arguments) -> anyhow::Res
 }
 
 fn set(context: &Context, arguments: &SecretSet) -> anyhow::Result<Exit> {
+    keep_out_of_dumps().context("this process's memory could not be kept out of core dumps")?;
     let name: SecretName = arguments.name.parse()?;
     let mut store = SecretStore::for_setting(&context.paths.data, arguments.store)?;
-    keep_out_of_dumps().context("this process's memory could not be kept out of core dumps")?;
     let value = if std::io::stdin().is_terminal() {
         hidden_input::ask(&format!("Value of `{name}` (it is not shown): "))?
     } else {

@@ -82,8 +82,9 @@ pub fn open_lock_file(path: &Path) -> io::Result<File> {
 /// Replaces the content of `path`: readers see the old file or the new one, never a mixture.
 ///
 /// A temporary file in the same folder is written, synced and renamed over the
-/// target, then the folder is synced (fsync(2), rename(2)). When a step fails the
-/// temporary file is removed and the old file is as it was. A symbolic link is
+/// target, then the folder is synced (fsync(2), rename(2)). When a step before the
+/// rename fails the temporary file is removed and the old file is as it was; only the folder's sync
+/// can fail after it. A symbolic link is
 /// followed, so that a file kept elsewhere by a dotfile manager stays there.
 /// `mode` is the exact mode of the new file, whatever the umask.
 pub fn replace_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -100,8 +101,10 @@ pub fn replace_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
         .set_permissions(Permissions::from_mode(mode))?;
     (&temporary.file).write_all(bytes)?;
     temporary.file.sync_all()?;
+    // One that can't be opened could not be synced afterwards.
+    let folder = File::open(folder)?;
     temporary.rename_to(&target)?;
-    File::open(folder)?.sync_all()
+    folder.sync_all()
 }
 
 /// Replaces the content of a file that somebody else's program keeps: as [`replace_atomically`],
@@ -125,8 +128,10 @@ pub fn replace_content(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .set_permissions(Permissions::from_mode(mode))?;
     (&temporary.file).write_all(bytes)?;
     temporary.file.sync_all()?;
+    // One that can't be opened could not be synced afterwards.
+    let folder = File::open(folder)?;
     temporary.rename_to(&target)?;
-    File::open(folder)?.sync_all()
+    folder.sync_all()
 }
 
 /// Where the file really is. The last component need not exist.

@@ -58,7 +58,7 @@ pub(super) fn audited<'r>(read: &'r [Read], machine: &dyn Machine) -> Vec<Audite
 
 /// Whatever a message quotes: no secret of the file is in it.
 fn hide_secrets(file: &ClientFile, findings: &mut [Finding]) {
-    let mask = Mask::of(&file.root);
+    let mask = Mask::of(file);
     for finding in findings {
         finding.message = mask.apply(&finding.message);
         finding.subject = mask.apply(&finding.subject);

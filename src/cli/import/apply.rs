@@ -2,6 +2,7 @@
 //! and replaced.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -12,7 +13,7 @@ use super::Group;
 use crate::config::clients::{
     Backups, ClientFile, ClientServer, FoundPlace, Rewrite, RewriteError, rewrite,
 };
-use crate::lockfile::replace_content;
+use crate::lockfile::{Digest, replace_content};
 
 /// An entry to rewrite.
 pub(super) struct Wanted {
@@ -108,17 +109,34 @@ pub(super) fn write(
     let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string();
     let backup = backups.keep(&path, &before, &after, &now)?;
     let replaced = match ClientFile::read(place)?.bytes() == before {
-        true => replace_content(&path, &after)
-            .with_context(|| format!("could not write {}; it is as it was", path.display())),
+        true => replace_content(&path, &after).map_err(anyhow::Error::from),
         false => Err(DriftError(format!(
             "{} was changed at this very moment and is left as it is; run `pinfold import` again",
             path.display()
         ))
         .into()),
     };
-    if let Err(error) = replaced {
-        let _ = backups.forget(&backup);
-        return Err(error);
+    let Err(error) = replaced else {
+        return Ok((entries, notes));
+    };
+    // Without its original, what was written could never be undone.
+    if holds(&path, backup.result) {
+        let what = "was rewritten, but may not survive a crash; `pinfold restore` puts it back";
+        return Err(error.context(format!("{} {what}", path.display())));
     }
-    Ok((entries, notes))
+    if holds(&path, backup.original) {
+        let _ = backups.forget(&backup);
+    }
+    match error.is::<DriftError>() {
+        true => Err(error),
+        false => Err(error.context(format!(
+            "could not write {}; it is as it was",
+            path.display()
+        ))),
+    }
+}
+
+/// Whether a file has exactly these bytes.
+fn holds(path: &Path, digest: Digest) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| Digest::of(&bytes) == digest)
 }

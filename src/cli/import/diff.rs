@@ -4,7 +4,7 @@ use super::super::context::Context;
 use super::super::output;
 use super::apply::{rewritten, wanted};
 use super::{Found, Group};
-use crate::config::clients::{Node, secrets_in};
+use crate::config::clients::{ClientFile, known_tokens, secrets_in};
 use crate::lockfile::printable;
 
 /// Lines around a change.
@@ -30,7 +30,7 @@ pub(super) fn show(
     let Ok((after, _, _)) = rewritten(file, &wanted) else {
         return;
     };
-    let mask = Mask::of(&file.root);
+    let mask = Mask::of(file);
     let before = mask.apply(file.text.text());
     let after = mask.apply(&String::from_utf8_lossy(&after));
     let after = after.trim_start_matches('\u{feff}');
@@ -54,9 +54,9 @@ pub(super) fn show(
 pub(in crate::cli) struct Mask(Vec<String>);
 
 impl Mask {
-    pub(in crate::cli) fn of(root: &Node) -> Self {
+    pub(in crate::cli) fn of(file: &ClientFile) -> Self {
         let mut words = Vec::new();
-        for secret in secrets_in(root) {
+        for secret in secrets_in(&file.root, file.text.text()) {
             let escaped = serde_json::Value::from(secret.as_str()).to_string();
             words.push(escaped[1..escaped.len() - 1].to_owned());
             words.push(secret);
@@ -69,6 +69,12 @@ impl Mask {
             true => text.replace(secret.as_str(), HIDDEN),
             false => text,
         };
-        self.0.iter().fold(text.to_owned(), hidden)
+        let mut text = self.0.iter().fold(text.to_owned(), hidden);
+        // What stands in comments is no value.
+        let tokens: Vec<_> = known_tokens(&text).collect();
+        for range in tokens.into_iter().rev() {
+            text.replace_range(range, HIDDEN);
+        }
+        text
     }
 }

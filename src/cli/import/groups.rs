@@ -11,7 +11,7 @@ use super::{Found, Member, vault};
 use crate::config::{
     Delivery, EnvValue, Manifest, NewServer, SecretName, SecretSource, SecretUse, Server,
 };
-use crate::lockfile::{Lock, ServerName};
+use crate::lockfile::{Digest, Lock, ServerName};
 
 /// A server that is locked once.
 pub(super) struct Group {
@@ -21,6 +21,15 @@ pub(super) struct Group {
     pub members: Vec<Member>,
     /// Whether manifest and lock have it already.
     pub is_present: bool,
+    /// Whether the manifest has it already, with these very secrets.
+    pub is_in_manifest: bool,
+}
+
+/// What a group is in the manifest, or will be.
+struct Named {
+    wanted: NewServer,
+    is_in_manifest: bool,
+    is_present: bool,
 }
 
 /// What the command line says of single servers.
@@ -97,14 +106,14 @@ pub(super) fn groups(
     order
         .into_iter()
         .map(|(converted, name, members)| {
-            let (wanted, is_present) =
-                named(context, &manifest, &lock, wishes, converted, &name, &taken)?;
-            taken.insert(wanted.name.clone());
+            let named = named(context, &manifest, &lock, wishes, converted, &name, &taken)?;
+            taken.insert(named.wanted.name.clone());
             Ok(Group {
-                wanted,
+                wanted: named.wanted,
                 converted: converted.clone(),
                 members,
-                is_present,
+                is_present: named.is_present,
+                is_in_manifest: named.is_in_manifest,
             })
         })
         .collect()
@@ -119,7 +128,7 @@ fn named(
     converted: &Converted,
     name: &str,
     taken: &BTreeSet<ServerName>,
-) -> anyhow::Result<(NewServer, bool)> {
+) -> anyhow::Result<Named> {
     let base = name_for(name);
     for number in 1_usize.. {
         let name: ServerName = match number {
@@ -129,34 +138,55 @@ fn named(
         if taken.contains(&name) {
             continue;
         }
-        let wanted = new_server(name, converted, wishes);
-        let Some(present) = manifest.servers.get(&wanted.name) else {
-            return Ok((wanted, false));
+        let Some(present) = manifest.servers.get(&name) else {
+            let names = secret_names(&name, converted);
+            return Ok(Named {
+                wanted: new_server(name, converted, wishes, &names),
+                is_in_manifest: false,
+                is_present: false,
+            });
         };
+        let Some(names) = names_of_present(context, present, converted) else {
+            continue;
+        };
+        let wanted = new_server(name, converted, wishes, &names);
         // Other words that can't be read are found when it is added.
         let place = (&context.paths.manifest, context.paths.home.as_deref());
         let Ok(server) = parsed(&wanted, place.0, place.1) else {
             continue;
         };
-        if is_same(present, &server) && has_same_secrets(context, &wanted.name, converted) {
+        if is_same(present, &server) {
             let locked = lock.servers.get(&wanted.name);
-            let is_locked = locked.is_some_and(|locked| locked.source == server.source_text);
-            return Ok((wanted, is_locked));
+            let is_present = locked.is_some_and(|locked| locked.source == server.source_text);
+            return Ok(Named {
+                wanted,
+                is_in_manifest: true,
+                is_present,
+            });
         }
     }
     Err(UsageError("there are too many servers of one name".to_owned()).into())
 }
 
-/// The same server with another token is another server.
-fn has_same_secrets(context: &Context, name: &ServerName, converted: &Converted) -> bool {
-    converted.variables.held.iter().all(|(variable, held)| {
-        let Held::Secret(value) = held else {
-            return true;
+/// The names that a server of the manifest has its secrets under, if their values are these. The
+/// same server with another token is another server.
+fn names_of_present(
+    context: &Context,
+    present: &Server,
+    converted: &Converted,
+) -> Option<BTreeMap<String, SecretName>> {
+    let named = secret_variables(converted).map(|(variable, value)| {
+        let Some(EnvValue::Secret(SecretUse {
+            source: SecretSource::Stored(name),
+            ..
+        })) = present.env.get(variable)
+        else {
+            return None;
         };
-        secret_name(name, variable).is_some_and(|secret| {
-            vault::stored(context, &secret).is_some_and(|stored| stored.text() == value.as_str())
-        })
-    })
+        let is_same = vault::stored(context, name).is_some_and(|stored| stored.text() == value);
+        is_same.then(|| (variable.to_owned(), name.clone()))
+    });
+    named.collect()
 }
 
 /// What a person granted since is theirs: only what is run counts, and with which values.
@@ -190,24 +220,50 @@ pub(super) fn name_for(text: &str) -> String {
     }
 }
 
-/// What a server's secret is called in the store: `SERVER.VARIABLE` in small letters. Both are made
-/// of letters that such a name may have; what would be too long is cut.
-fn secret_name(server: &ServerName, variable: &str) -> Option<SecretName> {
-    let name = format!("{server}.{}", variable.to_ascii_lowercase());
-    name[..name.len().min(64)].parse().ok()
+/// Longest name of a secret.
+const MAX_SECRET_NAME: usize = 64;
+
+/// What a server's secrets are called in the store: `SERVER.VARIABLE` in small letters. Both are
+/// made of letters that such a name may have. What would be too long, or be called like another,
+/// ends in a digest.
+fn secret_names(server: &ServerName, converted: &Converted) -> BTreeMap<String, SecretName> {
+    let names = secret_variables(converted).filter_map(|(variable, _)| {
+        let is_alike = |(other, _): &(&str, &str)| other.eq_ignore_ascii_case(variable);
+        let is_alone = secret_variables(converted).filter(is_alike).count() == 1;
+        let name = format!("{server}.{}", variable.to_ascii_lowercase());
+        let name = match is_alone && name.len() <= MAX_SECRET_NAME {
+            true => name,
+            false => {
+                let digest = Digest::of(format!("{server}.{variable}").as_bytes()).hex();
+                with_end(&name, &digest[..16])
+            }
+        };
+        Some((variable.to_owned(), name.parse().ok()?))
+    });
+    names.collect()
 }
 
-/// The secrets of a group, each with its name in the store.
-pub(super) fn secrets(group: &Group) -> Vec<(SecretName, &str)> {
-    let held = group.converted.variables.held.iter();
+/// A name with something at its end, cut so that all of that fits.
+pub(super) fn with_end(name: &str, end: &str) -> String {
+    let room = MAX_SECRET_NAME - end.len() - 1;
+    format!("{}-{end}", name.get(..room).unwrap_or(name))
+}
+
+/// The variables of a server that are secrets, with their values.
+pub(super) fn secret_variables(converted: &Converted) -> impl Iterator<Item = (&str, &str)> {
+    let held = converted.variables.held.iter();
     held.filter_map(|(variable, held)| match held {
-        Held::Secret(value) => Some((secret_name(&group.wanted.name, variable)?, value.as_str())),
+        Held::Secret(value) => Some((variable.as_str(), value.as_str())),
         Held::Literal(_) | Held::FromClient => None,
     })
-    .collect()
 }
 
-fn new_server(name: ServerName, converted: &Converted, wishes: &Wishes) -> NewServer {
+fn new_server(
+    name: ServerName,
+    converted: &Converted,
+    wishes: &Wishes,
+    names: &BTreeMap<String, SecretName>,
+) -> NewServer {
     let egress = wishes.egress.get(&name).cloned().unwrap_or_default();
     let grants = &converted.grants;
     let profile = match (egress.is_empty(), &grants.write, &grants.read) {
@@ -217,10 +273,10 @@ fn new_server(name: ServerName, converted: &Converted, wishes: &Wishes) -> NewSe
         _ => None,
     };
     let env = &converted.variables.held;
-    let value = |variable: &String, held: &Held| match (held, secret_name(&name, variable)) {
+    let value = |variable: &String, held: &Held| match (held, names.get(variable)) {
         (Held::Literal(text), _) => EnvValue::Literal(text.clone()),
         (Held::Secret(_), Some(secret)) => EnvValue::Secret(SecretUse {
-            source: SecretSource::Stored(secret),
+            source: SecretSource::Stored(secret.clone()),
             delivery: Delivery::Value,
         }),
         (Held::FromClient | Held::Secret(_), _) => EnvValue::FromClient {
@@ -272,5 +328,39 @@ mod tests {
         }
         let long = name_for(&"x".repeat(500));
         assert!(format!("{long}-1000000").parse::<ServerName>().is_ok());
+    }
+
+    #[test]
+    fn secrets_of_a_server_never_share_a_name() {
+        let mut converted = Converted {
+            source: "npm:x".to_owned(),
+            program: None,
+            args: Vec::new(),
+            grants: super::super::grants::Grants::default(),
+            variables: super::super::variables::Variables::default(),
+            notes: Vec::new(),
+        };
+        let variables = [
+            "TOKEN",
+            "api_key",
+            "API_KEY",
+            "SERVICE_TOKEN",
+            "SERVICE_PASSWORD",
+        ];
+        for variable in variables {
+            let value = Held::Secret(format!("of {variable}"));
+            converted.variables.held.insert(variable.to_owned(), value);
+        }
+        for server in ["weather".to_owned(), "x".repeat(56)] {
+            let names = secret_names(&server.parse().unwrap(), &converted);
+            assert_eq!(names.len(), variables.len(), "{names:?}");
+            let different: BTreeSet<&str> = names.values().map(SecretName::as_str).collect();
+            assert_eq!(different.len(), variables.len(), "{names:?}");
+        }
+        // The control: one that is alone and short needs no digest.
+        let names = secret_names(&"weather".parse().unwrap(), &converted);
+        assert_eq!(names["TOKEN"].as_str(), "weather.token");
+        let long = with_end(&"x".repeat(64), "2");
+        assert!(long.len() == 64 && long.ends_with("x-2"), "{long}");
     }
 }

@@ -14,6 +14,8 @@ mod vault;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::add::{self, Choice};
 use super::args::Import;
 use super::context::Context;
@@ -22,6 +24,7 @@ use super::output;
 use crate::config::clients::{
     Backups, ClientFile, ClientFileError, FoundPlace, Rewrite, find_client_files, place_of, rewrite,
 };
+use crate::secrets::keep_out_of_dumps;
 pub(super) use diff::Mask;
 use groups::{Group, Wishes, groups};
 use machine::Here;
@@ -40,6 +43,8 @@ struct Found {
 type Member = (usize, usize);
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::Result<Exit> {
+    // Before any config is read: they hold secrets, and a question may wait for hours.
+    keep_out_of_dumps().context("this process's memory could not be kept out of core dumps")?;
     let context = Context::open(manifest)?;
     let program = own_program()?;
     let mut found = find(&context, &arguments.files)?;
@@ -192,12 +197,13 @@ async fn lock_all(
             allow_all: arguments.allow_all,
             prefix: format!("{}:", group.wanted.name),
         };
-        let added = async {
-            vault::store(context, group)?;
-            add::add(context, group.wanted.clone(), None, &choice).await
+        let mut created = Vec::new();
+        let added = match vault::store(context, group, &mut created) {
+            Ok(wanted) => add::add(context, wanted, None, &choice).await,
+            Err(error) => Err(error),
         };
-        if let Err(error) = added.await {
-            vault::forget(context, group);
+        if let Err(error) = added {
+            vault::forget(context, &created);
             output::error(&error);
             failures.insert(index, error);
         }

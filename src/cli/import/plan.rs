@@ -7,7 +7,7 @@ use super::super::launchers::{Started, started};
 use super::grants::{Grants, grants, too_much};
 use super::variables::{Variables, variables};
 use crate::config::clients::{
-    ClientFile, ClientServer, Scope, Transport, looks_secret, may_be_placeholder,
+    ClientFile, ClientServer, Scope, Transport, may_be_placeholder, secret_in_argument,
 };
 
 /// What is at a path, links followed.
@@ -380,17 +380,17 @@ fn filled_in(words: &[&str], home: Option<&Path>) -> Result<Vec<String>, String>
 fn refuse_secret_arguments(words: &[&str]) -> Result<(), String> {
     let mut before = "";
     for word in words {
-        let (option, value) = word.split_once('=').unwrap_or((before, word));
-        if looks_secret(option.trim_start_matches('-'), value) && option.starts_with('-')
-            || looks_secret("", word)
-        {
-            let option = if option.starts_with('-') {
-                option
-            } else {
-                "it"
+        if let Some(secret) = secret_in_argument(before, word) {
+            let name = word
+                .strip_suffix(secret)
+                .map(|name| name.trim_end_matches(['=', ':', ' ']));
+            let place = match name {
+                Some("") | None if before.starts_with('-') => format!("after `{before}`"),
+                Some("") | None => "as a word of its own".to_owned(),
+                Some(name) => format!("in `{name}`"),
             };
             return Err(format!(
-                "an argument holds a secret (after `{option}`), which every process of this machine can read; pass it by a variable, if the server knows one"
+                "an argument holds a secret ({place}), which every process of this machine can read; pass it by a variable, if the server knows one"
             ));
         }
         before = word;

@@ -37,7 +37,7 @@ pub(super) fn plan(found: &[Found], groups: &[Group], line: fn(&str)) {
                 continue;
             }
         };
-        let mask = Mask::of(&file.root);
+        let mask = Mask::of(file);
         for (at, server) in file.servers.iter().enumerate() {
             let name = output::foreign(&server.name, 60);
             let project = server.project().map(|project| {
@@ -198,7 +198,7 @@ pub(super) fn json(found: &[Found], groups: &[Group], outcome: Option<&Outcome<'
             "write_error": written.and_then(|written| written.error.as_ref()).map(output::chain),
         });
         if let Ok(file) = &found.file {
-            let mask = Mask::of(&file.root);
+            let mask = Mask::of(file);
             let servers = file.servers.iter().enumerate().map(|(at, server)| {
                 let mut value = json!({
                     "name": server.name,

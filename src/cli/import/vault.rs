@@ -1,14 +1,21 @@
 //! The secrets of configs on their way into the store.
+//!
+//! A name that has a value already is never given another one, whoever stored it, and only what this
+//! very run put there is taken out again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use super::super::context::Context;
-use super::groups::{Group, secrets};
-use crate::config::SecretName;
-use crate::secrets::{PATIENCE, Secret, SecretStore};
+use super::groups::{Group, secret_variables, with_end};
+use crate::config::{EnvValue, NewServer, SecretName, SecretSource, SecretUse};
+use crate::lockfile::WriteLock;
+use crate::secrets::{PATIENCE, Secret, SecretError, SecretStore};
+
+/// How long to wait for another import that chooses names.
+const TURN: Duration = Duration::from_secs(60);
 
 /// A secret that is in the store, if that can be seen.
 pub(super) fn stored(context: &Context, name: &SecretName) -> Option<Secret> {
@@ -16,28 +23,89 @@ pub(super) fn stored(context: &Context, name: &SecretName) -> Option<Secret> {
     store.get(name, Instant::now() + PATIENCE).ok()
 }
 
-/// Stores the secrets of a server, before it is locked: it may need them to start.
-pub(super) fn store(context: &Context, group: &Group) -> anyhow::Result<()> {
-    let secrets = secrets(group);
-    if secrets.is_empty() {
-        return Ok(());
+/// Stores the secrets of a server, before it is locked: it may need them to start. Returns it with
+/// the names that they have now; those that were made are put into `created`, also on failure.
+pub(super) fn store(
+    context: &Context,
+    group: &Group,
+    created: &mut Vec<SecretName>,
+) -> anyhow::Result<NewServer> {
+    let mut wanted = group.wanted.clone();
+    if secret_variables(&group.converted).next().is_none() {
+        return Ok(wanted);
     }
+    // One at a time, whatever their manifests: they have the store in common.
+    let _turn = WriteLock::acquire(&context.paths.data, TURN)?;
     let mut store = SecretStore::for_setting(&context.paths.data, None)?;
-    for (name, value) in secrets {
+    for (variable, value) in secret_variables(&group.converted) {
+        let Some(EnvValue::Secret(SecretUse {
+            source: SecretSource::Stored(name),
+            ..
+        })) = wanted.env.get_mut(variable)
+        else {
+            continue;
+        };
         let value = Secret::new(Zeroizing::new(value.as_bytes().to_vec()))?;
-        store
-            .set(&name, &value, PATIENCE)
+        let place = place_for(&store, name, &value, group.is_in_manifest)
             .with_context(|| format!("the secret `{name}` was not stored"))?;
+        if let Place::Free(free) = place {
+            created.push(free.clone());
+            store
+                .set(&free, &value, PATIENCE)
+                .with_context(|| format!("the secret `{free}` was not stored"))?;
+            *name = free;
+        }
     }
-    Ok(())
+    Ok(wanted)
 }
 
-/// Takes them out again, when nothing came of the server.
-pub(super) fn forget(context: &Context, group: &Group) {
+enum Place {
+    Free(SecretName),
+    /// It has this very value.
+    Kept,
+}
+
+/// The first name that nothing is stored under: `name`, or one with a number at its end.
+/// `is_known`: the manifest has it under `name` already.
+fn place_for(
+    store: &SecretStore,
+    name: &SecretName,
+    value: &Secret,
+    is_known: bool,
+) -> anyhow::Result<Place> {
+    let mut candidate = name.clone();
+    for number in 2_usize.. {
+        match store.get(&candidate, Instant::now() + PATIENCE) {
+            Err(SecretError::Missing { .. }) => return Ok(Place::Free(candidate)),
+            Err(error) => return Err(error.into()),
+            Ok(there) if is_known && candidate == *name && there == *value => {
+                return Ok(Place::Kept);
+            }
+            Ok(_) => candidate = with_end(name.as_str(), &number.to_string()).parse()?,
+        }
+    }
+    Err(anyhow::anyhow!("too many secrets are called `{name}`"))
+}
+
+/// Takes those out again that this run made, when nothing came of their server.
+pub(super) fn forget(context: &Context, created: &[SecretName]) {
+    // Its entry may be there although something failed afterwards.
+    let Ok(manifest) = context.manifest_or_empty() else {
+        return;
+    };
+    let is_used = |name: &SecretName| {
+        let mut values = manifest
+            .servers
+            .values()
+            .flat_map(|server| server.env.values());
+        values.any(|value| {
+            matches!(value, EnvValue::Secret(SecretUse { source: SecretSource::Stored(used), .. }) if used == name)
+        })
+    };
     let Ok(Some(store)) = SecretStore::decided(&context.paths.data) else {
         return;
     };
-    for (name, _) in secrets(group) {
-        let _ = store.remove(&name, PATIENCE);
+    for name in created.iter().filter(|name| !is_used(name)) {
+        let _ = store.remove(name, PATIENCE);
     }
 }

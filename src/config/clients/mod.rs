@@ -28,7 +28,9 @@ pub use find::{FoundPlace, find_client_files, place_of};
 pub use places::{CLIENTS, Client, Scope};
 pub use read::{ClientFile, MAX_CLIENT_FILE_BYTES, MAX_CLIENT_SERVERS};
 pub use rewrite::{Rewrite, RewriteError, rewrite};
-pub use secret_shapes::{is_secret_by_name, looks_secret, secrets_in};
+pub use secret_shapes::{
+    is_secret_by_name, known_tokens, looks_secret, secret_in_argument, secrets_in,
+};
 pub use shape::{Dialect, may_be_placeholder};
 pub use text::{Position, SourceText};
 pub use tree::{Member, Node, Value};

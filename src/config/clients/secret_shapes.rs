@@ -140,10 +140,102 @@ fn in_words(name: &str) -> String {
     words
 }
 
-/// Every secret text of a file, so that it can be left out of what is shown of it.
-pub fn secrets_in(root: &Node) -> Vec<String> {
-    let mut found = Vec::new();
-    collect("", root, &mut found);
+/// Options whose value is a header of HTTP.
+const HEADER_OPTIONS: &[&str] = &["-H", "--header", "--headers"];
+
+/// The part of an argument that is a secret; `before` is the word before it.
+pub fn secret_in_argument<'w>(before: &str, word: &'w str) -> Option<&'w str> {
+    if looks_secret("", word) {
+        return Some(word);
+    }
+    if before.starts_with('-')
+        && !before.contains('=')
+        && looks_secret(before.trim_start_matches('-'), word)
+    {
+        return Some(word);
+    }
+    // `--api-key=VALUE`, `API_KEY=VALUE`, `https://a.test/?token=VALUE`
+    for part in word.split(['?', '&']) {
+        if let Some((name, value)) = part.split_once('=')
+            && (looks_secret(name.trim_start_matches('-'), value) || looks_secret("", value))
+        {
+            return Some(value);
+        }
+    }
+    let header = match word.split_once('=') {
+        Some((option, value)) if option.starts_with('-') => value,
+        _ => word,
+    };
+    if let Some((name, value)) = header.split_once(':') {
+        let is_header =
+            HEADER_OPTIONS.contains(&before) || header.len() < word.len() || value.starts_with(' ');
+        let value = value.trim();
+        if is_header && looks_secret(name.trim(), value) {
+            return Some(value);
+        }
+    }
+    let credentials = header.split_once(' ').filter(|(scheme, rest)| {
+        ["bearer", "basic", "token"].contains(&scheme.to_ascii_lowercase().as_str())
+            && looks_secret("TOKEN", rest)
+    });
+    if credentials.is_some() {
+        return Some(header);
+    }
+    known_tokens(word).next().map(|range| &word[range])
+}
+
+/// Where tokens of known shapes stand in any text, comments included, and passwords of addresses.
+pub fn known_tokens(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let bytes = text.as_bytes();
+        while at < bytes.len() {
+            let start = at;
+            at += 1;
+            if text.is_char_boundary(start) && text[start..].starts_with("://") {
+                let ends = |c: char| c.is_whitespace() || "/?#\"'`\\".contains(c);
+                let rest = &text[start + 3..];
+                let authority = &rest[..rest.find(ends).unwrap_or(rest.len())];
+                if has_userinfo(&format!("://{authority}"))
+                    && let Some(end) = authority.rfind('@')
+                {
+                    at = start + 3 + end;
+                    return Some(start + 3..at);
+                }
+                continue;
+            }
+            if !is_part(bytes[start]) || (start > 0 && bytes[start - 1].is_ascii_alphanumeric()) {
+                continue;
+            }
+            let rest = &text[start..];
+            let length = rest.bytes().take_while(|byte| is_part(*byte)).count();
+            let is_token = |(beginning, least): &(&str, usize)| {
+                rest.starts_with(beginning) && length >= *least
+            };
+            if rest.starts_with("-----BEGIN ") {
+                let end = rest.find("-----END").map(|end| start + end);
+                at = end.unwrap_or_else(|| start + rest.find('\n').unwrap_or(rest.len()));
+                return Some(start..at);
+            }
+            if SHAPES.iter().any(is_token) {
+                at = start + length;
+                return Some(start..at);
+            }
+        }
+        None
+    })
+}
+
+/// Every secret text of a file, and how it is spelled there, so that it can be left out of what is
+/// shown of it. `text` is what the spans are in.
+pub fn secrets_in(root: &Node, text: &str) -> Vec<String> {
+    let mut found = Found {
+        text,
+        words: Vec::new(),
+    };
+    found.collect("", root);
+    let mut found = found.words;
     found.sort();
     found.dedup();
     // A part of another would leave the rest of it.
@@ -151,32 +243,51 @@ pub fn secrets_in(root: &Node) -> Vec<String> {
     found
 }
 
-fn collect(name: &str, node: &Node, found: &mut Vec<String>) {
-    match &node.value {
-        Value::Text(text) | Value::Plain(text) if looks_secret(name, text) => {
-            found.push(text.clone());
+struct Found<'t> {
+    text: &'t str,
+    words: Vec<String>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, node: &Node, whole: &str, secret: &str) {
+        self.words.push(secret.to_owned());
+        // Without what says how it is used.
+        if let Some((_, credentials)) = secret.split_once(' ')
+            && credentials.len() >= 8
+        {
+            self.words.push(credentials.to_owned());
         }
-        Value::List(entries) => {
-            // The word after `--token` is one, and so is what is after `--token=`.
-            let mut before = name;
-            for entry in entries {
-                collect(before, entry, found);
-                let word = entry.as_text().unwrap_or_default();
-                before = if word.starts_with('-') { word } else { name };
-                if let Some((option, value)) = word.split_once('=') {
-                    before = name;
-                    if looks_secret(option, value) {
-                        found.push(value.to_owned());
+        // Escapes can spell it in many ways.
+        let spelled = self.text.get(node.span.clone()).unwrap_or_default();
+        let spelled = spelled.trim().trim_matches(['"', '\'']);
+        if spelled != whole && spelled.len() >= 4 {
+            self.words.push(spelled.to_owned());
+        }
+    }
+
+    fn collect(&mut self, name: &str, node: &Node) {
+        match &node.value {
+            Value::Text(text) | Value::Plain(text) if looks_secret(name, text) => {
+                self.add(node, text, text);
+            }
+            Value::List(entries) => {
+                let mut before = name;
+                for entry in entries {
+                    let word = entry.as_text().unwrap_or_default();
+                    match secret_in_argument(before, word) {
+                        Some(secret) => self.add(entry, word, secret),
+                        None => self.collect(name, entry),
                     }
+                    before = if word.starts_with('-') { word } else { "" };
                 }
             }
-        }
-        Value::Map(members) => {
-            for member in members {
-                collect(&member.key, &member.value, found);
+            Value::Map(members) => {
+                for member in members {
+                    self.collect(&member.key, &member.value);
+                }
             }
+            _ => {}
         }
-        _ => {}
     }
 }
 
@@ -221,10 +332,58 @@ mod tests {
 
     #[test]
     fn all_of_a_file_are_found() {
-        let root = parse(
-            r#"{"a": {"args": ["--token", "abcdefgh", "--api-key=12345678x", "plain"], "headers": {"Authorization": "Bearer zzzzzzzz"}}, "n": {"TOKEN": "abcd"}}"#,
-        );
-        let found = secrets_in(&root.unwrap());
-        assert_eq!(found, ["Bearer zzzzzzzz", "12345678x", "abcdefgh", "abcd"]);
+        let text = r#"{"a": {"args": ["--token", "abcdefgh", "--api-key=12345678x", "plain"], "headers": {"Authorization": "Bearer zzzzzzzz"}}, "n": {"TOKEN": "abcd"}}"#;
+        let found = secrets_in(&parse(text).unwrap(), text);
+        let all = [
+            "Bearer zzzzzzzz",
+            "12345678x",
+            "abcdefgh",
+            "zzzzzzzz",
+            "abcd",
+        ];
+        assert_eq!(found, all);
+        let text = r#"{"TOKEN": "\u0061bcdefgh", "DB": "postgres:\/\/me:hunter2@h"}"#;
+        let found = secrets_in(&parse(text).unwrap(), text);
+        for word in [r"\u0061bcdefgh", r"postgres:\/\/me:hunter2@h", "abcdefgh"] {
+            assert!(found.iter().any(|one| one == word), "{word}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_among_arguments_and_in_comments_are_found() {
+        for (before, word, secret) in [
+            (
+                "--header",
+                "Authorization: Bearer abcdefgh",
+                "Bearer abcdefgh",
+            ),
+            ("-H", "X-Api-Key:abcdefgh", "abcdefgh"),
+            (
+                "x",
+                "--header=Authorization: Basic abcdefgh",
+                "Basic abcdefgh",
+            ),
+            ("", "API_KEY=abcdefgh", "abcdefgh"),
+            ("", "--api-key=abcdefgh", "abcdefgh"),
+            ("--token", "abcdefgh", "abcdefgh"),
+            ("", "https://a.test/?x=1&token=abcdefgh", "abcdefgh"),
+            ("", "Bearer abcdefgh", "Bearer abcdefgh"),
+        ] {
+            assert_eq!(secret_in_argument(before, word), Some(secret), "{word}");
+        }
+        for (before, word) in [
+            ("--header", "Accept: text/html"),
+            ("--name", "weather"),
+            ("", "--max-tokens=4096"),
+            ("", "https://a.test/?x=1"),
+            ("--key-file", "/home/ada/key"),
+            ("", "@scope/token-counter"),
+        ] {
+            assert_eq!(secret_in_argument(before, word), None, "{word}");
+        }
+        let text =
+            "// old: ghp_0123456789abcdefghijklmnopqrstuvwxyz, http://me:pw@h/x, http://h/a@b";
+        let found: Vec<&str> = known_tokens(text).map(|range| &text[range]).collect();
+        assert_eq!(found, ["ghp_0123456789abcdefghijklmnopqrstuvwxyz", "me:pw"]);
     }
 }

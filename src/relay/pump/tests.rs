@@ -552,3 +552,26 @@ async fn a_decision_from_outside_wakes_it() {
     drop(pump);
     assert_eq!(line(&mut peers.server_in).await, "");
 }
+
+/// What was said before a session is ended is answered, though it was never looked at, and the server
+/// gets nothing of it.
+#[tokio::test(start_paused = true)]
+async fn what_the_client_had_said_is_answered_at_an_early_end() {
+    for hears in [true, false] {
+        let (mut peers, client, server) = pipes(4096);
+        let mut pump = Pump::new(client.0, client.1, server.1, server.0, session(), |_| {});
+        let said = request(1, "initialize");
+        peers.client_out.write_all(said.as_bytes()).await.unwrap();
+        if hears {
+            pump.hear_client_out(Duration::from_millis(100)).await;
+        }
+        pump.answer_outstanding("over", soon()).await;
+        drop(pump);
+        let mut told = String::new();
+        peers.client_in.read_to_string(&mut told).await.unwrap();
+        assert_eq!(told.contains("over"), hears, "{told}");
+        let mut passed = String::new();
+        peers.server_in.read_to_string(&mut passed).await.unwrap();
+        assert_eq!(passed, "");
+    }
+}

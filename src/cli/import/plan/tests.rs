@@ -200,6 +200,8 @@ fn what_can_t_be_pinned_is_refused_with_a_reason() {
         ("${env:X} b", "the client fills in its program"),
         ("npx b --token abcdefgh", "holds a secret"),
         ("npx b --api-key=abcdefgh", "holds a secret"),
+        ("npx b API_KEY=abcdefgh", "in `API_KEY`"),
+        ("npx b -H X-Api-Key:abcdefgh", "in `X-Api-Key`"),
         (
             "npx b ghp_0123456789abcdefghijklmnopqrstuvwxyz",
             "holds a secret",
