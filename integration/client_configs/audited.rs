@@ -103,8 +103,10 @@ fn what_import_wrote_has_nothing_to_find() {
     }
     desk.succeed(&["import", "--yes", "--allow-all"]);
     let files = snapshot(&desk.home.user());
-    // What is left is what import leaves alone: a container, and remote servers.
+    // What is left is what import leaves alone: a container, remote servers, and a name that two
+    // different servers of one client have.
     let left = [
+        ["duplicate-name", "Claude Code", "notes"],
         ["floating-image", "VS Code", "gone"],
         ["no-allowlist", "Codex CLI", "remote"],
         ["no-allowlist", "Gemini CLI", "http"],

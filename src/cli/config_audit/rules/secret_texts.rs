@@ -126,7 +126,6 @@ const SAMPLES: &[&str] = &[
     "REDACTED",
     "XXXX",
     "TODO",
-    "FIXME",
     "DUMMY",
     "FILL",
 ];
