@@ -51,7 +51,11 @@ impl Machine for Words {
             }
         }
         Some(match real.strip_prefix("/work/link") {
-            Ok(rest) => Path::new("/home/ada/notes").join(rest),
+            // Joined with nothing it would end in a slash.
+            Ok(rest) => Path::new("/home/ada/notes")
+                .join(rest)
+                .components()
+                .collect(),
             Err(_) => real,
         })
     }
