@@ -208,12 +208,13 @@ fn one_who_is_told_to_wait_waits() {
     let home = unruly();
     let daemon = Daemon::start(&home);
     let (mut client, run, onward) = handed_over(&home, &daemon, "auto");
+    daemon.signal(Signal::SIGCONT);
+    assert_eq!(onward.receive().unwrap()["message"], "taken");
+    // Longer than it waits without a word.
     for _ in 0..8 {
         std::thread::sleep(Duration::from_secs(1));
         run.send(&message(&json!("waiting")));
     }
-    daemon.signal(Signal::SIGCONT);
-    assert_eq!(onward.receive().unwrap()["message"], "taken");
     run.send(&message(&json!("taken")));
     assert!(client.next().unwrap()["result"].is_object());
     assert_eq!(daemon.sessions().len(), 1);
