@@ -1,9 +1,9 @@
 //! A home of its own for each test, and the program in it.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs};
 
 use tempfile::TempDir;
 
@@ -27,19 +27,40 @@ source = "npm:@modelcontextprotocol/server-everything@^2026.8"
 allow = ["echo", "gone"]
 "#;
 
+/// Why a test is skipped that `Place::open_to_all` has no place for.
+pub(crate) const NO_OPEN_FOLDER: &str = "no temporary folder that every user can enter";
+
 impl Place {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::below(&env::temp_dir())
+    }
+
+    fn below(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self { folder }
     }
 
+    /// One that every user of the machine can enter, which a temporary folder of the user's own is not.
+    /// Not at all where there is no such folder.
+    pub(crate) fn open_to_all() -> Option<Self> {
+        let folders = [env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+        let open = |folder: &&PathBuf| {
+            let mut ancestors = folder.ancestors();
+            ancestors.all(|one| fs::metadata(one).is_ok_and(|one| one.mode() & 0o001 != 0))
+        };
+        folders.iter().find(open).map(|folder| Self::below(folder))
+    }
+
     /// With a manifest of this text.
     pub(crate) fn with(manifest: &str) -> Self {
-        let place = Self::new();
-        fs::create_dir_all(place.manifest().parent().unwrap()).unwrap();
-        fs::write(place.manifest(), manifest).unwrap();
-        place
+        Self::new().and(manifest)
+    }
+
+    pub(crate) fn and(self, manifest: &str) -> Self {
+        fs::create_dir_all(self.manifest().parent().unwrap()).unwrap();
+        fs::write(self.manifest(), manifest).unwrap();
+        self
     }
 
     /// With manifest and lock of the golden example.
@@ -92,4 +113,10 @@ pub(crate) fn golden(name: &str) -> PathBuf {
 
 pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Says that a test did not run, past the test runner's capture.
+pub(crate) fn skip(test: &str, reason: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }

@@ -235,7 +235,6 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Hands a client to a session process that is warm and made from what is there now.
     /// Waits until it is its turn, and tells the one who waits that this is why.
     async fn turn(&self, ask: Option<&Ask>) -> Result<Option<OwnedSemaphorePermit>, DaemonError> {
         let mut turn = pin!(Arc::clone(&self.starting).acquire_owned());
@@ -257,6 +256,7 @@ impl Sessions {
         }
     }
 
+    /// Hands a client to a session process that is warm and made from what is there now.
     async fn take_warm(self: &Arc<Self>, ask: &Ask) -> Option<String> {
         let is_warm = |one: &Session| one.server == ask.server && one.stage == Stage::Warm;
         if !self.running().sessions.values().any(is_warm) {

@@ -82,12 +82,12 @@ fn fixtures(name: &str) -> Vec<Fixture> {
 }
 
 /// How many fixtures there were, and the codes that were found in them.
-fn check(name: &str) -> (usize, BTreeSet<String>) {
+fn check(name: &str, at: impl Fn() -> Desk) -> (usize, BTreeSet<String>) {
     let fixtures = fixtures(name);
     let mut seen = BTreeSet::new();
     let mut wrong = Vec::new();
     for fixture in &fixtures {
-        let desk = Desk::new();
+        let desk = at();
         let mut expected = Vec::new();
         for config in &fixture.configs {
             let path = desk.put(&config.path, &config.text, config.mode);
@@ -114,6 +114,11 @@ fn check(name: &str) -> (usize, BTreeSet<String>) {
 
 #[test]
 fn every_planted_problem_is_found_at_its_line_and_nothing_else() {
+    let test =
+        "config_audit::fixtures::every_planted_problem_is_found_at_its_line_and_nothing_else";
+    if Desk::open_to_all(test).is_none() {
+        return;
+    }
     let (mut count, mut seen) = (0, BTreeSet::new());
     for name in [
         "launching.txt",
@@ -122,7 +127,7 @@ fn every_planted_problem_is_found_at_its_line_and_nothing_else() {
         "settings.txt",
         "pinfold.txt",
     ] {
-        let (of_file, codes) = check(name);
+        let (of_file, codes) = check(name, || Desk::open_to_all(test).unwrap());
         count += of_file;
         seen.extend(codes);
     }
@@ -150,7 +155,7 @@ fn every_planted_problem_is_found_at_its_line_and_nothing_else() {
 
 #[test]
 fn nothing_is_found_in_clean_configs() {
-    let (count, seen) = check("clean.txt");
+    let (count, seen) = check("clean.txt", Desk::new);
     assert!(count >= 9, "{count}");
     assert!(seen.is_empty());
 }

@@ -71,7 +71,10 @@ fn the_file_that_an_interpreter_runs_counts_too() {
 
 #[test]
 fn secrets_behind_a_closed_folder_are_not_readable() {
-    let desk = Desk::new();
+    let test = "config_audit::machine::secrets_behind_a_closed_folder_are_not_readable";
+    let Some(desk) = Desk::open_to_all(test) else {
+        return;
+    };
     let text = r#"{"mcpServers": {"a": {"url": "https://x.example.test", "headers": {"X-Api-Key": "q8Zt3LxV0bN6cR2m"}}}}"#;
     let path = desk.put("home/.cursor/mcp.json", text, 0o644);
     let secret = ("inline-secret".to_owned(), 1);

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::place::{Place, Ran, golden};
+use crate::place::{NO_OPEN_FOLDER, Place, Ran, golden, skip};
 
 /// The server of the golden lock, and one that isn't locked.
 const MANIFEST: &str = r#"[servers.everything]
@@ -37,7 +37,20 @@ struct Desk(Place);
 
 impl Desk {
     fn new() -> Self {
-        let desk = Self(Place::with(MANIFEST));
+        Self::at(Place::new())
+    }
+
+    /// Whose files are closed to others by nothing but their modes. `None` has been said.
+    fn open_to_all(test: &str) -> Option<Self> {
+        let place = Place::open_to_all();
+        if place.is_none() {
+            skip(test, NO_OPEN_FOLDER);
+        }
+        place.map(Self::at)
+    }
+
+    fn at(place: Place) -> Self {
+        let desk = Self(place.and(MANIFEST));
         let lock = fs::read_to_string(golden("npm.lock")).unwrap();
         fs::write(desk.0.manifest().with_extension("lock"), &lock).unwrap();
         desk.put("other/pinfold.toml", OTHER, 0o600);
