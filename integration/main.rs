@@ -34,6 +34,7 @@ mod gc;
 mod granted_questions;
 mod hostile_tarballs;
 mod hostile_wheels;
+mod incidents;
 mod install_scripts;
 mod kept_files;
 mod killed_add;
