@@ -56,7 +56,7 @@ fn a_command_in_an_address() {
     let Both { home, bare, boxed } = both;
     drop((bare, boxed));
     let text = fs::read_to_string(home.manifest()).unwrap();
-    let text = text.replace(allow, &format!("exec = [\"/bin/sh\"]\n{allow}"));
+    let text = text.replace(allow, &format!("exec = [\"sh\"]\n{allow}"));
     fs::write(home.manifest(), text).unwrap();
     home.succeed(["lock"]);
     let mut boxed = start(&mut home.pinfold(["run", "server"]));

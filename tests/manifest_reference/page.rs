@@ -96,8 +96,12 @@ impl Page {
 
     fn finish(&mut self, path: Option<String>, body: &[&str]) {
         let Some(path) = path else {
-            self.examples
-                .extend(blocks(body).into_iter().map(|(_, text)| text));
+            self.examples.extend(
+                blocks(body)
+                    .into_iter()
+                    .filter(|(kind, _)| kind == "toml")
+                    .map(|(_, text)| text),
+            );
             return;
         };
         match key(&path, body) {
