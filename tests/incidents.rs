@@ -6,7 +6,7 @@ use std::fs;
 
 use crate::place::project;
 
-const VERDICTS: [&str; 3] = ["stopped", "in part", "not stopped"];
+const VERDICTS: [&str; 3] = ["Stopped", "In part", "Not stopped"];
 
 /// What is wrong with the page, in words.
 fn problems(page: &str) -> Vec<String> {
@@ -16,15 +16,15 @@ fn problems(page: &str) -> Vec<String> {
     incidents.next();
     for incident in incidents {
         let (title, body) = incident.split_once('\n').unwrap_or((incident, ""));
-        let comment = body
+        let line = body
             .trim_start()
-            .strip_prefix("<!-- verdict: ")
-            .and_then(|rest| rest.split_once(" -->"));
-        let Some((comment, text)) = comment else {
-            problems.push(format!("{title}: no comment with its verdict"));
+            .strip_prefix("**")
+            .and_then(|rest| rest.split_once('\n'));
+        let Some((line, text)) = line else {
+            problems.push(format!("{title}: no line with its verdict"));
             continue;
         };
-        let Some((verdict, replays)) = comment.split_once("; replays: ") else {
+        let Some((verdict, replays)) = line.split_once("** · ") else {
             problems.push(format!("{title}: no replays"));
             continue;
         };
@@ -35,7 +35,7 @@ fn problems(page: &str) -> Vec<String> {
         if text.split("\n\n").filter(|part| part.len() > 40).count() < 2 {
             problems.push(format!("{title}: too little is said"));
         }
-        for replay in replays.split(", ") {
+        for replay in replays.split(", ").map(|replay| replay.trim_matches('`')) {
             named.insert(replay.to_owned());
             let exists = replay
                 .split_once("::")
@@ -120,21 +120,9 @@ fn control_a_page_with_a_mistake_fails() {
             "tests/trust.rs::any_change_asks_again",
             "is not in the page",
         ),
-        (
-            "verdict: in part",
-            "verdict: perhaps",
-            "`perhaps` is no verdict",
-        ),
-        (
-            "<!-- verdict: stopped; replays:",
-            "<!-- replays:",
-            "no comment with its verdict",
-        ),
-        (
-            "verdict: stopped; replays: ",
-            "verdict: stopped; ",
-            "no replays",
-        ),
+        ("**In part**", "**Perhaps**", "`Perhaps` is no verdict"),
+        ("**Stopped** · ", "", "no line with its verdict"),
+        ("**Stopped** · ", "**Stopped** ", "no replays"),
         (
             "\nOff unless `grants` says otherwise",
             "",
