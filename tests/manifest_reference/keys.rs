@@ -1,7 +1,7 @@
 //! The keys of the page against the parser, which is asked for each: the keys beside it, the types
 //! that it takes, what holds without it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pinfold::config::{Alarm, Code, Diagnostic, Manifest, Redact, Server};
 use pinfold::relay::Elicitation;
@@ -27,7 +27,10 @@ const VALUES: [(&str, &str); 6] = [
 const RULE: &str = "servers.NAME.tools.rules.TOOL";
 const VARIABLE: &str = "servers.NAME.env.VARIABLE";
 
-pub(super) fn problems(page: &Page) -> Vec<String> {
+/// What was found of a key that was said of it in these words.
+pub(super) type Checked = BTreeMap<String, Vec<String>>;
+
+pub(super) fn problems(page: &Page, checked: &mut Checked) -> Vec<String> {
     let mut problems = Vec::new();
     let keys: Vec<Key> = keywords(page);
     let all: Vec<&Key> = page.keys.iter().chain(&keys).collect();
@@ -38,24 +41,11 @@ pub(super) fn problems(page: &Page) -> Vec<String> {
         }
     }
     for key in &all {
-        let mut report = |problem: String| problems.push(format!("`{}`: {problem}", key.path));
-        let text = whole(&key.example);
-        if without(&text, &key.path).is_none() {
-            report("it is not in its example".to_owned());
-            continue;
-        }
-        if let Err(said) = judge(&text) {
-            report(format!("an example is refused: {said}"));
-        }
-        types(key, &text).into_iter().for_each(&mut report);
-        default(key, &text).into_iter().for_each(&mut report);
-        for (refused, expected) in &key.refused {
-            match judge(&whole(refused)) {
-                Ok(()) => report(format!("it is accepted: {refused}")),
-                Err(said) if said == *expected => {}
-                Err(said) => report(format!("what is said is\n{said}")),
-            }
-        }
+        let found = checked
+            .entry(format!("{key:?}"))
+            .or_insert_with(|| check(key));
+        let found = found.iter();
+        problems.extend(found.map(|problem| format!("`{}`: {problem}", key.path)));
     }
     for key in &page.keys {
         if key.types.iter().any(|word| word == "table") {
@@ -79,6 +69,27 @@ pub(super) fn problems(page: &Page) -> Vec<String> {
         let name = format!("`\"{}\"`", alarm.name());
         if !alarms.is_some_and(|key| key.text.contains(&name)) {
             problems.push(format!("the alarm `{}` is not in the page", alarm.name()));
+        }
+    }
+    problems
+}
+
+/// One key by itself.
+fn check(key: &Key) -> Vec<String> {
+    let text = whole(&key.example);
+    if without(&text, &key.path).is_none() {
+        return vec!["it is not in its example".to_owned()];
+    }
+    let mut problems = types(key, &text);
+    problems.extend(default(key, &text));
+    if let Err(said) = judge(&text) {
+        problems.push(format!("an example is refused: {said}"));
+    }
+    for (refused, expected) in &key.refused {
+        match judge(&whole(refused)) {
+            Ok(()) => problems.push(format!("it is accepted: {refused}")),
+            Err(said) if said == *expected => {}
+            Err(said) => problems.push(format!("what is said is\n{said}")),
         }
     }
     problems

@@ -9,14 +9,15 @@ mod tables;
 use pinfold::config::{Diagnostic, Manifest, Server};
 use pinfold::policy::{EffectivePolicy, OwnFolders, PolicyError, Runtime};
 
+use self::keys::Checked;
 use self::page::Page;
 use crate::place::project;
 
 /// What is wrong with the page, in words; empty when nothing is.
-fn problems(text: &str) -> Vec<String> {
+fn problems(text: &str, checked: &mut Checked) -> Vec<String> {
     let page = Page::read(text);
     let mut problems = page.problems.clone();
-    problems.extend(keys::problems(&page));
+    problems.extend(keys::problems(&page, checked));
     problems.extend(tables::problems(&page));
     problems
 }
@@ -60,13 +61,14 @@ fn judge(text: &str) -> Result<(), String> {
 
 #[test]
 fn the_page_says_what_the_parser_does() {
-    let problems = problems(&text());
+    let problems = problems(&text(), &mut Checked::new());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]
 fn control_a_page_with_a_mistake_fails() {
     let text = text();
+    let mut checked = Checked::new();
     for (from, to, says) in [
         // a key that is not documented, one that does not exist, one of another name
         (
@@ -187,7 +189,7 @@ fn control_a_page_with_a_mistake_fails() {
         ),
     ] {
         assert!(text.contains(from), "{from}");
-        let found = problems(&text.replacen(from, to, 1));
+        let found = problems(&text.replacen(from, to, 1), &mut checked);
         if says.is_empty() {
             assert!(found.is_empty(), "{from}: {found:#?}");
             continue;
