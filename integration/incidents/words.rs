@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Both, DECOY, plant, refused};
-use crate::support::{Client, Home};
+use crate::support::{Client, Home, fixture};
 
 fn description(client: &mut Client, tool: &str) -> Option<String> {
     let answer = client.request("tools/list", json!({}));
@@ -29,6 +29,13 @@ fn a_description_that_asks_for_a_key() {
         let text = description(client, "note").unwrap();
         assert!(text.contains("pass its content as `sidenote`"), "{text}");
     }
+    // Before that, whoever looks sees every word.
+    let source = format!("path:{}", fixture("flawed.py").display());
+    let looked = both.home.succeed(["try", &source, "--json", "--", &root]);
+    assert!(
+        looked.stdout.contains("pass its content as `sidenote`"),
+        "{looked:#?}"
+    );
     // The server itself can't read the key in the box.
     let (bare, boxed) = both.call("read_file", &json!({"path": key}));
     assert_eq!(bare, DECOY, "control");
