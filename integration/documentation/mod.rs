@@ -50,11 +50,14 @@ fn every_command_of_every_page_does_what_it_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
     let ran = ran.into_inner();
     assert!(ran > 50 || !wanted.is_empty(), "{ran} commands");
-    // Past the test runner's capture.
-    skip_nothing(&format!("PAGES {} pages, {ran} commands were run", paths.len()));
+    say(&format!(
+        "PAGES {} pages, {ran} commands were run",
+        paths.len()
+    ));
 }
 
-fn skip_nothing(line: &str) {
+/// Past the test runner's capture.
+fn say(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -72,7 +75,10 @@ fn page(path: &str, first: &First, is_shown: bool) -> Result<usize, String> {
         let wrong = |what: String| format!("{at}: {what}");
         match &part.what {
             What::Needs(program) if !reader.has(program) => {
-                skip(TEST, &format!("{at}: the rest of the page needs `{program}`"));
+                skip(
+                    TEST,
+                    &format!("{at}: the rest of the page needs `{program}`"),
+                );
                 break;
             }
             What::Needs(_) => {}
@@ -86,7 +92,7 @@ fn page(path: &str, first: &First, is_shown: bool) -> Result<usize, String> {
                 ran += 1;
                 let output = reader.command(command).map_err(wrong)?;
                 if is_shown {
-                    skip_nothing(&format!("{at} $ {}\n{output}", command.text));
+                    say(&format!("{at} $ {}\n{output}", command.text));
                 }
             }
         }
@@ -108,15 +114,36 @@ fn a_page_that_is_wrong_fails() {
         })
     };
     for (right, wrong) in [
-        ("```sh\npinfold tools --help\n```\n", "```sh\npinfold tolls --help\n```\n"),
-        ("```sh\npinfold tools --json --help\n```\n", "```sh\npinfold tools --jason --help\n```\n"),
-        ("```console\n$ echo a\na\n```\n", "```console\n$ echo a\nb\n```\n"),
-        ("```console\n$ (exit 3)\n$ echo $?\n3\n```\n", "```console\n$ (exit 3)\n```\n"),
-        ("```console\n$ (exit 3)\n$ echo $?\n3\n```\n", "```console\n$ (exit 3)\n$ echo $?\n1\n```\n"),
+        (
+            "```sh\npinfold tools --help\n```\n",
+            "```sh\npinfold tolls --help\n```\n",
+        ),
+        (
+            "```sh\npinfold tools --json --help\n```\n",
+            "```sh\npinfold tools --jason --help\n```\n",
+        ),
+        (
+            "```console\n$ echo a\na\n```\n",
+            "```console\n$ echo a\nb\n```\n",
+        ),
+        (
+            "```console\n$ (exit 3)\n$ echo $?\n3\n```\n",
+            "```console\n$ (exit 3)\n```\n",
+        ),
+        (
+            "```console\n$ (exit 3)\n$ echo $?\n3\n```\n",
+            "```console\n$ (exit 3)\n$ echo $?\n1\n```\n",
+        ),
         // One command builds on the other.
-        ("```sh\ncd /usr\nexport X=1\n```\n```console\n$ echo $PWD $X\n/usr 1\n```\n", "```console\n$ echo $PWD $X\n/usr 1\n```\n"),
+        (
+            "```sh\ncd /usr\nexport X=1\n```\n```console\n$ echo $PWD $X\n/usr 1\n```\n",
+            "```console\n$ echo $PWD $X\n/usr 1\n```\n",
+        ),
         // The reader's home, both ways.
-        ("```console\n$ ls -d /home/me/.\n/home/me/.\n$ cd; pwd\n/home/me\n```\n", "```sh\nls /home/you\n```\n"),
+        (
+            "```console\n$ ls -d /home/me/.\n/home/me/.\n$ cd; pwd\n/home/me\n```\n",
+            "```sh\nls /home/you\n```\n",
+        ),
         (
             "<!-- file: ~/a/b.json -->\n```json\n{}\n```\n```sh\ncat ~/a/b.json\n```\n<!-- file now: ~/a/b.json -->\n```json\n{}\n```\n",
             "<!-- file: ~/a/b.json -->\n```json\n{}\n```\n```sh\necho >> ~/a/b.json\n```\n<!-- file now: ~/a/b.json -->\n```json\n{}\n```\n",

@@ -51,9 +51,15 @@ fn a_page_that_nobody_can_check_is_wrong() {
         ("```console\na\n```\n", "begins with"),
         ("<!-- not run: why -->\nwords\n", "about no block"),
         ("<!-- not run: why -->\n", "about no block"),
-        ("<!-- not run: why -->\n```toml\n```\n", "not about a config"),
+        (
+            "<!-- not run: why -->\n```toml\n```\n",
+            "not about a config",
+        ),
         ("<!-- file: ~/x -->\n```sh\na\n```\n", "not about commands"),
-        ("<!-- nut run: why -->\n```sh\na\n```\n", "no test knows the comment"),
+        (
+            "<!-- nut run: why -->\n```sh\na\n```\n",
+            "no test knows the comment",
+        ),
     ] {
         assert!(wrong(text).contains(what), "{text}: {}", wrong(text));
     }
@@ -104,7 +110,12 @@ fn wrong_excerpts_are_found() {
         ("X", "", "toml", "[servers.a]\nprofile = \"web\""),
         ("X", "", "json", entry),
         ("Cursor", cursor, "jsonc", entry),
-        ("X", "<!-- not checked: another program's file -->\n", "yaml", "{"),
+        (
+            "X",
+            "<!-- not checked: another program's file -->\n",
+            "yaml",
+            "{",
+        ),
     ] {
         check(heading, before, language, text).unwrap();
     }
@@ -112,10 +123,22 @@ fn wrong_excerpts_are_found() {
         ("X", "", "toml", "[servers.a]\nprofil = \"web\"", "profil"),
         ("X", "", "toml", "[servers.a]\nprofile = \"wide\"", "wide"),
         ("X", "", "json", r#"{"mcpServers": {}}"#, "no server"),
-        ("X", "", "json", r#"{"mcpServer": {"a": {"command": "x"}}}"#, ""),
+        (
+            "X",
+            "",
+            "json",
+            r#"{"mcpServer": {"a": {"command": "x"}}}"#,
+            "",
+        ),
         ("X", "", "json", "{", ""),
         ("VS Code", cursor, "json", entry, "file of Cursor"),
-        ("Cursor", "<!-- file: ~/.cursor/mcp.jsn -->\n", "json", entry, "file of a client"),
+        (
+            "Cursor",
+            "<!-- file: ~/.cursor/mcp.jsn -->\n",
+            "json",
+            entry,
+            "file of a client",
+        ),
         ("X", "<!-- not checked: no -->\n", "json", "{}", "no reason"),
     ] {
         let error = check(heading, before, language, text).unwrap_err();
@@ -145,10 +168,23 @@ fn places_are_read() {
 #[test]
 fn broken_links_are_found() {
     let text = "# A `b` & c's\n\n## A\n\n# A\n";
-    for target in ["#a-b--cs", "#a", "#a-1", "../README.md", "clients/README.md", "../README.md#licence"] {
+    for target in [
+        "#a-b--cs",
+        "#a",
+        "#a-1",
+        "../README.md",
+        "clients/README.md",
+        "../README.md#licence",
+    ] {
         links::follow("docs/any.md", text, target).unwrap();
     }
-    for target in ["#b", "#a-2", "README.txt", "../README.md#no-such", "../docs"] {
+    for target in [
+        "#b",
+        "#a-2",
+        "README.txt",
+        "../README.md#no-such",
+        "../docs",
+    ] {
         let found = links::follow("docs/any.md", text, target);
         assert_eq!(found.is_ok(), target == "../docs", "{target}");
     }

@@ -57,14 +57,20 @@ fn what_is_left_out_is_little() {
 
 #[test]
 fn the_readme_can_be_read_in_three_minutes() {
-    let lines = Page::read(project(), "README.md").unwrap().text.lines().count();
+    let lines = Page::read(project(), "README.md")
+        .unwrap()
+        .text
+        .lines()
+        .count();
     assert!(lines < 200, "{lines} lines; docs/ is the place for more");
 }
 
 #[test]
 fn every_page_is_in_the_index() {
-    for (index, folder) in [("docs/README.md", "docs/"), ("docs/clients/README.md", "docs/clients/")]
-    {
+    for (index, folder) in [
+        ("docs/README.md", "docs/"),
+        ("docs/clients/README.md", "docs/clients/"),
+    ] {
         let text = fs::read_to_string(project().join(index)).unwrap();
         let pages = pages::paths(project());
         let of_folder = pages.iter().filter_map(|path| path.strip_prefix(folder));
@@ -78,12 +84,22 @@ fn every_page_is_in_the_index() {
 fn every_client_has_a_page() {
     let heading = |path: &String| {
         let text = fs::read_to_string(project().join(path)).unwrap();
-        text.lines().next().unwrap().trim_start_matches("# ").to_owned()
+        text.lines()
+            .next()
+            .unwrap()
+            .trim_start_matches("# ")
+            .to_owned()
     };
     let pages = pages::paths(project());
-    let of_clients = pages.iter().filter(|path| path.starts_with("docs/clients/"));
+    let of_clients = pages
+        .iter()
+        .filter(|path| path.starts_with("docs/clients/"));
     let headings: BTreeSet<String> = of_clients.map(heading).collect();
     for client in CLIENTS {
-        assert!(headings.contains(client.name()), "{} has no page", client.name());
+        assert!(
+            headings.contains(client.name()),
+            "{} has no page",
+            client.name()
+        );
     }
 }

@@ -66,10 +66,7 @@ pub(crate) struct Part {
 
 pub(crate) enum What {
     Command(Command),
-    NotRun {
-        command: String,
-        reason: String,
-    },
+    NotRun { command: String, reason: String },
     Config(Config),
     Prepared(String),
     BeginsWith(String),
@@ -234,11 +231,7 @@ fn comment(line: &str) -> Option<(&str, &str)> {
 }
 
 /// The commands of a block, each with its line.
-fn commands(
-    language: &str,
-    block: &[&str],
-    first: usize,
-) -> Result<Vec<(usize, Command)>, String> {
+fn commands(language: &str, block: &[&str], first: usize) -> Result<Vec<(usize, Command)>, String> {
     let is_shown = language == "console";
     let mut found: Vec<(usize, Command)> = Vec::new();
     let mut lines = block.iter().enumerate();
@@ -299,7 +292,7 @@ pub(crate) fn compare(shown: &[String], actual: &str) -> Result<(), String> {
         false => Err(format!(
             "the page shows\n{}\nand there was\n{}",
             shown.join("\n"),
-            actual.join("\n")
+            actual[..actual.len().min(80)].join("\n")
         )),
     }
 }

@@ -8,7 +8,7 @@ use pinfold::config::clients::{Client, ClientFile, place_of};
 
 use super::all;
 use super::pages::{Config, Page, Place, READER, What};
-use crate::place::Place as Folder;
+use crate::place::{Place as Folder, project};
 
 #[test]
 fn every_excerpt_is_what_pinfold_reads() {
@@ -54,7 +54,10 @@ pub(super) fn check(page: &Page, config: &Config) -> Result<(), String> {
 /// What an excerpt leaves out of each server is added first.
 fn manifest(text: &str) -> Result<(), String> {
     let mut tree: toml::Table = text.parse().map_err(|error| format!("{error}"))?;
-    if !["settings", "servers"].iter().any(|key| tree.contains_key(*key)) {
+    if !["settings", "servers"]
+        .iter()
+        .any(|key| tree.contains_key(*key))
+    {
         let server = toml::Table::from_iter([("example".to_owned(), tree.into())]);
         tree = toml::Table::from_iter([("servers".to_owned(), server.into())]);
     }
@@ -63,7 +66,14 @@ fn manifest(text: &str) -> Result<(), String> {
         let server = server.1.as_table_mut().ok_or("a server is no table")?;
         let source = || toml::Value::from("npm:any-server");
         server.entry("source").or_insert_with(source);
-        let tools = server.entry("tools").or_insert_with(|| toml::Table::new().into());
+        if let Some(profile) = server.get("profile").and_then(toml::Value::as_str) {
+            if !project().join(format!("profiles/{profile}.toml")).exists() {
+                return Err(format!("there is no profile `{profile}`"));
+            }
+        }
+        let tools = server
+            .entry("tools")
+            .or_insert_with(|| toml::Table::new().into());
         let tools = tools.as_table_mut().ok_or("`tools` is no table")?;
         if !["allow", "ask"].iter().any(|key| tools.contains_key(*key)) {
             tools.insert("allow".to_owned(), vec!["any_tool"].into());
