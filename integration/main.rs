@@ -24,6 +24,7 @@ mod confinement_in_the_base_tier;
 mod conformance;
 mod daemon;
 mod doctor_attack;
+mod documentation;
 mod documented_order;
 mod egress;
 mod either_side_ends;

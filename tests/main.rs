@@ -10,6 +10,7 @@
 )]
 
 mod config_audit;
+mod documentation;
 mod explaining;
 mod generated;
 mod help;
