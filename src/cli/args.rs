@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::config_audit::{Format, Severity};
 use super::daemon_choice::DaemonChoice;
-use super::sbom;
 use super::update::Risk;
+use super::{sbom, why};
 use crate::resolve::npm::Platform;
 use crate::secrets::StoreKind;
 
@@ -341,17 +341,8 @@ pub(super) struct Review {
     pub(super) accept_instructions: bool,
 }
 
-const WHY_HELP: &str = "Questions for --why:
-  read PATH, write PATH, execute PATH-OR-NAME
-  connect HOST:PORT, ADDRESS:PORT or URL; connect PATH (a UNIX socket)
-  tool NAME, resource URI, prompt NAME, method NAME (for example sampling/createMessage)
-  env NAME, syscall NAME, run
-
-Each answer begins with yes, no, or ask (you are asked each time). Exit codes: 0 when no answer
-is no, 1 when one is, 2 when a question can't be understood.";
-
 #[derive(Debug, Args)]
-#[command(after_help = WHY_HELP)]
+#[command(after_help = why::help())]
 pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use self::answer::{Answer, Finding, Ground, Remedy, Word};
+pub(super) use self::question::help;
 use self::question::{Places, Question};
 use super::context::Context;
 use super::exit::UsageError;

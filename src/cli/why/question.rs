@@ -37,7 +37,20 @@ pub(super) struct Places<'p> {
     pub(super) home: Option<&'p Path>,
 }
 
-pub(super) const FORMS: &str = "  read PATH, write PATH, execute PATH-OR-NAME
+/// For the help and the man page.
+pub(in crate::cli) fn help() -> String {
+    format!(
+        "Questions for --why:\n{FORMS}\n\n\
+         Each answer begins with yes, no, or ask: you are asked each time. Exit codes: 0 when no \
+         answer is no, 1 when one is, 2 when a question can't be understood.\n\n\
+         With --json the answers are in `why`, in order, each with question, answer, about, reason, \
+         from (part; of a manifest key, line and column), change (null, or lines and then; a line \
+         has table, header, text, and in replaces the first and last line that it takes the place \
+         of, or null), refused, warnings, notes."
+    )
+}
+
+const FORMS: &str = "  read PATH, write PATH, execute PATH-OR-NAME
   connect HOST:PORT, ADDRESS:PORT or URL; connect PATH (a UNIX socket)
   tool NAME, resource URI, prompt NAME, method NAME (for example sampling/createMessage)
   env NAME, syscall NAME, run";
