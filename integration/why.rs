@@ -22,7 +22,7 @@ const WRITE: &str = "
     with open(what, 'ab') as file: file.write(b'')
     if not there: os.remove(what)";
 const EXECUTE: &str = "
-    return subprocess.run([what], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode";
+    return subprocess.run([what], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode";
 const VARIABLE: &str = "
     if what not in os.environ: raise OSError(errno.ENOENT, 'no such variable')";
 /// Arguments that no call does anything with: whether there is the call, not what it does.
@@ -360,7 +360,7 @@ fn the_lines_that_are_proposed_are_enough() {
     let mut asked: Vec<Asked> = vec![
         ("read", at("secret")),
         ("write", at("other/new")),
-        ("execute", at("script")),
+        ("execute", "/usr/bin/cat".to_owned()),
         ("env", "API_KEY".to_owned()),
     ];
     if has_namespaces(&home) {

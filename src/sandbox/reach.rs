@@ -159,9 +159,7 @@ impl Walls {
             Node::Outside => Some(Obstacle::NotInRoot),
             _ if !granted => Some(Obstacle::NotGranted),
             Node::Closed => Some(Obstacle::Mode),
-            Node::Nothing if wanted != FileUse::Write && self.hides(&path) => {
-                Some(Obstacle::OwnMemory)
-            }
+            Node::Nothing if self.hides(&path, wanted) => Some(Obstacle::OwnMemory),
             _ => self
                 .mounted(&path, &node, wanted)
                 .or_else(|| self.mode(&path, is_there, wanted)),
@@ -301,10 +299,13 @@ impl Walls {
         (nearest.filter(|_| granted).cloned(), granted)
     }
 
-    /// Whether the machine has a file where the box has memory.
-    fn hides(&self, path: &Path) -> bool {
-        let own = self.own_root.as_ref();
-        own.is_some_and(|own| own.mount_of(path).is_none()) && path.exists()
+    /// Whether it is a file or folder of the machine that is meant, where the box has memory.
+    fn hides(&self, path: &Path, wanted: FileUse) -> bool {
+        let in_memory = |own: &OwnRoot| own.mount_of(path).is_none();
+        let of_machine = |path: &Path| path.exists() && self.node(path) != Node::Folder;
+        let is_there = wanted != FileUse::Write && path.exists();
+        self.own_root.as_ref().is_some_and(in_memory)
+            && (is_there || path.parent().is_some_and(of_machine))
     }
 
     /// What the mount that it is on keeps from being done.

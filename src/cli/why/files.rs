@@ -123,7 +123,7 @@ fn blocked_interpreter(walls: &Walls, wanted: FileUse, path: &Path) -> Option<Pa
 }
 
 /// What a script's first line names.
-pub(super) fn interpreter(path: &Path) -> Option<PathBuf> {
+fn interpreter(path: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
     let file = File::open(path).ok().filter(|_| path.is_file())?;
     file.take(FIRST_LINE as u64).read_to_end(&mut head).ok()?;

@@ -24,10 +24,9 @@ use super::exit::UsageError;
 use super::explain::Explained;
 use super::session::command;
 use crate::config::{Change, Lines, Manifest, NewValue, with_changes};
-use crate::launch::{Launcher, PROGRAMS, StateFolder};
+use crate::launch::{Launcher, StateFolder};
 use crate::lockfile::ToolName;
 use crate::relay::DecidedBy;
-use crate::resolve::interpreter::find_program;
 use crate::sandbox::FileUse;
 
 /// What is asked, in order.
@@ -219,10 +218,12 @@ impl Situation<'_> {
                     }
                 }
             }
-            Question::File { path, .. } => vec![vec![self.exec(&path.display().to_string(), path)]],
+            Question::File { path, .. } => {
+                let entry = path.display().to_string();
+                vec![vec![edit("exec", NewValue::Added(entry))]]
+            }
             Question::Program(name) => {
-                let found = find_program(name, PROGRAMS.as_ref()).into_iter();
-                found.map(|path| vec![self.exec(name, &path)]).collect()
+                vec![vec![edit("exec", NewValue::Added(name.clone()))]]
             }
             Question::Connect(rule) => {
                 let entry = rule.to_string();
@@ -271,16 +272,6 @@ impl Situation<'_> {
             Some(below) => format!("~/{}", below.display()),
             None => path.display().to_string(),
         }
-    }
-
-    /// A script needs what its first line names, too.
-    fn exec(&self, entry: &str, path: &Path) -> Edit {
-        let known = self.explained.written_list(&["exec"]);
-        let interpreter = files::interpreter(path).map(|path| path.display().to_string());
-        let added = [Some(entry.to_owned()), interpreter].into_iter().flatten();
-        let mut all = known.clone();
-        all.extend(added.filter(|one| !known.contains(one)));
-        (vec!["exec".to_owned()], NewValue::List(all))
     }
 
     fn grant(&self, method: &str) -> Option<Edit> {
