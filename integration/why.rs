@@ -107,7 +107,7 @@ fn puppet(more: &[&str]) -> Home {
         fs::write(at(file), "content").unwrap();
     }
     fs::write(at("readable/closed"), "content").unwrap();
-    fs::set_permissions(at("readable/closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(at("readable/closed"), fs::Permissions::from_mode(0o000)).unwrap();
     for script in ["writable/script", "readable/script", "script"] {
         fs::write(at(script), "#!/bin/sh\nexit 0\n").unwrap();
         fs::set_permissions(at(script), fs::Permissions::from_mode(0o755)).unwrap();

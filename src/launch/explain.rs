@@ -69,6 +69,14 @@ pub enum RightSource {
     Network,
 }
 
+/// What a policy grants, as it is on this machine.
+struct Rights {
+    rights: Vec<Right>,
+    absent: Vec<Grant>,
+    /// On the way to granted paths.
+    links: Vec<Link>,
+}
+
 /// A layer of the box on this machine.
 pub struct LayerState {
     pub layer: Layer,
@@ -118,7 +126,11 @@ impl Launcher<'_> {
         let plan = self.plan(&policy, &locked.confinement);
         let own_root = plan.as_ref().is_ok_and(Plan::has_namespaces);
         let calls = syscall_rules(&policy.network(), own_root, policy.own_sockets)?;
-        let (mut rights, absent, links) = self.rights(locked, &policy, &state)?;
+        let Rights {
+            mut rights,
+            absent,
+            links,
+        } = self.rights(locked, &policy, &state)?;
         let walls = walls(&policy, plan.as_ref().ok(), &rights, links);
         if own_root {
             rights.extend(SCRATCH.map(|path| Right {
@@ -186,7 +198,7 @@ impl Launcher<'_> {
         locked: &LockedServer,
         policy: &EffectivePolicy,
         state: &StateFolder,
-    ) -> Result<(Vec<Right>, Vec<Grant>, Vec<Link>), LaunchError> {
+    ) -> Result<Rights, LaunchError> {
         let tree = self.store.tree(&locked.tree);
         let interpreter = self.interpreter_path(locked);
         let program = interpreter
@@ -225,7 +237,11 @@ impl Launcher<'_> {
                 source: RightSource::Grant(grant.clone()),
             })
         }));
-        Ok((rights, absent.into_iter().cloned().collect(), links))
+        Ok(Rights {
+            rights,
+            absent: absent.into_iter().cloned().collect(),
+            links,
+        })
     }
 
     fn layer_states(&self, policy: &EffectivePolicy, plan: Option<&Plan>) -> Vec<LayerState> {

@@ -377,7 +377,7 @@ impl Walls {
             })
         };
         let mount = self.own_root.as_ref().and_then(|own| own.mount_of(path));
-        let top = mount.map_or(Path::new("/"), |(mount, _)| mount);
+        let top = mount.map_or_else(|| Path::new("/"), |(mount, _)| mount);
         let mut folders = path.ancestors().skip(1);
         may(path, wanted)
             && folders.all(|folder| !folder.starts_with(top) || may(folder, AccessFlags::X_OK))

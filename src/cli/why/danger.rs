@@ -85,12 +85,12 @@ pub(super) fn of_path(path: &Path, wanted: FileUse, home: Option<&Path>) -> Opti
             "{found} holds keys or passwords: who reads them can act as you"
         ));
     }
-    if wanted == FileUse::Write {
-        if let Some(found) = below(&OBEYED) {
-            return Some(format!(
-                "what is written to {found} is run or obeyed by other programs, outside of the box"
-            ));
-        }
+    if wanted == FileUse::Write
+        && let Some(found) = below(&OBEYED)
+    {
+        return Some(format!(
+            "what is written to {found} is run or obeyed by other programs, outside of the box"
+        ));
     }
     let system = [
         "/etc", "/usr", "/var", "/proc", "/sys", "/dev", "/run", "/boot", "/root", "/lib",

@@ -107,7 +107,10 @@ fn reaches(egress: &EgressPolicy, wanted: &EgressRule, only: Option<&EgressRule>
 fn key_of(explained: &Explained<'_>, says: impl Fn(&EgressRule) -> bool) -> String {
     let written = explained.server.egress.iter().flatten();
     let place = written.enumerate().find(|(_, rule)| says(rule));
-    place.map_or("egress".to_owned(), |(place, _)| format!("egress.{place}"))
+    place.map_or_else(
+        || "egress".to_owned(),
+        |(place, _)| format!("egress.{place}"),
+    )
 }
 
 /// Names under which clouds answer with the credentials of a machine.
