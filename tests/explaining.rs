@@ -304,7 +304,7 @@ prompts = false
             "no",
             json!({"part": "manifest", "key": "tools.allow", "line": 9, "column": 1}),
             "it has `echo`",
-            Some("allow = [\"echo\", \"gone\", \"ECHO\"]"),
+            None,
         ),
         (
             "resource demo://x",
@@ -422,6 +422,13 @@ prompts = false
     }
     let (answers, _, code) = why(&place, &["tool echo", "tool add"]);
     assert_eq!((answers.len(), code), (2, Some(0)));
+    let (answers, shown, code) = why(&Place::example(), &["tool add"]);
+    let line = &answers[0]["change"]["lines"][0]["text"];
+    assert_eq!(
+        (line, code),
+        (&json!("allow = [\"echo\", \"gone\", \"add\"]"), Some(1)),
+        "{shown}"
+    );
     let (answers, _, code) = why(&place, &["tool echo", "tool nothing"]);
     assert_eq!((answers.len(), code), (2, Some(1)));
 }
@@ -451,7 +458,7 @@ fn why_warns_of_what_is_dangerous_and_proposes_nothing_that_is_refused() {
             Some("files.read = [\"~/documents\"]"),
             "there is no such file now",
         ),
-        ("read ~", None, "can't be granted: "),
+        ("read ~/.config", None, "can't be granted: "),
         ("read /", None, "the whole machine is too much"),
         (&format!("write {store}"), None, "holds pinfold's own files"),
         (

@@ -237,6 +237,17 @@ impl Situation<'_> {
                 let egress = edit("egress", added);
                 vec![vec![egress.clone()], vec![profile("web"), egress]]
             }
+            // One that isn't there could be allowed in vain.
+            Question::Tool(name)
+                if !self
+                    .explained
+                    .locked
+                    .behaviour
+                    .tools
+                    .contains_key(name.as_str()) =>
+            {
+                Vec::new()
+            }
             Question::Tool(name) => {
                 vec![vec![edit("tools.allow", NewValue::Added(name.clone()))]]
             }
