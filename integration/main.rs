@@ -89,6 +89,7 @@ mod unlocked_changes;
 mod update;
 mod verify_online;
 mod watching;
+mod why;
 mod without_network;
 mod workloads;
 #[path = "workloads.rs"]

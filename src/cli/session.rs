@@ -270,6 +270,7 @@ fn decide(
         watch: state.watch_quarantine()?,
         name: name.clone(),
         release: command(context, "release", &name),
+        explain: command(context, "explain", &name),
     };
     if let Some(imposed) = quarantine.watch.quarantine().look() {
         return Err(quarantine.error(&imposed).into());
