@@ -157,7 +157,8 @@ pub enum Record {
     CallEnd {
         call: u64,
         tool: String,
-        /// `ok`, `error`, `refused` (the answer did not reach the client), `input`, `none`.
+        /// `ok`, `error`, `tool_error`, `refused` (the answer did not reach the client), `input`,
+        /// `none`.
         outcome: &'static str,
         duration_us: u64,
         /// Of the server's answer.

@@ -383,6 +383,26 @@ pub(super) enum LogCommand {
     Verify(LogVerify),
     /// Print the log's last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`
     Head,
+    /// Send what was recorded since the last time to an OpenTelemetry collector (OTLP over HTTP)
+    Export(LogExport),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogExport {
+    /// Go on with what comes, until it is interrupted
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// The collector, for example http://localhost:4318; else OTEL_EXPORTER_OTLP_ENDPOINT and the other
+    /// standard variables say it
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint: Option<String>,
+    /// Send arguments of calls, too, where the log has them (`audit.arguments` in the manifest)
+    #[arg(long)]
+    pub(super) arguments: bool,
+    /// How long to wait for a collector that can't be reached; with --follow for ever, if this is not
+    /// given
+    #[arg(long, value_name = "TIME")]
+    pub(super) patience: Option<String>,
 }
 
 #[derive(Debug, Args)]
