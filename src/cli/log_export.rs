@@ -42,6 +42,8 @@ struct Export<'a> {
     translator: Translator,
     log: Follow,
     totals: Totals,
+    /// The last record that needs not be sent any more.
+    through: Option<Anchor>,
 }
 
 pub(super) async fn export(
@@ -83,6 +85,7 @@ pub(super) async fn export(
         settings,
         sender,
         position,
+        through: translator.last(),
         log: Follow::behind(folder, translator.last().map_or(0, |last| last.seq)),
         translator,
         totals: Totals::default(),
@@ -119,6 +122,7 @@ impl Export<'_> {
             }
             self.send(&batch).await?;
             self.position.write(&self.translator.position())?;
+            self.through = self.translator.last();
         }
     }
 
@@ -181,7 +185,7 @@ impl Export<'_> {
             logs,
             rejected,
         } = self.totals;
-        let last = match self.translator.last() {
+        let last = match self.through {
             Some(last) => format!("; the last record is {last}"),
             None => String::new(),
         };
