@@ -64,6 +64,7 @@ struct Fields<'a> {
     server: Option<String>,
     decision: Option<String>,
     what: Option<String>,
+    event: Option<String>,
 }
 
 impl Filter {
@@ -76,6 +77,7 @@ impl Filter {
         };
         let is_refusal = || match &*fields.kind {
             "session_refused" => true,
+            "daemon" => fields.event.as_deref() == Some("refused"),
             "event" => fields
                 .what
                 .as_deref()

@@ -53,7 +53,9 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Ps) -> anyhow::Resu
     let resting = resting.unwrap_or_default();
     if arguments.json {
         let sessions = rows.iter().map(as_json);
-        let sessions: Vec<Value> = sessions.chain(embedded.iter().map(embedded_as_json)).collect();
+        let sessions: Vec<Value> = sessions
+            .chain(embedded.iter().map(embedded_as_json))
+            .collect();
         let report = json!({
             "version": VERSION,
             "daemon": listing.is_some(),

@@ -240,7 +240,10 @@ mod tests {
         let one = session("a").register(&folder).unwrap();
         let other = session("b").register(&folder).unwrap();
         assert_eq!(names(&folder), ["a", "b"]);
-        assert_eq!(embedded_sessions(&folder).unwrap()[0].client_pid, nix::unistd::getppid().as_raw());
+        assert_eq!(
+            embedded_sessions(&folder).unwrap()[0].client_pid,
+            nix::unistd::getppid().as_raw()
+        );
         drop(one);
         assert_eq!(names(&folder), ["b"]);
         drop(other);
@@ -269,10 +272,20 @@ mod tests {
 
     #[test]
     fn another_process_of_the_same_number_is_not_stopped() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let real = EmbeddedSession { pid, began: began(pid).unwrap(), ..session("a") };
-        let other = EmbeddedSession { began: real.began + 1, ..real.clone() };
+        let real = EmbeddedSession {
+            pid,
+            began: began(pid).unwrap(),
+            ..session("a")
+        };
+        let other = EmbeddedSession {
+            began: real.began + 1,
+            ..real.clone()
+        };
         assert!(!other.stop().unwrap());
         assert!(child.try_wait().unwrap().is_none());
         // The control.

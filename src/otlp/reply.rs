@@ -118,7 +118,8 @@ mod tests {
         assert_eq!(judged(200, "{}"), all(0, ""));
         assert_eq!(judged(200, ""), all(0, ""));
         assert_eq!(judged(202, "thanks"), all(0, ""));
-        let partial = r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too \u001b[2J old"}}"#;
+        let partial =
+            r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too \u001b[2J old"}}"#;
         assert_eq!(judged(200, partial), all(3, "too \\x1b[2J old"));
         let partial = r#"{"partialSuccess":{"rejectedLogRecords":2}}"#;
         assert_eq!(judged(200, partial), all(2, ""));
@@ -129,10 +130,7 @@ mod tests {
         for status in [400, 413, 422] {
             let message = "no such field".to_owned();
             let body = r#"{"code":3,"message":"no such field"}"#;
-            assert_eq!(
-                judged(status, body),
-                Reception::Dropped { status, message }
-            );
+            assert_eq!(judged(status, body), Reception::Dropped { status, message });
         }
         for status in [301, 401, 403, 404, 405, 415, 500, 501] {
             let message = "<html>".to_owned();

@@ -40,7 +40,9 @@ pub enum SendError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     /// For the first time since something was taken.
-    Waiting { why: String },
+    Waiting {
+        why: String,
+    },
     Again,
     /// Of a request some items were not taken, or none.
     Rejected {
@@ -185,4 +187,3 @@ fn settled(
     }
     Ok(())
 }
-

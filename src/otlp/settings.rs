@@ -122,15 +122,15 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let target = |signal: &Signal| target(&get, endpoint, signal);
-        let timeout = match get("OTEL_EXPORTER_OTLP_TIMEOUT") {
-            None => DEFAULT_TIMEOUT,
-            Some(value) => value
-                .parse()
-                .map(Duration::from_millis)
-                .map_err(|_| SettingsError::Timeout {
-                    value: printable(&value, MAX_SHOWN),
+        let timeout =
+            match get("OTEL_EXPORTER_OTLP_TIMEOUT") {
+                None => DEFAULT_TIMEOUT,
+                Some(value) => value.parse().map(Duration::from_millis).map_err(|_| {
+                    SettingsError::Timeout {
+                        value: printable(&value, MAX_SHOWN),
+                    }
                 })?,
-        };
+            };
         Ok(Self {
             traces: target(&TRACES)?,
             logs: target(&LOGS)?,
@@ -292,13 +292,19 @@ mod tests {
 
     #[test]
     fn addresses_are_made_as_the_specification_says() {
-        let expected = both("http://localhost:4318/v1/traces", "http://localhost:4318/v1/logs");
+        let expected = both(
+            "http://localhost:4318/v1/traces",
+            "http://localhost:4318/v1/logs",
+        );
         for base in ["http://localhost:4318", "http://localhost:4318/"] {
             assert_eq!(urls(&[(ENDPOINT, base)]), expected);
         }
         assert_eq!(
             urls(&[(ENDPOINT, "https://c.example/otlp")]),
-            both("https://c.example/otlp/v1/traces", "https://c.example/otlp/v1/logs")
+            both(
+                "https://c.example/otlp/v1/traces",
+                "https://c.example/otlp/v1/logs"
+            )
         );
         // That of a signal is taken as it is.
         assert_eq!(
@@ -308,7 +314,10 @@ mod tests {
             ]),
             both("https://c.example/v1/traces", "https://l.example/")
         );
-        let [traces, logs] = urls(&[(ENDPOINT, "https://c.example"), ("OTEL_TRACES_EXPORTER", "none")]);
+        let [traces, logs] = urls(&[
+            (ENDPOINT, "https://c.example"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+        ]);
         assert!(traces.is_none() && logs.is_some());
         let given = Settings::read(&|_| None, Some("http://[::1]:9")).unwrap();
         assert_eq!(given.logs.unwrap().url.as_str(), "http://[::1]:9/v1/logs");
@@ -317,15 +326,30 @@ mod tests {
     #[test]
     fn what_can_not_be_meant_is_refused() {
         assert_eq!(read(&[]).unwrap_err(), SettingsError::NoEndpoint);
-        assert_eq!(read(&[(ENDPOINT, "")]).unwrap_err(), SettingsError::NoEndpoint);
-        for wrong in ["localhost:4318", "ftp://c.example", "http://", "/v1", "unix:///x"] {
+        assert_eq!(
+            read(&[(ENDPOINT, "")]).unwrap_err(),
+            SettingsError::NoEndpoint
+        );
+        for wrong in [
+            "localhost:4318",
+            "ftp://c.example",
+            "http://",
+            "/v1",
+            "unix:///x",
+        ] {
             let error = read(&[(ENDPOINT, wrong)]).unwrap_err();
-            assert!(matches!(error, SettingsError::Endpoint { .. }), "{wrong}: {error}");
+            assert!(
+                matches!(error, SettingsError::Endpoint { .. }),
+                "{wrong}: {error}"
+            );
         }
         let good = (ENDPOINT, "http://localhost:4318");
         for wrong in ["a", "a=b,c", "a b=c", "a=%f", "a=%zz", "a=%0a"] {
             let error = read(&[good, ("OTEL_EXPORTER_OTLP_HEADERS", wrong)]).unwrap_err();
-            assert!(matches!(error, SettingsError::Headers { .. }), "{wrong}: {error}");
+            assert!(
+                matches!(error, SettingsError::Headers { .. }),
+                "{wrong}: {error}"
+            );
         }
         let error = read(&[good, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap_err();
         assert!(error.to_string().contains("4318"), "{error}");
@@ -343,7 +367,10 @@ mod tests {
 
     #[test]
     fn a_credential_is_neither_shown_nor_sent_in_the_open() {
-        let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20s3cret, x-a=1");
+        let headers = (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "authorization=Bearer%20s3cret, x-a=1",
+        );
         let error = read(&[(ENDPOINT, "http://c.example:4318"), headers]).unwrap_err();
         assert!(matches!(error, SettingsError::Credential { .. }));
         let error = read(&[(ENDPOINT, "http://u:p@c.example:4318")]).unwrap_err();

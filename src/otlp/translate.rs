@@ -55,10 +55,7 @@ impl Translator {
             open: calls
                 .map(|call| ((call.session.clone(), call.call), call))
                 .collect(),
-            last: position
-                .through
-                .map(|anchor| anchor.parse())
-                .transpose()?,
+            last: position.through.map(|anchor| anchor.parse()).transpose()?,
             wants_arguments,
         })
     }
@@ -383,7 +380,13 @@ fn severity(kind: &str, record: &Value) -> u8 {
     let has = |key: &str| record.get(key).is_some();
     match kind {
         "alarm" => ERROR,
-        "repair" if ["missing", "altered", "foreign", "head_lost"].into_iter().any(has) => ERROR,
+        "repair"
+            if ["missing", "altered", "foreign", "head_lost"]
+                .into_iter()
+                .any(has) =>
+        {
+            ERROR
+        }
         "quarantine" | "session_refused" | "resumed" | "repair" | "event" => WARN,
         "daemon" if is("event", "refused") => WARN,
         _ if is("decision", "deny") => WARN,

@@ -58,7 +58,12 @@ fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a Value> {
 #[test]
 fn a_call_and_its_end_are_one_span() {
     let mut one = Translator::default();
-    let lines = chain(&[call(1, "allow"), call(2, "allow"), end(2, "tool_error"), end(1, "ok")]);
+    let lines = chain(&[
+        call(1, "allow"),
+        call(2, "allow"),
+        end(2, "tool_error"),
+        end(1, "ok"),
+    ]);
     let batch = translated(&mut one, &lines);
     assert!(batch.logs.is_empty());
     let [second, first] = &batch.spans[..] else {
@@ -68,8 +73,14 @@ fn a_call_and_its_end_are_one_span() {
     assert_eq!(first.end - first.start, 1_500_000);
     assert!(!first.is_error && second.is_error);
     assert_eq!(value(&first.attributes, "error.type"), None);
-    assert_eq!(value(&second.attributes, "error.type").unwrap(), "tool_error");
-    assert_eq!(value(&first.attributes, "mcp.method.name").unwrap(), "tools/call");
+    assert_eq!(
+        value(&second.attributes, "error.type").unwrap(),
+        "tool_error"
+    );
+    assert_eq!(
+        value(&first.attributes, "mcp.method.name").unwrap(),
+        "tools/call"
+    );
     assert_eq!(value(&first.attributes, "mcp.session.id").unwrap(), "s");
     assert_eq!(value(&first.attributes, "pinfold.record.seq").unwrap(), "1");
     assert_eq!((first.trace.len(), first.id.len()), (32, 16));
@@ -119,7 +130,10 @@ fn a_call_that_is_open_is_kept_over_two_exports() {
 
 #[test]
 fn what_was_refused_is_told_as_a_span_and_in_the_logs() {
-    let batch = translated(&mut Translator::default(), &chain(&[call(1, "deny"), call(2, "ask")]));
+    let batch = translated(
+        &mut Translator::default(),
+        &chain(&[call(1, "deny"), call(2, "ask")]),
+    );
     let [span] = &batch.spans[..] else {
         panic!("{batch:?}");
     };
@@ -137,15 +151,30 @@ fn what_was_refused_is_told_as_a_span_and_in_the_logs() {
 #[test]
 fn every_other_record_is_a_log_record() {
     let kinds = [
-        (json!({"kind": "alarm", "alarm": "denied-calls", "what": "9 in 1 s", "quarantined": true}), ERROR),
+        (
+            json!({"kind": "alarm", "alarm": "denied-calls", "what": "9 in 1 s", "quarantined": true}),
+            ERROR,
+        ),
         (json!({"kind": "quarantine", "reason": "why"}), WARN),
         (json!({"kind": "session_refused", "reason": "why"}), WARN),
-        (json!({"kind": "egress", "decision": "deny", "host": "evil.example", "port": 443, "sent": 0}), WARN),
-        (json!({"kind": "egress", "decision": "allow", "host": "good.example", "port": 443, "sent": 5}), INFO),
-        (json!({"kind": "session_start", "layers": ["a", "b"], "withheld": ["HIDDEN"], "client": {"pid": 1}}), INFO),
+        (
+            json!({"kind": "egress", "decision": "deny", "host": "evil.example", "port": 443, "sent": 0}),
+            WARN,
+        ),
+        (
+            json!({"kind": "egress", "decision": "allow", "host": "good.example", "port": 443, "sent": 5}),
+            INFO,
+        ),
+        (
+            json!({"kind": "session_start", "layers": ["a", "b"], "withheld": ["HIDDEN"], "client": {"pid": 1}}),
+            INFO,
+        ),
         (json!({"kind": "repair", "missing": [3, 4]}), ERROR),
         (json!({"kind": "repair", "torn": {"bytes": 3}}), WARN),
-        (json!({"kind": "daemon", "event": "refused", "text": "no"}), WARN),
+        (
+            json!({"kind": "daemon", "event": "refused", "text": "no"}),
+            WARN,
+        ),
         (json!({"kind": "something_new", "n": -3}), INFO),
     ];
     let records: Vec<Value> = kinds.iter().map(|(record, _)| record.clone()).collect();
@@ -156,7 +185,10 @@ fn every_other_record_is_a_log_record() {
     assert_eq!(severities, expected);
     let egress = &batch.logs[3];
     assert_eq!(egress.event, "pinfold.egress");
-    assert_eq!(value(&egress.attributes, "server.address").unwrap(), "evil.example");
+    assert_eq!(
+        value(&egress.attributes, "server.address").unwrap(),
+        "evil.example"
+    );
     assert_eq!(value(&egress.attributes, "server.port").unwrap(), "443");
     let all = format!("{batch:?}");
     assert!(!all.contains("HIDDEN") && all.contains("9 in 1 s"));
@@ -164,7 +196,12 @@ fn every_other_record_is_a_log_record() {
 
 #[test]
 fn values_go_out_only_when_they_are_asked_for() {
-    let lines = chain(&[call(1, "allow"), end(1, "ok"), call(2, "deny"), call(3, "ask")]);
+    let lines = chain(&[
+        call(1, "allow"),
+        end(1, "ok"),
+        call(2, "deny"),
+        call(3, "ask"),
+    ]);
     let quiet = translated(&mut Translator::default(), &lines);
     assert!(!format!("{quiet:?}").contains("v4lue"));
     // The control.
@@ -212,12 +249,21 @@ fn what_waits_for_its_end_is_bounded() {
     let [given_up] = &batch.spans[..] else {
         panic!("{}", batch.spans.len());
     };
-    assert_eq!(value(&given_up.attributes, "pinfold.outcome").unwrap(), "unknown");
-    assert_eq!(value(&given_up.attributes, "pinfold.record.seq").unwrap(), "1");
+    assert_eq!(
+        value(&given_up.attributes, "pinfold.outcome").unwrap(),
+        "unknown"
+    );
+    assert_eq!(
+        value(&given_up.attributes, "pinfold.record.seq").unwrap(),
+        "1"
+    );
     // The end of the session is the end of them all, and of no other session's.
     let mut other = call(1, "allow");
     other["session"] = json!("t");
-    lines = chain(&[other, json!({"kind": "session_end", "session": "s", "how": "killed"})]);
+    lines = chain(&[
+        other,
+        json!({"kind": "session_end", "session": "s", "how": "killed"}),
+    ]);
     one.begin_again();
     translated(&mut one, &chain(&[call(5, "allow"), call(6, "allow")]));
     one.last = None;
