@@ -155,7 +155,12 @@ fn its_units_are_understood() {
     let home = crate::support::Home::new();
     let packaged = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
     let write = |change: &dyn Fn(String) -> String| {
-        ["pinfold.service", "pinfold.socket"].map(|name| {
+        [
+            "pinfold.service",
+            "pinfold.socket",
+            "pinfold-export.service",
+        ]
+        .map(|name| {
             let text = fs::read_to_string(packaged.join(name)).unwrap();
             let text = text.replace("/usr/bin/pinfold", env!("CARGO_BIN_EXE_pinfold"));
             let path = home.path().join(name);
