@@ -62,6 +62,10 @@ fn export(home: &Home, collector: &Collector, more: &[&str]) -> Ran {
     Ran::of(&mut command(home, &collector.url(), more))
 }
 
+fn says(code: &str) -> Value {
+    json!({ "code": code })
+}
+
 /// The numbers of the records that have arrived.
 fn numbers(collector: &Collector) -> Vec<u64> {
     let logs = collector.logs();
@@ -86,10 +90,14 @@ fn a_session_is_told_once_and_no_value_of_it() {
     let params = json!({"name": "do", "arguments": {"code": format!("return '{}'", SECRETS[0])},
         "_meta": {"traceparent": TRACE}});
     client.request("tools/call", params);
-    client.call(
-        "do",
-        json!({"code": format!("raise Exception('{}')", SECRETS[1])}),
+    // The next call is answered with `isError`.
+    let failing = format!(
+        "import __main__\nreal = __main__.answer\ndef once(m):\n  __main__.answer = real\n  return {{'content': [], 'isError': True}}\n__main__.answer = once\nreturn '{}'",
+        SECRETS[1]
     );
+    client.call("do", says(&failing));
+    let failed = client.call("do", says("return 1"));
+    assert_eq!(failed["result"]["isError"], true, "{failed}");
     client.call("nope", json!({}));
     // In the middle of a call.
     let sleep = json!({"code": "time.sleep(1.5); return 1"});
@@ -99,17 +107,17 @@ fn a_session_is_told_once_and_no_value_of_it() {
             .stdout
             .lines()
             .count()
-            == 4
+            == 5
     });
     let collector = Collector::start(|_| TAKEN);
     let ran = export(&home, &collector, &[]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let spans = collector.spans();
-    assert_eq!(spans.len(), 3, "{spans:#?}");
+    assert_eq!(spans.len(), 4, "{spans:#?}");
     let text = |span: &Value, key: &str| {
         attribute(span, key).map(|value| value.as_str().unwrap().to_owned())
     };
-    let [first, failed, denied] = &spans[..] else {
+    let [first, _, failed, denied] = &spans[..] else {
         unreachable!();
     };
     assert_eq!(first["name"], "tools/call do");
@@ -153,9 +161,9 @@ fn a_session_is_told_once_and_no_value_of_it() {
     let before = collector.sent().len();
     assert_eq!(export(&home, &collector, &[]).code, Some(0));
     let spans = collector.spans();
-    assert_eq!(spans.len(), 4);
+    assert_eq!(spans.len(), 5);
     let length = |span: &Value, key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
-    let last = &spans[3];
+    let last = &spans[4];
     assert!(length(last, "endTimeUnixNano") - length(last, "startTimeUnixNano") >= 1_000_000);
     assert_eq!(collector.logs().len(), 4, "and the end of the session");
     assert_eq!(collector.sent().len(), before + 2);
@@ -403,11 +411,11 @@ fn a_log_that_was_changed_is_told_and_exported() {
     assert_eq!((numbers, broken), ((1..=8).collect(), 1));
     assert!(stderr.contains("not the one that was exported"), "{stderr}");
     // Cut: it begins anew.
-    let (numbers, _, stderr) = edited(&|mut lines| {
+    let (numbers, broken, stderr) = edited(&|mut lines| {
         lines.truncate(2);
         same(lines)
     });
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 1, 2]);
+    assert_eq!((numbers, broken), (vec![1, 2, 3, 4, 5, 1, 2], 1));
     assert!(stderr.contains("its end was cut off"), "{stderr}");
 }
 

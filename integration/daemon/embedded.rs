@@ -45,7 +45,7 @@ fn they_are_shown_and_stopped_with_and_without_a_daemon() {
             served.initialize();
         }
         let mut one = start(&home);
-        let other = start(&home);
+        let mut other = start(&home);
         let shown = sessions(&home);
         assert_eq!(shown.len(), 2, "{shown:#?}");
         for session in &shown {
@@ -83,8 +83,8 @@ fn they_are_shown_and_stopped_with_and_without_a_daemon() {
             (Some(0), name.as_str()),
             "{ran:#?}"
         );
-        let (status, _) = other.close();
-        assert_eq!(status.code(), Some(143));
+        // Not by the end of its input.
+        assert_eq!(other.child.wait().unwrap().code(), Some(143));
         assert!(one.call("answer_of_size", json!({"size": 1}))["result"].is_object());
         wait_until("one is left", || sessions(&home).len() == 1);
         // Another server's name means none of them.
@@ -129,10 +129,9 @@ fn a_killed_one_leaves_nothing_that_is_shown() {
 #[test]
 fn quarantine_ends_them() {
     let home = unruly();
-    let client = start(&home);
+    let mut client = start(&home);
     assert_eq!(sessions(&home).len(), 1);
     home.succeed(["quarantine", "unruly"]);
-    let (status, _) = client.close();
-    assert_eq!(status.code(), Some(125));
+    assert_eq!(client.child.wait().unwrap().code(), Some(125));
     assert_eq!((sessions(&home).len(), files(&home)), (0, 0));
 }

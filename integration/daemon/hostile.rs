@@ -176,7 +176,7 @@ fn descriptors_that_are_not_exactly_three_are_refused() {
         daemon.descriptors() <= idle
     });
     wait_until_recorded(&home, "descriptors");
-    assert!(daemon.log().contains("descriptors"), "{}", daemon.log());
+    wait_until("it is said", || daemon.log().contains("descriptors"));
     // The control.
     let raw = Raw::open(&home);
     raw.send(&message(&run_request(&home, "unruly")));
@@ -201,6 +201,19 @@ fn silence_and_closing_at_every_point_hurt_nobody() {
     let daemon = Daemon::start(&home);
     let idle = daemon.descriptors();
     let null = null();
+    // Silent ones are refused after a while, and meanwhile others are served.
+    let nothing = Raw::open(&home);
+    let half = Raw::open(&home);
+    half.send(&message(&run_request(&home, "unruly")));
+    assert_eq!(half.receive().unwrap()["message"], "ready");
+    is_served(&daemon);
+    let began = Instant::now();
+    for silent in [nothing, half] {
+        assert!(silent.refusal().contains("in time"));
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+    wait_until_recorded(&home, "in time");
+    wait_until("it is said", || daemon.log().contains("in time"));
     for _ in 0..20 {
         // Nothing said; a request said; ready heard; descriptors given.
         drop(Raw::open(&home));
@@ -220,19 +233,6 @@ fn silence_and_closing_at_every_point_hurt_nobody() {
         raw.send(&message(&json!("ps")));
         drop(raw);
     }
-    // Silent ones are refused after a while, and meanwhile others are served.
-    let nothing = Raw::open(&home);
-    let half = Raw::open(&home);
-    half.send(&message(&run_request(&home, "unruly")));
-    assert_eq!(half.receive().unwrap()["message"], "ready");
-    is_served(&daemon);
-    let began = Instant::now();
-    for silent in [nothing, half] {
-        assert!(silent.refusal().contains("in time"));
-    }
-    assert!(began.elapsed() < Duration::from_secs(20));
-    wait_until_recorded(&home, "in time");
-    assert!(daemon.log().contains("in time"), "{}", daemon.log());
     wait_until_idle(&daemon);
     wait_until("the descriptors are closed", || {
         daemon.descriptors() <= idle

@@ -138,25 +138,24 @@ impl Export<'_> {
         let mut found = None;
         Follow::behind(self.folder, seq.saturating_sub(1))
             .poll_some(one, |shown| found = Some(shown.anchor))?;
-        match found {
+        let what = match found {
             // Removed with its file: what is gone is told with the next record.
-            Some(found) if found.seq > seq => Ok(()),
-            Some(found) if found.hash == hash => Ok(()),
-            Some(_) => {
-                output::warning(&format!(
-                    "record {seq} is not the one that was exported: it was changed, or this is another log; `pinfold log verify` says more"
-                ));
-                Ok(())
-            }
+            Some(found) if found.seq > seq => return Ok(()),
+            Some(found) if found.hash == hash => return Ok(()),
+            Some(_) => format!(
+                "record {seq} is not the one that was exported: it was changed, or this is another log"
+            ),
             None => {
-                output::warning(&format!(
-                    "the log ends before record {seq}, which was exported already: its end was cut off, or it is another log. It is exported from its beginning; `pinfold log verify` says more"
-                ));
                 self.translator.begin_again();
                 self.log = Follow::behind(self.folder, 0);
-                Ok(())
+                format!(
+                    "the log ends before record {seq}, which was exported already: its end was cut off, or it is another log; it is exported from its beginning"
+                )
             }
-        }
+        };
+        output::warning(&format!("{what}; `pinfold log verify` says more"));
+        self.translator.found(what);
+        Ok(())
     }
 
     async fn send(&mut self, batch: &Batch) -> Result<(), SendError> {

@@ -76,7 +76,8 @@ impl Sender {
             proxy,
             // The user has named it with `http://`; settings refuse credentials there.
             plain_http_origins: targets.map(|target| origin_of(&target.url)).collect(),
-            idle_timeout: settings.timeout,
+            // The whole request has that time, which says more when it is over.
+            idle_timeout: settings.timeout + Duration::from_secs(1),
             ..FetchSettings::default()
         };
         Ok(Self {

@@ -42,6 +42,8 @@ pub struct Translator {
     open: BTreeMap<(String, u64), OpenCall>,
     last: Option<Anchor>,
     wants_arguments: bool,
+    /// What was found wrong with the log since the last record.
+    found: Vec<String>,
 }
 
 impl Translator {
@@ -57,6 +59,7 @@ impl Translator {
                 .collect(),
             last: position.through.map(|anchor| anchor.parse()).transpose()?,
             wants_arguments,
+            found: Vec::new(),
         })
     }
 
@@ -73,7 +76,12 @@ impl Translator {
         self.last
     }
 
-    /// The log is not the one that was exported, and begins anew; its first record tells so.
+    /// The collector is told with the next record.
+    pub fn found(&mut self, what: String) {
+        self.found.push(what);
+    }
+
+    /// The log is not the one that was exported, and begins anew.
     pub fn begin_again(&mut self) {
         self.open.clear();
         self.last = None;
@@ -88,6 +96,8 @@ impl Translator {
             ..
         } = shown;
         let time = time_of(record);
+        let found = self.found.drain(..).map(|what| broken(time, what));
+        batch.logs.extend(found);
         if let Some(last) = self.last {
             if anchor.seq > last.seq + 1 {
                 batch.logs.push(broken(
