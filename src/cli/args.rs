@@ -76,9 +76,9 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// Supervise all servers of this user; `pinfold run` then only hands over to it
     Daemon,
-    /// List the sessions that the daemon serves now
+    /// List the sessions that run now
     Ps(Ps),
-    /// End sessions that the daemon serves
+    /// End sessions
     Stop(Stop),
     /// List the calls that wait for your approval in sessions of the daemon, or decide about one
     Approve(Approve),
