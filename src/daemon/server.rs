@@ -66,14 +66,17 @@ pub struct Settings {
     pub warming: Warming,
 }
 
+/// Takes an event's name, and what there is to say of it.
+pub type RecordEvent = dyn Fn(&'static str, Option<&str>) + Send + Sync;
+
 /// What the daemon asks of whoever knows manifests.
 pub struct Questions {
     /// Judges a server by its name, in a thread of its own; reads files.
     pub judge: Box<dyn Fn(&str) -> Verdict + Send + Sync>,
     /// Says what of the manifest and the lock is valid, or why they aren't; reads files.
     pub check: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
-    /// Records what the daemon has done: the event, and what there is to say of it. Writes files.
-    pub record: Box<dyn Fn(&'static str, Option<&str>) + Send + Sync>,
+    /// Records what the daemon has done; writes files.
+    pub record: Box<RecordEvent>,
 }
 
 struct Shared {
