@@ -30,6 +30,7 @@ mod egress;
 mod either_side_ends;
 mod escape;
 mod explain;
+mod export;
 mod fails_closed;
 mod gc;
 mod granted_questions;

@@ -32,6 +32,7 @@ mod launchers;
 mod lock;
 mod locking;
 mod log;
+mod log_export;
 mod output;
 mod platforms;
 mod proposal;

@@ -57,6 +57,11 @@ impl Meter {
         }
     }
 
+    /// The process that watches over the server, once there is one.
+    pub fn monitor(&self) -> Option<i32> {
+        Some(self.0.monitor.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
+    }
+
     pub(super) fn note(&self, event: &Event) {
         if let Event::Denied { .. } | Event::CallWithheld { .. } | Event::CallRefused { .. } = event
         {

@@ -5,6 +5,7 @@ mod alarms;
 mod build_runner;
 mod bundle;
 mod elf;
+mod embedded;
 mod error;
 mod explain;
 mod folder_watch;
@@ -37,6 +38,7 @@ mod uv_runner;
 
 pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};
+pub use embedded::{EmbeddedSession, Registered, embedded_sessions};
 pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};
 pub use learn::learn;

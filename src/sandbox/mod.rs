@@ -46,4 +46,4 @@ pub use reach::{FileUse, Obstacle, Reached, Walls};
 pub use report::{Counted, Exceeded, Report, Resource};
 pub use seccomp::{Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for};
 pub use spec::{Access, Link, Namespaces, Network, OwnFile, PathRule, ResourceLimits, SandboxSpec};
-pub use usage::{of_this_process_and_descendants, server_of};
+pub use usage::{of_process_and_descendants, of_this_process_and_descendants, server_of};
