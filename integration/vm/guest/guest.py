@@ -51,10 +51,14 @@ class Ran:
         return self
 
 
-def run(words, **settings):
+def run(words, patience=PATIENCE):
     """A command as root."""
-    return Ran(words, subprocess.run(words, capture_output=True, timeout=PATIENCE,
-                                     stdin=subprocess.DEVNULL, **settings))
+    try:
+        return Ran(words, subprocess.run(words, capture_output=True, timeout=patience,
+                                         stdin=subprocess.DEVNULL))
+    except subprocess.TimeoutExpired as late:
+        last = [(text or b"").decode(errors="replace")[-2500:] for text in (late.stdout, late.stderr)]
+        raise AssertionError("not within %d s: %s\n%s" % (patience, " ".join(words), "\n".join(last))) from None
 
 
 def as_ada(words, environment=None):
