@@ -270,8 +270,9 @@ mod tests {
             ..whole.clone()
         };
         let mut bare = whole.clone();
-        bare.status.as_mut().unwrap().missing =
-            ["namespaces", "own-network", "own-root"].map(str::to_owned).to_vec();
+        bare.status.as_mut().unwrap().missing = ["namespaces", "own-network", "own-root"]
+            .map(str::to_owned)
+            .to_vec();
         let lines = table(&[silent.clone(), whole.clone(), warm.clone(), bare.clone()]);
         assert_eq!(lines.len(), 5);
         assert!(lines[4].ends_with("  base tier: without namespaces, see `pinfold doctor`"));

@@ -263,8 +263,12 @@ pub(super) async fn tree_again(
     }
     let source = source_of(context, &locked.source)?;
     Ok(match &source {
-        Source::Npm { .. } => npm::rebuild(context, launcher, staging, &locked.artifacts, build).await?,
-        Source::Pypi { name, .. } => pypi::rebuild(context, launcher, staging, locked, name).await?,
+        Source::Npm { .. } => {
+            npm::rebuild(context, launcher, staging, &locked.artifacts, build).await?
+        }
+        Source::Pypi { name, .. } => {
+            pypi::rebuild(context, launcher, staging, locked, name).await?
+        }
         Source::Https {
             address,
             sha256,
