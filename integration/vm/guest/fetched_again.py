@@ -66,7 +66,7 @@ def fetched(programs, packages, source, more, expected):
             mine.environment["npm_config_registry"] = registry + "/"
             mine.environment["PIP_INDEX_URL"] = registry + "/simple/"
             mine.manifest(manifest(source, more, PREFERRED))
-            mine.pinfold("lock").expect(0)
+            mine.lock().expect(0)
             assert expected in say(mine)
             trees = mine.folder + "/data/pinfold/store/trees"
             assert os.listdir(trees), trees
@@ -79,7 +79,7 @@ def fetched(programs, packages, source, more, expected):
             assert expected in say(mine)
             # The other way to it: `lock` that keeps the versions.
             without_trees()
-            mine.pinfold("lock").expect(0)
+            mine.lock().expect(0)
             assert expected in say(mine)
             if old():
                 # The control: in the default settings no program runs here, this way neither.

@@ -15,6 +15,9 @@ NATIVE = "/payload/servers/native"
 # Longer than anything takes here, also where every instruction is translated.
 PATIENCE = 300
 
+# How often a server may take longer to start than `lock` waits for it.
+ATTEMPTS = 4
+
 # Linux release: Landlock ABI (landlock(7)).
 ABI_OF_RELEASE = {"6.1": 2, "6.12": 6}
 
@@ -120,6 +123,15 @@ class Home:
 
     def pinfold(self, *words):
         return ada(PINFOLD, *words, environment=self.environment)
+
+    def lock(self):
+        """`pinfold lock`. A server in JavaScript may take more than a minute to start, where every
+        instruction is translated on a busy machine; what it reads is in memory the next time."""
+        for _ in range(ATTEMPTS):
+            ran = self.pinfold("lock")
+            if "did not answer" not in ran.err:
+                break
+        return ran
 
     def client(self, name, more=()):
         return Client(as_ada([PINFOLD, "run", *more, name], self.environment))
