@@ -82,8 +82,8 @@ def as_ada(words, environment=None):
             "env", "-i", "-C", "/home/ada", *settings, *words]
 
 
-def ada(*words, environment=None):
-    return run(as_ada(list(words), environment))
+def ada(*words, environment=None, patience=PATIENCE):
+    return run(as_ada(list(words), environment), patience)
 
 
 class Home:
@@ -121,8 +121,8 @@ class Home:
         os.chmod(path, 0o644)
         os.chown(path, ADA, ADA)
 
-    def pinfold(self, *words):
-        return ada(PINFOLD, *words, environment=self.environment)
+    def pinfold(self, *words, patience=PATIENCE):
+        return ada(PINFOLD, *words, environment=self.environment, patience=patience)
 
     def lock(self):
         """`pinfold lock`. A server in JavaScript may take more than a minute to start, where every
