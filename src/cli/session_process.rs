@@ -413,5 +413,6 @@ fn status(meter: &Meter) -> Status {
         egress_received: read.received,
         memory: read.memory,
         processor: read.processor,
+        missing: meter.missing().iter().map(ToString::to_string).collect(),
     }
 }

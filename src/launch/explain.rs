@@ -185,7 +185,8 @@ impl Launcher<'_> {
         if policy.layers.namespaces == Requirement::Off {
             return Ok(());
         }
-        let nothing = EffectivePolicy::ungranted(Runtime::Native)?;
+        let mut nothing = EffectivePolicy::ungranted(Runtime::Native)?;
+        nothing.layers = policy.layers;
         match try_box(self, staging, &nothing).await {
             // A box that can't be built at all is what the plan reports.
             Ok(_) | Err(LaunchError::Machine(_) | LaunchError::Sandbox(_)) => Ok(()),
