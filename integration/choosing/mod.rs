@@ -1,5 +1,6 @@
 //! A person chooses tools and reviews changes on a terminal; what is written is what was chosen.
 
+mod changed_mind;
 mod listing;
 mod reviewing;
 mod stopped;

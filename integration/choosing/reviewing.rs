@@ -47,8 +47,8 @@ fn what_was_accepted_is_written_at_the_end_and_nothing_before() {
     let menu = changed();
     let before = menu.lock();
     let mut terminal = menu.review(&[]);
-    let shown = terminal.wait_for("Gets a {+cage+}.");
-    assert!(shown.contains("Gets a [-page-]."), "{shown}");
+    let shown = terminal.wait_for("Gets a {+cage");
+    assert!(shown.contains("Gets a [-page"), "{shown}");
     terminal.press("a");
     terminal.wait_for("change 2 of 3");
     terminal.press("w");

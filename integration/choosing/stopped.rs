@@ -59,8 +59,9 @@ fn by_a_stop_and_it_goes_on() {
     kill(terminal.pid(), Signal::SIGSTOP).unwrap();
     // As a shell does.
     terminal.put_back();
+    let frames = terminal.screen.frames;
     kill(terminal.pid(), Signal::SIGCONT).unwrap();
-    terminal.wait_until("it drawn again", |screen| screen.frames > 3);
+    terminal.wait_until("it drawn again", |screen| screen.frames > frames);
     terminal.press("\u{1b}[B\r");
     expect(&terminal.end(), 0, "Locked `files`");
     assert_eq!(menu.allowed("files"), names(&["fetch"]));

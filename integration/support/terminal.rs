@@ -39,6 +39,8 @@ pub(crate) struct Screen {
     pub(crate) rows: Vec<String>,
     /// How many were drawn.
     pub(crate) frames: usize,
+    /// More rows than these there are not.
+    height: usize,
     row: usize,
     is_other: bool,
     hides_cursor: bool,
@@ -62,7 +64,7 @@ impl Terminal {
     ) -> Self {
         let pair = openpty(None, None).unwrap();
         let before = tcgetattr(&pair.slave).unwrap();
-        // It takes the terminal at its standard error for that of its session.
+        // It takes the terminal for that of its session.
         let mut leader = Command::new("python3");
         leader.args(["-c", LEADER]).arg(command.get_program());
         leader.args(command.get_args()).env_clear();
@@ -98,7 +100,10 @@ impl Terminal {
             half: Vec::new(),
             sent: String::new(),
             drawn: 0,
-            screen: Screen::default(),
+            screen: Screen {
+                height: rows.into(),
+                ..Screen::default()
+            },
         }
     }
 
@@ -117,6 +122,7 @@ impl Terminal {
 
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         set_size(&self.keyboard, columns, rows);
+        self.screen.height = rows.into();
     }
 
     /// Until the screen shows `text`; what it shows then.
@@ -227,7 +233,7 @@ impl Drop for Terminal {
 const LEADER: &str = "
 import fcntl, os, sys, termios
 os.setsid()
-fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+fcntl.ioctl(next(stream for stream in (0, 1, 2) if os.isatty(stream)), termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 ";
 
@@ -293,6 +299,7 @@ impl Screen {
             "H" => {
                 self.row = 0;
                 self.frames += 1;
+                self.rows.truncate(self.height);
             }
             // What was written took the place of what stood there.
             "K" | "0m" | "1m" | "7m" | "31m" | "32m" => {}

@@ -56,6 +56,7 @@ mod stderr;
 mod stop;
 mod summary;
 mod tools;
+mod tools_edit;
 mod trust;
 mod try_source;
 mod update;

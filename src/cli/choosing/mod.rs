@@ -6,15 +6,15 @@ mod claims;
 mod tool_list;
 mod tool_list_view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
 use super::exit::UsageError;
 use super::proposal::Proposal;
 use super::{output, screen, summary};
-use crate::lockfile::{ServerName, ToolName};
+use crate::lockfile::{Digest, ServerName, ToolName};
 use crate::relay::Introspection;
-use tool_list::ToolList;
+use tool_list::{Tool, ToolList};
 
 /// Longest list in an error, in tools.
 const MAX_LISTED: usize = 200;
@@ -78,6 +78,37 @@ pub(super) fn choose(
         by_lines::ask(introspection, &offered, proposal)
     };
     chosen.ok_or_else(|| UsageError(nothing).into())
+}
+
+/// Of the tools as they were locked, those that a person marks on the terminal; `allowed` are
+/// marked beforehand. `None` when they leave.
+pub(super) fn choose_again(
+    context: &Context,
+    name: &ServerName,
+    offered: &BTreeMap<ToolName, Digest>,
+    allowed: &BTreeSet<ToolName>,
+) -> anyhow::Result<Option<BTreeSet<ToolName>>> {
+    if !output::at_a_terminal() || !screen::is_drawable(&context.environment) {
+        return Err(UsageError(format!(
+            "there is no terminal to choose on; `pinfold tools {name} --allow TOOL` and `--withhold TOOL` do the same"
+        ))
+        .into());
+    }
+    let tools = offered.iter().map(|(tool, digest)| {
+        let definition = context.store.definition(digest).unwrap_or_default();
+        let words: Option<serde_json::Value> = serde_json::from_slice(&definition).ok();
+        let text = words
+            .as_ref()
+            .map_or("(its definition is not on this machine)", |words| {
+                words["description"].as_str().unwrap_or("")
+            });
+        let mut tool = Tool::new(tool.clone(), text, definition.clone());
+        tool.is_marked = allowed.contains(&tool.name);
+        tool
+    });
+    let mut list = ToolList::of(name, tools.collect());
+    screen::ask(&mut list, &context.environment)
+        .map_err(|error| error.context("nothing was written"))
 }
 
 fn listed(introspection: &Introspection) -> String {

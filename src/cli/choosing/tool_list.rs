@@ -8,7 +8,7 @@ use super::super::difference::difference;
 use super::super::screen::{Key, Line, Pager, Step, Style};
 use super::claims::Claims;
 use crate::lockfile::{ServerName, ToolName};
-use crate::relay::{Introspection, ToolDefinition};
+use crate::relay::Introspection;
 
 /// Longest part of a description that is searched and shown, in characters.
 const MAX_DESCRIPTION: usize = 1000;
@@ -51,17 +51,17 @@ pub(super) struct Tool {
 }
 
 impl Tool {
-    fn new(name: ToolName, tool: &ToolDefinition, is_proposed: bool) -> Self {
-        let text = tool.description.as_deref().unwrap_or("");
+    /// `definition` is canonical.
+    pub(super) fn new(name: ToolName, text: &str, definition: Vec<u8>) -> Self {
         let text: String = text.chars().take(MAX_DESCRIPTION).collect();
         let searched = format!("{name}\n{text}").to_lowercase();
         Self {
             description: text.trim_start().lines().next().unwrap_or("").to_owned(),
-            claims: Claims::of(&tool.canonical),
+            claims: Claims::of(&definition),
             is_marked: false,
-            is_proposed,
+            is_proposed: false,
             searched,
-            definition: tool.canonical.clone(),
+            definition,
             name,
         }
     }
@@ -76,14 +76,24 @@ impl ToolList {
     ) -> Self {
         let usable = introspection.tools.iter().filter_map(|tool| {
             let name: ToolName = tool.name.parse().ok()?;
+            let text = tool.description.as_deref().unwrap_or("");
             let is_proposed = proposed.contains(&name);
-            Some(Tool::new(name, tool, is_proposed))
+            Some(Tool {
+                is_proposed,
+                ..Tool::new(name, text, tool.canonical.clone())
+            })
         });
-        let mut tools: Vec<Tool> = usable.collect();
+        let mut list = Self::of(server, usable.collect());
+        let unusable = introspection.tools.len() - list.tools.len();
+        list.unusable = unusable + introspection.unusable;
+        list
+    }
+
+    pub(super) fn of(server: &ServerName, mut tools: Vec<Tool>) -> Self {
         tools.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             server: server.clone(),
-            unusable: introspection.tools.len() - tools.len() + introspection.unusable,
+            unusable: 0,
             found: (0..tools.len()).collect(),
             tools,
             search: String::new(),

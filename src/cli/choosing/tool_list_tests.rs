@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::super::screen::{Key, Model as _, Size, Step};
 use super::*;
 use crate::lockfile::Digest;
+use crate::relay::ToolDefinition;
 
 const SIZE: Size = Size {
     columns: 80,
