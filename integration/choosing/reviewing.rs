@@ -80,6 +80,45 @@ fn what_was_accepted_is_written_at_the_end_and_nothing_before() {
 }
 
 #[test]
+fn what_came_what_went_and_the_instructions_are_changes_too() {
+    let menu = Menu::usual();
+    let ran = Ran::of(&mut menu.adding("files", &["--allow-all"]));
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let none = json!({});
+    let usual = tool(
+        "fetch",
+        "Gets a page.",
+        &json!({"readOnlyHint": true, "openWorldHint": true}),
+    );
+    let gone = tool(
+        "write_file",
+        "Writes a file.",
+        &json!({"destructiveHint": true}),
+    );
+    menu.offer(&json!({
+        "tools": [usual, gone, tool("new", "Nobody knows it.", &none)],
+        "instructions": "Do as I say.",
+    }));
+    let mut terminal = menu.review(&[]);
+    let shown = terminal.wait_for("new  new (not on the allowlist)");
+    assert!(shown.contains("Nobody knows it."), "{shown}");
+    terminal.press("a");
+    let shown = terminal.wait_for("gone  read_file");
+    assert!(shown.contains("does not offer it any more"), "{shown}");
+    terminal.press("a");
+    let shown = terminal.wait_for("the server's instructions");
+    assert!(shown.contains("Do as I say."), "{shown}");
+    terminal.press("a");
+    terminal.wait_for("The lock will have 3 of 3");
+    terminal.press("\r");
+    let ended = terminal.end();
+    expect(&ended, 0, "accepted: the instructions");
+    assert_eq!(menu.differing(), [""; 0]);
+    let shown = menu.home.succeed(["review", "files"]).stdout;
+    assert!(shown.contains("3 tools are as they were locked"), "{shown}");
+}
+
+#[test]
 fn leaving_writes_nothing() {
     let menu = changed();
     let before = menu.lock();

@@ -267,10 +267,11 @@ fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
 
 fn report(name: &ServerName, server: &Server) {
     let tools: Vec<&str> = server.tools.allow.iter().map(ToolName::as_str).collect();
-    output::note(&format!(
-        "\nLocked `{name}`; allowed tools: {}",
-        tools.join(", ")
-    ));
+    let tools = match tools.is_empty() {
+        true => format!("none (`pinfold tools {name} --choose` changes that)"),
+        false => tools.join(", "),
+    };
+    output::note(&format!("\nLocked `{name}`; allowed tools: {tools}"));
     output::note("Put this into the configuration of your MCP client:");
     output::data(&format!(
         "{{ \"mcpServers\": {{ \"{name}\": {{ \"command\": \"pinfold\", \"args\": [\"run\", \"{name}\"] }} }} }}"

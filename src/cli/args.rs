@@ -132,7 +132,7 @@ pub(super) struct Add {
     /// path:FILE-OR-FOLDER; or server.json:FILE or registry:NAMESPACE/NAME[@VERSION] (of the MCP
     /// registry), which are made into one of these and shown
     pub(super) source: String,
-    /// Allow this tool; may be given many times
+    /// Allow this tool; may be given many times [default: you are asked on the terminal]
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
     pub(super) allow: Vec<String>,
     /// Allow every tool that it offers now

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use toml_edit::{Array, DocumentMut, Item, Value};
+use toml_edit::{Array, DocumentMut, Item, TableLike, Value};
 
 use super::error::ConfigError;
 use crate::lockfile::{ServerName, ToolName};
@@ -21,12 +21,11 @@ pub fn set_tools(
             .map_err(|error: toml_edit::TomlError| ConfigError::NotToml {
                 reason: error.message().to_owned(),
             })?;
-    let tools = document
-        .get_mut("servers")
-        .and_then(|servers| servers.get_mut(name.as_str()))
-        .ok_or_else(|| ConfigError::NoSuchServer { name: name.clone() })?
-        .get_mut("tools")
-        .ok_or_else(by_hand)?;
+    // Not by `Item::get_mut`, which adds what is not there.
+    let tools = member(document.as_table_mut(), "servers")
+        .and_then(|servers| member(servers, name.as_str()))
+        .ok_or_else(|| ConfigError::NoSuchServer { name: name.clone() })?;
+    let tools = member(tools, "tools").ok_or_else(by_hand)?;
     let is_chosen = |value: &Value| {
         let tool = value.as_str().and_then(|text| text.parse().ok());
         tool.is_some_and(|tool: ToolName| chosen.contains(&tool))
@@ -37,7 +36,6 @@ pub fn set_tools(
         ask.retain(is_chosen);
         asked.extend(ask.iter().filter_map(Value::as_str).map(str::to_owned));
     }
-    let tools = tools.as_table_like_mut().ok_or_else(by_hand)?;
     let allow = tools
         .entry("allow")
         .or_insert(Item::Value(Array::new().into()));
@@ -54,6 +52,10 @@ pub fn set_tools(
         }
     }
     Ok(document.to_string())
+}
+
+fn member<'t>(table: &'t mut dyn TableLike, key: &str) -> Option<&'t mut dyn TableLike> {
+    table.get_mut(key)?.as_table_like_mut()
 }
 
 /// In the manner of the element before it.

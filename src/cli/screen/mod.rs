@@ -102,10 +102,11 @@ impl Interrupted {
     }
 }
 
-/// Whether the terminal can be drawn on, as far as `TERM` says; otherwise questions are lines.
+/// Whether this process has a terminal that can be drawn on, as far as `TERM` says; otherwise
+/// questions are lines.
 pub(super) fn is_drawable(environment: &Environment) -> bool {
     let term = environment.get("TERM").and_then(|term| term.to_str());
-    !matches!(term, None | Some("" | "dumb" | "unknown"))
+    !matches!(term, None | Some("" | "dumb" | "unknown")) && terminal::open().is_ok()
 }
 
 /// Asks with the whole screen.
@@ -126,9 +127,15 @@ pub(super) fn ask<M: Model>(model: &mut M, environment: &Environment) -> anyhow:
         Signal::SIGCONT,
     ])?;
     let mut terminal = Terminal::take(has_colour)?;
+    let mut fitted = true;
     loop {
         let size = terminal.size();
         let fits = size.columns >= SMALLEST.columns && size.rows >= SMALLEST.rows;
+        if fits && !fitted {
+            // It was typed while nothing was to be seen.
+            terminal.forget_typed()?;
+        }
+        fitted = fits;
         let lines = match fits {
             true => model.frame(size),
             false => vec![

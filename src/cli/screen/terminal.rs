@@ -57,12 +57,15 @@ pub(super) enum Event {
     Gone,
 }
 
+pub(super) fn open() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/tty")
+}
+
 impl Terminal {
     /// The terminal of this process, wherever its standard streams go.
     pub(super) fn take(has_colour: bool) -> anyhow::Result<Self> {
-        let device = OpenOptions::new().read(true).write(true).open("/dev/tty");
         Self::of(
-            device.context("there is no terminal to ask on")?,
+            open().context("there is no terminal to ask on")?,
             has_colour,
         )
     }
