@@ -231,7 +231,10 @@ impl Drop for Terminal {
 }
 
 const LEADER: &str = "
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+# Whoever runs the tests in the background has them ignored.
+for one in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(one, signal.SIG_DFL)
 os.setsid()
 fcntl.ioctl(next(stream for stream in (0, 1, 2) if os.isatty(stream)), termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
