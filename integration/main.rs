@@ -16,6 +16,7 @@ mod audit;
 mod build_scripts;
 mod calls;
 mod cgroup;
+mod choosing;
 mod client_configs;
 mod confinement;
 #[path = "confinement/mod.rs"]

@@ -504,6 +504,44 @@ fn a_session_says_nothing_that_waits() {
     );
 }
 
+/// What a person is shown and what a key does is known without a terminal.
+#[test]
+fn what_is_asked_on_a_screen_is_pure() {
+    const MODELS: [&str; 7] = [
+        "cli/choosing/claims.rs",
+        "cli/choosing/tool_list.rs",
+        "cli/choosing/tool_list_view.rs",
+        "cli/reviewing.rs",
+        "cli/screen/keys.rs",
+        "cli/screen/pager.rs",
+        "cli/screen/text.rs",
+    ];
+    for path in MODELS {
+        assert!(project().join("src").join(path).exists(), "{path} is gone");
+    }
+    forbid(
+        |file| MODELS.contains(&file.path.as_str()),
+        &[
+            "std::fs",
+            "std::io",
+            "std::env",
+            "nix",
+            "rustix",
+            "tokio",
+            "output",
+            "crate::sys",
+        ],
+    );
+    // Everything else asks by way of them.
+    forbid(
+        |file| {
+            let is_meant = ["cli/screen/terminal.rs", "cli/hidden_input.rs"];
+            file.room() == "cli" && !is_meant.contains(&file.path.as_str())
+        },
+        &["/dev/tty", "tcsetattr"],
+    );
+}
+
 #[test]
 fn only_sys_is_unsafe() {
     forbid(

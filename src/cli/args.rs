@@ -132,7 +132,7 @@ pub(super) struct Add {
     /// path:FILE-OR-FOLDER; or server.json:FILE or registry:NAMESPACE/NAME[@VERSION] (of the MCP
     /// registry), which are made into one of these and shown
     pub(super) source: String,
-    /// Allow this tool; may be given many times
+    /// Allow this tool; may be given many times [default: you are asked on the terminal]
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
     pub(super) allow: Vec<String>,
     /// Allow every tool that it offers now
@@ -321,6 +321,15 @@ pub(super) struct Tools {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Choose on the terminal which of them the client may use
+    #[arg(long, conflicts_with_all = ["allow", "withhold", "json"])]
+    pub(super) choose: bool,
+    /// Let the client use this tool; may be given many times
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(super) allow: Vec<String>,
+    /// Let the client no longer use this tool; may be given many times
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(super) withhold: Vec<String>,
 }
 
 #[derive(Debug, Args)]

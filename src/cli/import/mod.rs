@@ -21,6 +21,7 @@ use super::args::Import;
 use super::context::Context;
 use super::exit::{Exit, UsageError, exit_for};
 use super::output;
+use super::screen::Interrupted;
 use crate::config::clients::{
     Backups, ClientFile, ClientFileError, FoundPlace, Rewrite, find_client_files, place_of, rewrite,
 };
@@ -77,7 +78,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
         show::plan(&found, &groups, output::note);
     }
     confirm(&arguments)?;
-    let failures = lock_all(&context, &groups, &arguments, &wishes).await;
+    let failures = lock_all(&context, &groups, &arguments, &wishes).await?;
     let written = write_all(&context, &found, &groups, &failures, &program);
     if arguments.json {
         let outcome = show::Outcome {
@@ -161,7 +162,7 @@ fn confirm(arguments: &Import) -> anyhow::Result<()> {
     if arguments.yes {
         return Ok(());
     }
-    if !output::interactive() {
+    if !output::at_a_terminal() {
         return Err(UsageError(
             "nothing was changed; say --yes to begin, with --allow-all or --allow SERVER:TOOL for each tool, or --dry-run to see the diffs".to_owned(),
         )
@@ -173,13 +174,14 @@ fn confirm(arguments: &Import) -> anyhow::Result<()> {
     }
 }
 
-/// Locks each server once; those that can't be are the result.
+/// Locks each server once; those that can't be are the result. An error ends everything: a person
+/// stopped the command.
 async fn lock_all(
     context: &Context,
     groups: &[Group],
     arguments: &Import,
     wishes: &Wishes,
-) -> BTreeMap<usize, anyhow::Error> {
+) -> anyhow::Result<BTreeMap<usize, anyhow::Error>> {
     let mut failures = BTreeMap::new();
     for (index, group) in groups.iter().enumerate() {
         if group.is_present {
@@ -204,11 +206,16 @@ async fn lock_all(
         };
         if let Err(error) = added {
             vault::forget(context, &created);
+            if error.is::<Interrupted>() {
+                return Err(error.context(
+                    "the import was stopped and no config was changed; what was locked before stays locked, and `pinfold import` goes on from there",
+                ));
+            }
             output::error(&error);
             failures.insert(index, error);
         }
     }
-    failures
+    Ok(failures)
 }
 
 /// What became of a file.
