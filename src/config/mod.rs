@@ -38,7 +38,7 @@ pub use answer_keys::Redact;
 pub use audit_keys::AuditSettings;
 pub use build_keys::BuildRule;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
-pub use edit::{NewServer, add_server, remove_server};
+pub use edit::{Additions, NewServer, add_server, grant, remove_server};
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};
 pub use egress_keys::NAMES_NETWORK;
 pub use environment::Environment;

@@ -262,6 +262,11 @@ fn confine_and_execute(
     if let Some(init) = waits.init {
         wait_for_word(init)?;
     }
+    if spec.observed {
+        // execve(2) would do the same; until then the parent could not take hold of it.
+        nix::sys::prctl::set_dumpable(true)
+            .map_err(|errno| SandboxError::NotDumpable(errno.into()))?;
+    }
     // An end of the pipe without this byte is a stub that died.
     status.write_all(&[READY]).map_err(SandboxError::Status)?;
     // The parent may still be looking at the server's files.

@@ -11,6 +11,7 @@ mod landlock;
 mod mounts;
 pub mod probes;
 mod process;
+pub mod ptrace;
 mod syscalls;
 #[cfg(test)]
 pub(crate) mod testing;
