@@ -143,6 +143,8 @@ impl Collector {
             // The server's own program; everything until here was the box.
             self.has_begun = true;
             self.entered.clear();
+            self.observed.system_calls.insert("execve".to_owned());
+            return;
         }
         for (path, wish) in entered.into_iter().flatten() {
             self.asked(&path, wish, None, moment);

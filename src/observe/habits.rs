@@ -87,6 +87,31 @@ const HABITS: &[(&str, &str)] = &[
     ("/var/run", "as /run"),
 ];
 
+/// System calls that libraries try first, and have another way for.
+const TRIED_CALLS: &[&str] = &[
+    // glibc 2.34 and later; then clone.
+    "clone3",
+    // libuv; then epoll and threads.
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    // glibc and musl, for threads; they do without.
+    "rseq",
+    "set_robust_list",
+    // Python and Go; then other ways to wait and to copy.
+    "pidfd_open",
+    "pidfd_send_signal",
+    "copy_file_range",
+    // glibc 2.39 and later; hardening that it does without.
+    "mseal",
+    "map_shadow_stack",
+];
+
+/// Whether a refused call is one that is only tried.
+pub(super) fn is_tried(call: &str) -> bool {
+    TRIED_CALLS.contains(&call)
+}
+
 /// Folders of the whole machine: what is below may be proposed, they themselves never are.
 const WHOLE: &[&str] = &[
     "/",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::candidates::{Candidates, candidates};
+use super::habits::is_tried;
 use super::observed::Observed;
 use super::outside::Outside;
 
@@ -122,6 +123,9 @@ pub fn propose(observed: &Observed, situation: &Situation, outside: &impl Outsid
     hosts(observed, &mut lines, &mut not_proposed);
     network(observed, situation, &mut not_proposed);
     for (name, seen) in &observed.refused_calls {
+        if is_tried(name) {
+            continue;
+        }
         not_proposed.push(NotProposed {
             what: format!("system call {name}"),
             why: "no manifest grants it; most programs do without".to_owned(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::observed::Observed;
+use super::observed::{BETWEEN, Observed, START, Wish};
 
 /// What the manifest grants.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +45,16 @@ pub fn unused(granted: &Granted, observed: &Observed) -> Unused {
             .used
             .iter()
             .filter(|(path, _)| std::path::Path::new(path).starts_with(folder))
-            .flat_map(|(_, seen)| seen.wishes.iter().copied())
-            .filter(|wish| wish.is_about_content() || *wish == super::Wish::Look)
+            .flat_map(|(_, seen)| {
+                // At its start a server looks whether all that it was told of is there.
+                let for_a_call = seen
+                    .during
+                    .iter()
+                    .any(|moment| moment != START && moment != BETWEEN);
+                let counts =
+                    move |wish: &Wish| wish.is_about_content() || for_a_call && *wish == Wish::Look;
+                seen.wishes.iter().copied().filter(counts)
+            })
             .collect()
     };
     let mut unused = Unused::default();
@@ -65,7 +73,7 @@ pub fn unused(granted: &Granted, observed: &Observed) -> Unused {
     }
     for (written, program) in &granted.exec {
         let is_used = observed.used.iter().any(|(path, seen)| {
-            seen.wishes.contains(&super::Wish::Execute)
+            seen.wishes.contains(&Wish::Execute)
                 && (std::path::Path::new(path) == program
                     || std::path::Path::new(path).file_name() == program.file_name())
         });
@@ -110,7 +118,7 @@ fn reaches(entry: &str, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HostSeen, Seen, Wish};
+    use super::super::{HostSeen, Seen};
     use super::*;
 
     #[test]

@@ -82,7 +82,9 @@ pub(super) async fn serve(
         tokio::join!(launch::serve(service, from_client, to_client, stop), client);
     let end = ended?.end;
     if let SessionEnd::ServerEnded {
-        reason, last_words, ..
+        code: 1..,
+        reason,
+        last_words,
     } = &end
     {
         stderr::note(&format!("pinfold: {reason}"));

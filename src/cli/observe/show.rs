@@ -166,12 +166,17 @@ fn unused_lines(judged: &Judged) -> Vec<String> {
         ("files.write", &unused.write),
         ("exec", &unused.exec),
         ("egress", &unused.egress),
-        ("tools.allow", &unused.tools),
     ] {
         lines.extend(values.iter().map(|value| format!("{key} = {value}")));
     }
     let only_read = unused.only_read.iter();
     lines.extend(only_read.map(|path| format!("files.write = {path}: it was only read")));
+    if !unused.tools.is_empty() {
+        lines.push(format!(
+            "tools.allow: never called: {}",
+            unused.tools.join(", ")
+        ));
+    }
     lines
 }
 
