@@ -155,12 +155,12 @@ const BUSY: &str = "
 
 fn busy(tier: Tier) {
     let home = Home::new();
-    let data = folder(&home, "data");
-    let other = data.join("other");
+    let files = folder(&home, "files");
+    let other = files.join("other");
     fs::write(&other, "content").unwrap();
     home.add_path("puppet", &fixture("puppet.py"), &["--exec", "echo"]);
     home.set_tier("puppet", tier);
-    let paths = [data.join("file"), other];
+    let paths = [files.join("file"), other];
     let arguments = json!({
         "code": BUSY,
         "arguments": { "paths": paths, "programs": ["/usr/bin/echo", "/usr/bin/env"] },
@@ -208,6 +208,7 @@ fn what_the_box_refuses_is_told_apart() {
     fs::write(key.join("id_rsa"), "key").unwrap();
     home.add_path("puppet", &fixture("puppet.py"), &[]);
     let code = "
+    import socket
     refused = 0
     for act in [lambda: open(path), lambda: call('ptrace', 0, 0, 0, 0), lambda: socket.socket()]:
         try:
@@ -215,7 +216,6 @@ fn what_the_box_refuses_is_told_apart() {
         except OSError:
             refused += 1
     return refused";
-    let code = format!("import socket\n{}", code.trim_start_matches('\n'));
     let arguments = json!({ "code": code, "arguments": { "path": key.join("id_rsa") } });
     let named = call("do", &arguments);
     let seen = document(&home.succeed(["observe", "puppet", "--json", "--call", &named]));
@@ -242,13 +242,13 @@ fn what_the_box_refuses_is_told_apart() {
 #[test]
 fn a_client_that_goes_away_and_a_server_that_is_killed_leave_a_report() {
     let home = Home::new();
-    let data = folder(&home, "data");
+    let files = folder(&home, "files");
     home.add_path("puppet", &fixture("puppet.py"), &[]);
     let nothing = home.run(["observe", "puppet", "--report"]);
     assert_eq!(nothing.code, Some(1), "{nothing:#?}");
     let look = json!({
         "code": "open(path)",
-        "arguments": { "path": data.join("file") },
+        "arguments": { "path": files.join("file") },
     });
     let mut client = Client::start(&mut home.pinfold(["observe", "puppet"]));
     client.initialize();
@@ -311,7 +311,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 #[test]
 fn where_nobody_may_trace_nothing_is_started() {
     let home = Home::new();
-    home.add_path("puppet", &fixture("puppet.py"), &[]);
+    let marked = ["--", "PUPPET_MARKER"];
+    home.add_path("puppet", &fixture("puppet.py"), &marked);
     let mut starter = Command::new("python3");
     starter.args(["-c", WITHOUT_PTRACE]);
     let named = call("do", &json!({ "code": "return 1" }));
