@@ -135,10 +135,11 @@ impl Collector {
 
     /// The thread executes another program now, in the place of its process's first one.
     pub fn executes(&mut self, thread: i32, moment: &str) {
+        // The exit of the call comes later.
         let entered = self
             .entered
-            .get(&thread)
-            .map(|entered| entered.wishes.clone());
+            .get_mut(&thread)
+            .map(|entered| std::mem::take(&mut entered.wishes));
         if !self.has_begun {
             // The server's own program; everything until here was the box.
             self.has_begun = true;
