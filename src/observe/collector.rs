@@ -1,6 +1,6 @@
 //! System calls become findings. Pure: what it must know of a process it asks a [`Process`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -40,6 +40,8 @@ struct Entered {
 pub struct Collector {
     filters: Filters,
     entered: HashMap<i32, Entered>,
+    /// Numbers of the calls whose names are among the findings.
+    made: HashSet<i64>,
     /// Whether the server's own program is running: what comes before is the box being built.
     has_begun: bool,
     observed: Observed,
@@ -107,14 +109,17 @@ impl Collector {
         }
         let errno = i32::try_from(result.saturating_neg()).ok();
         let error = errno.filter(|_| result < 0).map(Errno::from_raw);
-        let is_let_through = self.filters.allow(entered.number, &entered.arguments);
-        let name = name_of(entered.number);
+        // Only these two are answers of the filter, and running it takes longer than most calls.
+        let is_let_through = !matches!(error, Some(Errno::EPERM | Errno::ENOSYS))
+            || self.filters.allow(entered.number, &entered.arguments);
         if !is_let_through {
-            self.refused_by_filter(&name, &entered, error, moment);
+            self.refused_by_filter(&name_of(entered.number), &entered, error, moment);
             return;
         }
         // The kernel's own numbers for calls that are begun again (linux/errno.h).
-        if !errno.is_some_and(|errno| result < 0 && errno >= 512) {
+        let begins_again = errno.is_some_and(|errno| result < 0 && errno >= 512);
+        if !begins_again && self.made.insert(entered.number) {
+            let name = name_of(entered.number);
             self.observed.system_calls.insert(name);
         }
         if let Some(address) = &entered.address {
