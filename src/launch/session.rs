@@ -17,6 +17,7 @@ use super::{LaunchError, Running};
 use crate::egress::Egress;
 use crate::relay::{End, Event, Pump, Redaction, Session};
 use crate::sandbox::Report;
+use crate::sys;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
 const CLOSING_TIME: Duration = Duration::from_millis(800);
@@ -109,6 +110,7 @@ async fn until_the_end(
     }
     let mut pump =
         Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
+    sys::give_back_code();
     let first = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
