@@ -424,6 +424,38 @@ fn the_daemon_starts_sessions_and_knows_no_server() {
 }
 
 #[test]
+fn who_watches_a_server_judges_without_looking() {
+    forbid(
+        in_room("observe"),
+        &[
+            "crate::launch",
+            "crate::relay",
+            "crate::policy",
+            "crate::config",
+            "crate::lockfile",
+            "crate::store",
+            "crate::cli",
+            "tokio",
+            "async",
+            "await",
+            "std::net::TcpStream",
+            "std::process",
+            "Command",
+        ],
+    );
+    // One file watches, and one looks at the machine; the rest is told.
+    const ACTING: [&str; 2] = ["observe/tracer.rs", "observe/outside.rs"];
+    forbid(
+        |file| file.room() == "observe" && !ACTING.contains(&file.path.as_str()),
+        &["std::fs", "sys::ptrace", "std::env", "SystemTime"],
+    );
+    forbid(
+        |file| file.path != "observe/tracer.rs" && file.path != "sys/ptrace.rs",
+        &["ptrace::seize", "sys::ptrace"],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),

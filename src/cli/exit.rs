@@ -184,9 +184,10 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NotFetched { .. }
         | LaunchError::Resolve(_)
         | LaunchError::EntryPoint { .. } => Exit::Drift,
-        LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => {
-            Exit::Machine
-        }
+        LaunchError::Machine(_)
+        | LaunchError::Sandbox(_)
+        | LaunchError::Prepare(_)
+        | LaunchError::Observe(_) => Exit::Machine,
         LaunchError::State { .. }
         | LaunchError::Watch { .. }
         | LaunchError::Build { .. }

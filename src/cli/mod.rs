@@ -34,6 +34,7 @@ mod lock;
 mod locking;
 mod log;
 mod log_export;
+mod observe;
 mod output;
 mod platforms;
 mod proposal;
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let is_session = matches!(arguments.command, Command::Run(_));
+    let is_session = matches!(arguments.command, Command::Run(_) | Command::Observe(_));
     if is_session {
         stderr::tell_panics();
     }
@@ -148,6 +149,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Observe(arguments) => observe::run(manifest, &arguments).await,
         Command::Log(arguments) => log::run(manifest, &arguments).await,
         Command::Secret(arguments) => secret::run(manifest, &arguments),
         Command::Gc(arguments) => gc::run(manifest, &arguments),

@@ -41,7 +41,7 @@ pub use audit_keys::AuditSettings;
 pub use build_keys::BuildRule;
 pub use change::{Change, NewValue, with_changes};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
-pub use edit::{NewServer, add_server, remove_server};
+pub use edit::{Additions, NewServer, add_server, grant, remove_server};
 pub use edit_tools::set_tools;
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};
 pub use egress_keys::NAMES_NETWORK;

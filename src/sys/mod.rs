@@ -12,6 +12,7 @@ mod memory;
 mod mounts;
 pub mod probes;
 mod process;
+pub mod ptrace;
 mod signals;
 mod syscalls;
 #[cfg(test)]
