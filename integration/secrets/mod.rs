@@ -6,9 +6,7 @@ mod refused;
 mod service;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -70,24 +68,7 @@ fn backwards(word: &str) -> String {
 fn set(home: &Home, name: &str, value: &str, more: &[&str]) -> Ran {
     let arguments = ["secret", "set", name].into_iter();
     let mut command = home.pinfold(arguments.chain(more.iter().copied()));
-    with_input(&mut command, value)
-}
-
-fn with_input(command: &mut Command, input: &str) -> Ran {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses before it reads has closed it.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    Ran::with_input(&mut command, value)
 }
 
 /// Files below `folder` that hold `needle`, but for those in `known`.
