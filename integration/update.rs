@@ -2,7 +2,6 @@
 //! and number, and nothing is written that nobody accepted.
 
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};

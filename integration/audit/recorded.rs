@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::{folder, neutralise, of_kind, puppet, records, says};
-use crate::support::Client;
+use crate::support::{Client, Home};
 
 #[test]
 fn a_session_from_its_start_to_its_end() {

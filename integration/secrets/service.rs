@@ -193,7 +193,10 @@ fn a_real_one_unlocked_and_locked() {
     client.close();
     let ran = Ran::of(&mut with_bus(&["secret", "list"]));
     assert!(ran.stdout.contains("used by puppet (TOKEN)"), "{ran:?}");
-    assert_eq!(holding(home.path(), "zq8-kept", &[]), Vec::<PathBuf>::new());
+    assert_eq!(
+        holding(home.path(), &super::spellings("zq8-kept"), &[]),
+        Vec::<PathBuf>::new()
+    );
 
     // Started anew, without its password.
     keyring.kill().unwrap();
