@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::SECRET;
 use super::readers::read;
 use crate::secrets::holding;
+use crate::support::index::with_uv;
 use crate::support::sdk::Sdk;
 use crate::support::{Home, Ran, registry_is_reachable, skip};
 
@@ -105,8 +106,12 @@ fn six_servers_in_three_configs_and_an_official_client() {
     };
     let home = Home::new();
     let files = configs(&home);
+    let mut import = home.pinfold(["import", "--yes", "--allow-all"]);
+    if let Err(reason) = with_uv(&mut import) {
+        skip(TEST, &reason);
+    }
     let start = Instant::now();
-    let ran = home.run(["import", "--yes", "--allow-all"]);
+    let ran = Ran::of(&mut import);
     let took = start.elapsed();
     let has_python = ran.code == Some(0);
     if !has_python {

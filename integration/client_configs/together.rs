@@ -54,7 +54,7 @@ fn the_same_server_in_two_configs_is_locked_once() {
         assert_eq!(arguments(path, "notes"), json!(["run", "notes"]));
     }
     assert_eq!(
-        desk.manifest().matches("[servers.").count(),
+        desk.manifest().matches("\nsource = ").count(),
         1,
         "{}",
         desk.manifest()

@@ -225,7 +225,7 @@ fn the_server_has_each_and_nothing_else_does() {
 /// On a command line and in an environment, and in another spelling in a file.
 fn the_search_finds_what_is_there() {
     let (argument, variable) = ("zq8/argument+value=47", "zq8/variable+value=48");
-    let encoded = spellings(argument).pop().unwrap();
+    let encoded = spellings(argument).swap_remove(0);
     assert_ne!(encoded, argument);
     let mut control = Command::new("sh")
         .args(["-c", "sleep 60; :", &encoded])
