@@ -95,16 +95,14 @@ fn is_written_alike(path: &Path, old: &[u8], new: &[u8]) {
         ]
     };
     assert_eq!(shape(&old), shape(&new), "{}", path.display());
-    let comments = |text: &str| {
-        // One stands among the arguments, and goes with them.
-        let starts = |line: &&str| {
-            *line != "# several lines"
-                && ["//", "/*", "#"].iter().any(|sign| line.starts_with(sign))
-        };
-        let lines = text.lines().map(str::trim).filter(starts);
-        lines.map(str::to_owned).collect::<Vec<_>>()
+    // One stands among the arguments, and goes with them.
+    let is_comment = |line: &&str| {
+        let starts = ["//", "/*", "#"].iter().any(|sign| line.starts_with(sign));
+        starts && *line != "# several lines"
     };
-    assert_eq!(comments(&old), comments(&new), "{}", path.display());
+    for comment in old.lines().map(str::trim).filter(is_comment) {
+        assert!(new.contains(comment), "{}: {comment}", path.display());
+    }
 }
 
 #[test]
