@@ -127,7 +127,7 @@ impl<'f> Entry<'f> {
                 Some(folder)
             }
         });
-        let project = self.folder().or(of_project.flatten());
+        let project = self.folder().or_else(|| of_project.flatten());
         let below = |folder: Option<&Path>, rest: &str| Some(folder?.join(rest));
         for (start, folder) in [
             ("${userHome}/", home),
