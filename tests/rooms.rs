@@ -320,6 +320,46 @@ fn the_audit_log_knows_no_policy_and_starts_nothing() {
 }
 
 #[test]
+fn what_a_collector_is_told_is_made_of_the_log_alone() {
+    forbid(
+        in_room("otlp"),
+        &[
+            "crate::launch",
+            "crate::sandbox",
+            "crate::config",
+            "crate::policy",
+            "crate::relay",
+            "crate::secrets",
+            "crate::store",
+            "crate::cli",
+            "std::net",
+            "std::process",
+            "std::env",
+        ],
+    );
+    // All but where it got to, and the sending.
+    forbid(
+        |file| {
+            file.room() == "otlp"
+                && !["otlp/position.rs", "otlp/send.rs"].contains(&file.path.as_str())
+        },
+        &[
+            "tokio",
+            "async",
+            "await",
+            "std::fs",
+            "SystemTime",
+            "Instant",
+        ],
+    );
+    // No session has anything to do with it.
+    forbid(
+        |file| !["otlp", "cli"].contains(&file.room()) && file.path != "lib.rs",
+        &["crate::otlp"],
+    );
+}
+
+#[test]
 fn secrets_know_nobody_who_could_tell() {
     forbid(
         in_room("secrets"),

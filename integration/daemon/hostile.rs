@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Daemon, Raw, message, run_request, socket_path, unruly, wait_until, wait_until_idle};
-use crate::support::{Client, is_root, skip};
+use crate::support::{Client, Home, is_root, skip};
 
 fn null() -> File {
     File::options()
@@ -26,6 +26,25 @@ fn is_served(daemon: &Daemon<'_>) {
     client.initialize();
     let (status, stderr) = client.close();
     assert_eq!(status.code(), Some(0), "{stderr}");
+}
+
+/// What the audit log says of refused requests.
+fn recorded(home: &Home) -> Vec<String> {
+    let told = home.succeed(["log", "--json", "--kind", "daemon", "--denied"]);
+    let records = told.stdout.lines();
+    records
+        .map(|line| {
+            let record: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(record["event"], "refused");
+            record["text"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+fn wait_until_recorded(home: &Home, what: &str) {
+    wait_until("the refusal is in the audit log", || {
+        recorded(home).iter().any(|text| text.contains(what))
+    });
 }
 
 #[test]
@@ -114,6 +133,12 @@ fn what_is_no_request_is_refused() {
         "{}",
         daemon.log()
     );
+    // Recorded, and no client can fill the log with it.
+    wait_until("thirty are recorded", || recorded(&home).len() == 30);
+    Raw::open(&home).send(&message(&json!("reboot")));
+    is_served(&daemon);
+    assert_eq!(recorded(&home).len(), 30);
+    home.succeed(["log", "verify"]);
 }
 
 #[test]
@@ -150,6 +175,8 @@ fn descriptors_that_are_not_exactly_three_are_refused() {
     wait_until("the descriptors are closed", || {
         daemon.descriptors() <= idle
     });
+    wait_until_recorded(&home, "descriptors");
+    wait_until("it is said", || daemon.log().contains("descriptors"));
     // The control.
     let raw = Raw::open(&home);
     raw.send(&message(&run_request(&home, "unruly")));
@@ -174,6 +201,19 @@ fn silence_and_closing_at_every_point_hurt_nobody() {
     let daemon = Daemon::start(&home);
     let idle = daemon.descriptors();
     let null = null();
+    // Silent ones are refused after a while, and meanwhile others are served.
+    let nothing = Raw::open(&home);
+    let half = Raw::open(&home);
+    half.send(&message(&run_request(&home, "unruly")));
+    assert_eq!(half.receive().unwrap()["message"], "ready");
+    is_served(&daemon);
+    let began = Instant::now();
+    for silent in [nothing, half] {
+        assert!(silent.refusal().contains("in time"));
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+    wait_until_recorded(&home, "in time");
+    wait_until("it is said", || daemon.log().contains("in time"));
     for _ in 0..20 {
         // Nothing said; a request said; ready heard; descriptors given.
         drop(Raw::open(&home));
@@ -193,17 +233,6 @@ fn silence_and_closing_at_every_point_hurt_nobody() {
         raw.send(&message(&json!("ps")));
         drop(raw);
     }
-    // Silent ones are refused after a while, and meanwhile others are served.
-    let nothing = Raw::open(&home);
-    let half = Raw::open(&home);
-    half.send(&message(&run_request(&home, "unruly")));
-    assert_eq!(half.receive().unwrap()["message"], "ready");
-    is_served(&daemon);
-    let began = Instant::now();
-    for silent in [nothing, half] {
-        assert!(silent.refusal().contains("in time"));
-    }
-    assert!(began.elapsed() < Duration::from_secs(20));
     wait_until_idle(&daemon);
     wait_until("the descriptors are closed", || {
         daemon.descriptors() <= idle
@@ -296,6 +325,12 @@ while True:
     fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
     let answer = ask("65534");
     assert!(answer.contains("another user's daemon"), "{answer}");
+    wait_until_recorded(&home, "you are user 65534");
+    assert!(
+        daemon.log().contains("you are user 65534"),
+        "{}",
+        daemon.log()
+    );
     assert!(ask("0").contains("complete"));
     is_served(&daemon);
 }

@@ -3,6 +3,7 @@
 
 mod approve;
 mod between;
+mod embedded;
 mod ends;
 mod groups;
 mod hand_over;
@@ -66,13 +67,15 @@ impl<'h> Daemon<'h> {
         Client::start(&mut pinfold(self.home, ["run", "--daemon=require", name]))
     }
 
-    /// What `pinfold ps --json` says.
+    /// What `pinfold ps --json` says of the sessions that it serves.
     fn sessions(&self) -> Vec<Value> {
         let output = pinfold(self.home, ["ps", "--json"]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["version"], 1);
-        report["sessions"].as_array().unwrap().clone()
+        let mut sessions = report["sessions"].as_array().unwrap().clone();
+        sessions.retain(|session| session["mode"] == "daemon");
+        sessions
     }
 
     fn log(&self) -> String {
@@ -104,8 +107,9 @@ impl Drop for Daemon<'_> {
 /// Then it has also opened everything that it has open for itself.
 fn wait_until_it_answers(home: &Home) {
     wait_until("the daemon answers", || {
-        let answered = pinfold(home, ["ps"]).output().unwrap();
-        answered.status.success()
+        let answered = pinfold(home, ["ps", "--json"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&answered.stdout).unwrap_or_default();
+        report["daemon"] == true
     });
 }
 

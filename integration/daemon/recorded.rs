@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{Daemon, unruly, wait_until_idle};
@@ -76,6 +77,33 @@ fn a_session_names_its_client_and_no_other_session_has_its_name() {
     let last = last.unwrap();
     assert_eq!(last["mode"], "embedded");
     assert_eq!(last["client"]["pid"], std::process::id());
+}
+
+#[test]
+fn what_the_daemon_itself_does() {
+    let home = unruly();
+    let mut daemon = Daemon::start(&home);
+    let pid = daemon.pid().as_raw();
+    daemon.signal(Signal::SIGHUP);
+    let events = |home: &Home| -> Vec<String> {
+        let mut all = records(home);
+        all.retain(|record| record["kind"] == "daemon");
+        let of = |record: &Value| {
+            assert_eq!(record["pid"], pid);
+            record["event"].as_str().unwrap().to_owned()
+        };
+        all.iter().map(of).collect()
+    };
+    wait_until("it has looked again", || {
+        events(&home) == ["start", "reload"]
+    });
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.code(), Some(0));
+    assert_eq!(events(&home), ["start", "reload", "stop"]);
+    let all = records(&home);
+    let start = all.iter().find(|record| record["event"] == "start");
+    let text = start.unwrap()["text"].as_str().unwrap();
+    assert!(text.contains("manifest and lock are valid"), "{text}");
 }
 
 #[test]

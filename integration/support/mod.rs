@@ -2,6 +2,7 @@
 
 pub(crate) mod bare;
 mod client;
+pub(crate) mod collector;
 mod home;
 mod https;
 pub(crate) mod index;

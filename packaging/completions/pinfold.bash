@@ -196,6 +196,9 @@ _pinfold() {
             pinfold__subcmd__help__subcmd__generate,man)
                 cmd="pinfold__subcmd__help__subcmd__generate__subcmd__man"
                 ;;
+            pinfold__subcmd__help__subcmd__log,export)
+                cmd="pinfold__subcmd__help__subcmd__log__subcmd__export"
+                ;;
             pinfold__subcmd__help__subcmd__log,head)
                 cmd="pinfold__subcmd__help__subcmd__log__subcmd__head"
                 ;;
@@ -211,6 +214,9 @@ _pinfold() {
             pinfold__subcmd__help__subcmd__secret,set)
                 cmd="pinfold__subcmd__help__subcmd__secret__subcmd__set"
                 ;;
+            pinfold__subcmd__log,export)
+                cmd="pinfold__subcmd__log__subcmd__export"
+                ;;
             pinfold__subcmd__log,head)
                 cmd="pinfold__subcmd__log__subcmd__head"
                 ;;
@@ -219,6 +225,9 @@ _pinfold() {
                 ;;
             pinfold__subcmd__log,verify)
                 cmd="pinfold__subcmd__log__subcmd__verify"
+                ;;
+            pinfold__subcmd__log__subcmd__help,export)
+                cmd="pinfold__subcmd__log__subcmd__help__subcmd__export"
                 ;;
             pinfold__subcmd__log__subcmd__help,head)
                 cmd="pinfold__subcmd__log__subcmd__help__subcmd__head"
@@ -440,12 +449,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__explain)
-            opts="-h -V --json --manifest --help --version"
+            opts="-h -V --why --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --why)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -818,8 +831,22 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__log)
-            opts="verify head"
+            opts="verify head export"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__log__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1136,7 +1163,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__log)
-            opts="-h -V --follow --server --kind --since --denied --json --manifest --help --version verify head help"
+            opts="-h -V --follow --server --kind --since --denied --json --manifest --help --version verify head export help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1151,6 +1178,32 @@ _pinfold() {
                     return 0
                     ;;
                 --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__export)
+            opts="-h -V --follow --endpoint --arguments --patience --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --patience)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1184,8 +1237,22 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__log__subcmd__help)
-            opts="verify head help"
+            opts="verify head export help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__log__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

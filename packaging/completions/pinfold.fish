@@ -160,22 +160,24 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand review" -l accept-all -d
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -l accept-instructions -d 'Accept the server\'s instructions as they are now'
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l why -d 'Answer this question only; may be given many times' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -s V -l version -d 'Print version'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l server -d 'Only records of this server' -r
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l kind -d 'Only records of this kind, for example call, call_end, egress, event, session_start, session_refused, session_end or policy_change' -r
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l since -d 'Only what came after this: a time in UTC such as 2026-07-28T09:00:00Z, or a time span such as 2h, which ends now' -r
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l follow -d 'Go on with what comes, until it is interrupted'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l denied -d 'Only what was refused'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -l json -d 'Print the lines as they are in the log'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -s h -l help -d 'Print help'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -s V -l version -d 'Print version'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -f -a "verify" -d 'Prove that no line of the log was changed, taken out, moved or cut off'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -f -a "head" -d 'Print the log\'s last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`'
-complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l server -d 'Only records of this server' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l kind -d 'Only records of this kind, for example call, call_end, egress, event, session_start, session_refused, session_end or policy_change' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l since -d 'Only what came after this: a time in UTC such as 2026-07-28T09:00:00Z, or a time span such as 2h, which ends now' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l follow -d 'Go on with what comes, until it is interrupted'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l denied -d 'Only what was refused'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -l json -d 'Print the lines as they are in the log'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -f -a "verify" -d 'Prove that no line of the log was changed, taken out, moved or cut off'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -f -a "head" -d 'Print the log\'s last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -f -a "export" -d 'Send what was recorded since the last time to an OpenTelemetry collector (OTLP over HTTP)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and not __fish_seen_subcommand_from verify head export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from verify" -l head -d 'A last record that was printed by `pinfold log head` earlier: it must still be there' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from verify" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON'
@@ -184,8 +186,16 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_sub
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from head" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from head" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from head" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -l endpoint -d 'The collector, for example http://localhost:4318; else OTEL_EXPORTER_OTLP_ENDPOINT and the other standard variables say it' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -l patience -d 'How long to wait for a collector that can\'t be reached; with --follow for ever, if this is not given' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -l follow -d 'Go on with what comes, until it is interrupted'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -l arguments -d 'Send arguments of calls, too, where the log has them (`audit.arguments` in the manifest)'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Prove that no line of the log was changed, taken out, moved or cut off'
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "head" -d 'Print the log\'s last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`'
+complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "export" -d 'Send what was recorded since the last time to an OpenTelemetry collector (OTLP over HTTP)'
 complete -c pinfold -n "__fish_pinfold_using_subcommand log; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand secret; and not __fish_seen_subcommand_from set list remove help" -s h -l help -d 'Print help'
@@ -289,6 +299,7 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_see
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and not __fish_seen_subcommand_from try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop approve generate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "verify" -d 'Prove that no line of the log was changed, taken out, moved or cut off'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "head" -d 'Print the log\'s last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`'
+complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from log" -f -a "export" -d 'Send what was recorded since the last time to an OpenTelemetry collector (OTLP over HTTP)'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from secret" -f -a "set" -d 'Keep a value, which is asked for on the terminal or read from standard input'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from secret" -f -a "list" -d 'Show which secrets there are, how old they are, and which servers use them; no value'
 complete -c pinfold -n "__fish_pinfold_using_subcommand help; and __fish_seen_subcommand_from secret" -f -a "remove" -d 'Forget a secret: every server that uses it is put into quarantine'

@@ -17,8 +17,10 @@ use rustix::fs::{FlockOperation, flock};
 use super::error::AuditError;
 
 const CURRENT: &str = "audit.jsonl";
-/// Between two looks at a lock that another process holds.
-const PAUSE: Duration = Duration::from_micros(200);
+/// Between two looks at a lock that another process holds: doubled each time, because hundreds that
+/// look all the time leave the one that has it no processor.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// `$XDG_STATE_HOME/pinfold/audit`
 #[derive(Clone, Debug)]
@@ -168,6 +170,9 @@ impl Folder {
     pub(super) fn lock(&self, file: Arc<File>, patience: Duration) -> Result<Held, AuditError> {
         let path = self.lock_path();
         let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        // So that those who came together don't come back together.
+        let apart = Duration::from_micros(u64::from(std::process::id() % 16) * 50);
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Held(file)),
@@ -177,7 +182,8 @@ impl Folder {
             if start.elapsed() >= patience {
                 return Err(AuditError::Busy { path });
             }
-            thread::sleep(PAUSE);
+            thread::sleep(pause + apart);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -18,8 +18,9 @@ use super::repair::{Judged, Scanned, judge, scan};
 use crate::lockfile::Digest;
 
 /// For a process that holds the lock. An append takes less than a millisecond, with a disk that
-/// has to be waited for some tens of them.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// has to be waited for some tens of them; on a busy machine the one that has it waits for its turn of
+/// a processor, and 300 sessions that call at once wait for each other.
+const PATIENCE: Duration = Duration::from_secs(5);
 const SHORT_PATIENCE: Duration = Duration::from_millis(50);
 /// More than most records have, in bytes.
 const TYPICAL: u64 = 4096;

@@ -27,7 +27,7 @@ mod tests;
 pub use chain::Anchor;
 pub use error::AuditError;
 pub use log::{AuditLog, Limits};
-pub use reader::{Filter, Follow, Shown, last_anchor};
+pub use reader::{AtMost, Filter, Follow, Shown, last_anchor};
 pub use record::{Arguments, Caller, Client, Decision, EgressTotal, Mode, Record, Start, Who};
 pub use session::{Ended, Recorder};
 pub use verify::{Finding, Verified, verify};

@@ -11,6 +11,7 @@ use super::error::AuditError;
 use super::folder::Folder;
 use super::head::HeadFile;
 use super::lines::Lines;
+use crate::lockfile::Digest;
 
 /// Which records are wanted. What is not said matches all.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,29 @@ pub struct Shown {
     /// Exactly as it is in the file.
     pub raw: String,
     pub record: serde_json::Value,
+    /// Its number, and the sha256 of its line.
+    pub anchor: Anchor,
+    /// What it says of the line before it.
+    pub prev: Digest,
+}
+
+/// How much is read before it is time for something else.
+#[derive(Clone, Copy, Debug)]
+pub struct AtMost {
+    pub records: usize,
+    /// Of their lines; the last one may go beyond it.
+    pub bytes: usize,
+}
+
+impl AtMost {
+    const EVERYTHING: Self = Self {
+        records: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    fn is_used_up(self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,6 +64,7 @@ struct Fields<'a> {
     server: Option<String>,
     decision: Option<String>,
     what: Option<String>,
+    event: Option<String>,
 }
 
 impl Filter {
@@ -52,6 +77,7 @@ impl Filter {
         };
         let is_refusal = || match &*fields.kind {
             "session_refused" => true,
+            "daemon" => fields.event.as_deref() == Some("refused"),
             "event" => fields
                 .what
                 .as_deref()
@@ -89,11 +115,31 @@ impl Follow {
         }
     }
 
+    /// Begins behind the record of this number.
+    pub fn behind(folder: &Path, last: u64) -> Self {
+        Self {
+            last,
+            ..Self::new(folder, Filter::default())
+        }
+    }
+
     /// Gives every record that has come since the last time.
     ///
     /// # Errors
     /// When the log can't be read. A log that isn't there has no records.
-    pub fn poll(&mut self, mut show: impl FnMut(Shown)) -> Result<(), AuditError> {
+    pub fn poll(&mut self, show: impl FnMut(Shown)) -> Result<(), AuditError> {
+        self.poll_some(AtMost::EVERYTHING, show)
+    }
+
+    /// Gives some of them; the next time goes on behind these.
+    ///
+    /// # Errors
+    /// As [`Follow::poll`].
+    pub fn poll_some(
+        &mut self,
+        mut most: AtMost,
+        mut show: impl FnMut(Shown),
+    ) -> Result<(), AuditError> {
         if !self.folder.exists() {
             return Ok(());
         }
@@ -124,13 +170,21 @@ impl Follow {
                 }
                 Err(error) => return Err(error),
             };
-            self.read(opened, &mut show)
+            self.read(opened, &mut most, &mut show)
                 .map_err(AuditError::io(&file.path))?;
+            if most.is_used_up() {
+                break;
+            }
         }
         Ok(())
     }
 
-    fn read(&mut self, file: File, show: &mut impl FnMut(Shown)) -> std::io::Result<()> {
+    fn read(
+        &mut self,
+        file: File,
+        most: &mut AtMost,
+        show: &mut impl FnMut(Shown),
+    ) -> std::io::Result<()> {
         let found = file.metadata()?;
         let from = match self.position {
             Some((inode, read)) if inode == found.ino() && read <= found.len() => read,
@@ -144,10 +198,10 @@ impl Follow {
                 break;
             }
             read = line.end;
-            if line.link().is_none_or(|link| link.seq <= self.last) {
+            let Some(link) = line.link().filter(|link| link.seq > self.last) else {
                 continue;
-            }
-            self.last = line.link().map_or(self.last, |link| link.seq);
+            };
+            self.last = link.seq;
             if !self.filter.matches(line.bytes) {
                 continue;
             }
@@ -155,8 +209,17 @@ impl Follow {
                 std::str::from_utf8(line.bytes),
                 serde_json::from_slice(line.bytes),
             ) {
-                let raw = raw.to_owned();
-                show(Shown { raw, record });
+                most.records -= 1;
+                most.bytes = most.bytes.saturating_sub(raw.len());
+                show(Shown {
+                    raw: raw.to_owned(),
+                    record,
+                    anchor: link.anchor(),
+                    prev: link.prev,
+                });
+                if most.is_used_up() {
+                    break;
+                }
             }
         }
         self.position = Some((found.ino(), read));

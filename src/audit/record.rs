@@ -157,7 +157,8 @@ pub enum Record {
     CallEnd {
         call: u64,
         tool: String,
-        /// `ok`, `error`, `refused` (the answer did not reach the client), `input`, `none`.
+        /// `ok`, `error`, `tool_error`, `refused` (the answer did not reach the client), `input`,
+        /// `none`.
         outcome: &'static str,
         duration_us: u64,
         /// Of the server's answer.
@@ -214,6 +215,17 @@ pub enum Record {
     Release {
         /// What was imposed, in words.
         was: String,
+    },
+    /// Something that the daemon itself has done.
+    Daemon {
+        /// `start`, `reload`, `refused` (a request of somebody who keeps to no protocol, or is another
+        /// user), `stop`.
+        event: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// Of the daemon's process.
+        pid: u32,
+        pinfold: &'static str,
     },
     /// The log could not be written, and can be again.
     Resumed {
@@ -297,6 +309,7 @@ impl Record {
             | Self::Retention { .. } => Sync::Now,
             Self::SessionStart(_)
             | Self::SessionTaken { .. }
+            | Self::Daemon { .. }
             | Self::Resumed { .. }
             | Self::Repair { .. } => Sync::Soon,
             Self::Call { decision, .. } | Self::Egress { decision, .. } => match decision {

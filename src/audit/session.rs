@@ -350,10 +350,12 @@ impl CallLog for Recorder {
         let word = match outcome {
             CallOutcome::Ok => "ok",
             CallOutcome::Error => "error",
+            CallOutcome::ToolError => "tool_error",
             CallOutcome::Refused => "refused",
             CallOutcome::Input => "input",
         };
-        log.errors += u64::from(matches!(outcome, CallOutcome::Error | CallOutcome::Refused));
+        let is_error = !matches!(outcome, CallOutcome::Ok | CallOutcome::Input);
+        log.errors += u64::from(is_error);
         log.end_call(call, word, bytes);
     }
 

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::config_audit::{Format, Severity};
 use super::daemon_choice::DaemonChoice;
-use super::sbom;
 use super::update::Risk;
+use super::{sbom, why};
 use crate::resolve::npm::Platform;
 use crate::secrets::StoreKind;
 
@@ -76,9 +76,9 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// Supervise all servers of this user; `pinfold run` then only hands over to it
     Daemon,
-    /// List the sessions that the daemon serves now
+    /// List the sessions that run now
     Ps(Ps),
-    /// End sessions that the daemon serves
+    /// End sessions
     Stop(Stop),
     /// List the calls that wait for your approval in sessions of the daemon, or decide about one
     Approve(Approve),
@@ -342,9 +342,13 @@ pub(super) struct Review {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = why::help())]
 pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,
+    /// Answer this question only; may be given many times
+    #[arg(long, value_name = "QUESTION")]
+    pub(super) why: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -383,6 +387,26 @@ pub(super) enum LogCommand {
     Verify(LogVerify),
     /// Print the log's last record as NUMBER:SHA256, to be kept elsewhere and given to `verify`
     Head,
+    /// Send what was recorded since the last time to an OpenTelemetry collector (OTLP over HTTP)
+    Export(LogExport),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogExport {
+    /// Go on with what comes, until it is interrupted
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// The collector, for example http://localhost:4318; else OTEL_EXPORTER_OTLP_ENDPOINT and the other
+    /// standard variables say it
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint: Option<String>,
+    /// Send arguments of calls, too, where the log has them (`audit.arguments` in the manifest)
+    #[arg(long)]
+    pub(super) arguments: bool,
+    /// How long to wait for a collector that can't be reached; with --follow for ever, if this is not
+    /// given
+    #[arg(long, value_name = "TIME")]
+    pub(super) patience: Option<String>,
 }
 
 #[derive(Debug, Args)]

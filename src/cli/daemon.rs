@@ -5,12 +5,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::auditing;
 use super::context::Context;
 use super::exit::Exit;
 use super::fingerprint;
 use super::hand_over::places;
 use super::output;
 use super::session_process::VERB;
+use crate::audit::{Record, Who};
 use crate::config::{ConfigValue, EnvValue, Environment, Manifest, Paths, Server};
 use crate::daemon::cgroup::Delegated;
 use crate::daemon::{DaemonError, Listening, Questions, Settings, Verdict, Warming, serve};
@@ -19,6 +21,9 @@ use crate::lockfile::{ServerName, read};
 
 /// Enough for every session that it takes, each of which needs two.
 const OPEN_FILES: u64 = 8192;
+
+/// Characters of what is recorded.
+const MAX_TEXT: usize = 1000;
 
 /// Characters of a name that isn't one.
 const MAX_NAME: usize = 80;
@@ -46,6 +51,7 @@ pub(super) async fn run(manifest: Option<&Path>) -> anyhow::Result<Exit> {
         questions: Questions {
             judge: Box::new(move |name| judge(&judged, name)),
             check: Box::new(move || check(&checked)),
+            record: Box::new(recorder(&paths)),
         },
         groups,
         warming: warming(&paths),
@@ -120,6 +126,27 @@ fn check(paths: &Paths) -> Result<String, String> {
         manifest.servers.len(),
         lock.servers.len()
     ))
+}
+
+/// The daemon goes on where that can't be recorded: each of its sessions then refuses to start.
+fn recorder(paths: &Paths) -> impl Fn(&'static str, Option<&str>) + Send + Sync + use<> {
+    let manifest = (!paths.own_manifest).then(|| paths.manifest.clone());
+    move |event, text| {
+        let record = Record::Daemon {
+            event,
+            text: text.map(|text| output::foreign(text, MAX_TEXT)),
+            pid: std::process::id(),
+            pinfold: env!("CARGO_PKG_VERSION"),
+        };
+        let recorded = Context::open(manifest.as_deref())
+            .and_then(|context| Ok(auditing::append(&context, &Who::default(), &record)?));
+        if let Err(error) = recorded {
+            tracing::warn!(
+                "this could not be recorded in the audit log: {}",
+                output::chain(&error)
+            );
+        }
+    }
 }
 
 /// As many as the machine lets this user have; with fewer, fewer sessions are served.

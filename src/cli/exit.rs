@@ -9,6 +9,7 @@ use crate::daemon::DaemonError;
 use crate::fetch::FetchError;
 use crate::launch::LaunchError;
 use crate::lockfile::{LockError, NameError};
+use crate::otlp::{PositionError, SendError, SettingsError};
 use crate::policy::PolicyError;
 use crate::resolve::ResolveError;
 use crate::resolve::pypi::PypiError;
@@ -123,7 +124,10 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     {
         return Some(Exit::Usage);
     }
-    if error.is::<AuditError>() {
+    if error.is::<SettingsError>() {
+        return Some(Exit::Usage);
+    }
+    if error.is::<AuditError>() || error.is::<SendError>() || error.is::<PositionError>() {
         return Some(Exit::Environment);
     }
     if error.is::<FetchError>() || error.is::<IntegrityError>() || error.is::<std::io::Error>() {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Log, LogCommand, LogVerify};
 use super::exit::{Exit, UsageError};
+use super::log_export::export;
 use super::output;
 use super::signals::StopSignals;
 use crate::audit::{Anchor, Filter, Follow, Shown, last_anchor, verify};
@@ -35,6 +36,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Log) -> anyhow::Res
             }
             Ok(Exit::Success)
         }
+        Some(LogCommand::Export(arguments)) => export(&paths.state, &folder, arguments).await,
         None => show(&folder, arguments).await,
     }
 }

@@ -32,6 +32,7 @@ mod launchers;
 mod lock;
 mod locking;
 mod log;
+mod log_export;
 mod output;
 mod platforms;
 mod proposal;
@@ -58,6 +59,7 @@ mod try_source;
 mod update;
 mod verify;
 mod verify_online;
+mod why;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `pinfold ps`: the sessions that the daemon serves now.
+//! `pinfold ps`: the sessions that run now, those that the daemon serves and those of `run` itself.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use super::output;
 use crate::config::{Environment, Paths};
 use crate::daemon::protocol::{Resting, SessionRow, Stage};
 use crate::daemon::{DaemonError, client};
+use crate::launch::{EmbeddedSession, embedded_sessions};
+use crate::sandbox::Layer;
 
 /// Of the JSON.
 const VERSION: u32 = 1;
@@ -37,31 +39,51 @@ const HEADER: [&str; COLUMNS] = [
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Ps) -> anyhow::Result<Exit> {
     let paths = Paths::resolve(&Environment::current(), manifest)?;
-    let socket = paths.control_socket().ok_or(DaemonError::NoRuntimeFolder)?;
-    let listing = client::ps(&socket).await?;
-    let rows = listing.sessions;
+    let embedded = embedded_sessions(&paths.embedded_sessions())?;
+    let (listing, absent) = match paths.control_socket() {
+        None => (None, Some(DaemonError::NoRuntimeFolder)),
+        Some(socket) => match client::ps(&socket).await {
+            Ok(listing) => (Some(listing), None),
+            Err(error @ DaemonError::NotRunning { .. }) => (None, Some(error)),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let rows = listing.as_ref().map(|listing| listing.sessions.as_slice());
+    let rows = rows.unwrap_or_default();
+    let resting = listing.as_ref().map(|listing| listing.resting.as_slice());
+    let resting = resting.unwrap_or_default();
     if arguments.json {
-        let sessions: Vec<Value> = rows.iter().map(as_json).collect();
+        let sessions = rows.iter().map(as_json);
+        let sessions: Vec<Value> = sessions
+            .chain(embedded.iter().map(embedded_as_json))
+            .collect();
         let report = json!({
             "version": VERSION,
-            "limits": listing.limits,
+            "daemon": listing.is_some(),
+            "limits": listing.as_ref().map(|listing| &listing.limits),
             "sessions": sessions,
-            "resting": listing.resting.iter().map(rest_as_json).collect::<Vec<_>>(),
+            "resting": resting.iter().map(rest_as_json).collect::<Vec<_>>(),
         });
         output::data(&serde_json::to_string_pretty(&report)?);
         return Ok(Exit::Success);
     }
-    if rows.is_empty() {
-        output::note("no session is served by the daemon now");
+    let mut lines: Vec<Line> = rows.iter().map(line_of).collect();
+    lines.extend(embedded.iter().map(line_of_embedded));
+    if lines.is_empty() {
+        output::note("no session runs now");
     } else {
-        for line in table(&rows) {
+        for line in table(lines) {
             output::data(&line);
         }
     }
-    for rest in &listing.resting {
-        output::note(&resting(rest));
+    for rest in resting {
+        output::note(&resting_in_words(rest));
     }
-    output::note(&output::foreign(&listing.limits, MAX_REASON));
+    match (&listing, absent) {
+        (Some(listing), _) => output::note(&output::foreign(&listing.limits, MAX_REASON)),
+        (None, Some(absent)) => output::note(&absent.to_string()),
+        (None, None) => {}
+    }
     Ok(Exit::Success)
 }
 
@@ -70,6 +92,7 @@ fn as_json(row: &SessionRow) -> Value {
     json!({
         "session": row.id,
         "server": row.server,
+        "mode": "daemon",
         "stage": row.stage,
         "age_seconds": row.age_seconds,
         "client": {
@@ -90,8 +113,44 @@ fn as_json(row: &SessionRow) -> Value {
         "memory": memory(row),
         "peak_memory": row.group.as_ref().and_then(|group| group.peak_memory),
         "processor_ms": processor(row),
+        "layers_missing": status.map(|status| &status.missing),
         "limits_held": row.group.as_ref().map(|group| group.held.clone()).unwrap_or_default(),
     })
+}
+
+/// What it counts it says to nobody before its end: the audit log has it.
+fn embedded_as_json(session: &EmbeddedSession) -> Value {
+    let (memory, processor) = session.used();
+    json!({
+        "session": session.session,
+        "server": session.server,
+        "mode": "embedded",
+        "stage": Stage::Serving,
+        "age_seconds": age(session).as_secs(),
+        "client": {
+            "pid": session.client_pid,
+            "command": output::foreign(&session.client, MAX_COMMAND),
+            "run_pid": session.pid,
+        },
+        "session_pid": session.pid,
+        "manifest": output::foreign(&session.manifest, MAX_REASON),
+        "outdated": null,
+        "answers": null,
+        "server_pid": session.server_pid(),
+        "calls": null,
+        "denied": null,
+        "egress": null,
+        "memory": memory,
+        "peak_memory": null,
+        "processor_ms": processor,
+        "limits_held": [],
+    })
+}
+
+fn age(session: &EmbeddedSession) -> Duration {
+    let since = humantime::parse_rfc3339(&session.since).ok();
+    let age = since.and_then(|since| since.elapsed().ok());
+    Duration::from_secs(age.unwrap_or_default().as_secs())
 }
 
 fn rest_as_json(rest: &Resting) -> Value {
@@ -103,7 +162,7 @@ fn rest_as_json(rest: &Resting) -> Value {
     })
 }
 
-fn resting(rest: &Resting) -> String {
+fn resting_in_words(rest: &Resting) -> String {
     let next = match rest.next_seconds {
         Some(seconds) => format!(
             " (failures: {}, next attempt in {seconds} s)",
@@ -130,21 +189,65 @@ fn processor(row: &SessionRow) -> Option<u64> {
     counted.or_else(|| row.status.as_ref().map(|status| status.processor))
 }
 
-fn table(rows: &[SessionRow]) -> Vec<String> {
-    let mut cells = vec![HEADER.map(str::to_owned)];
-    cells.extend(rows.iter().map(cells_of));
-    let widths: Vec<usize> = (0..HEADER.len())
+/// What is shown of one session.
+struct Line {
+    cells: [String; COLUMNS],
+    note: String,
+}
+
+fn line_of(row: &SessionRow) -> Line {
+    Line {
+        cells: cells_of(row),
+        note: note(row),
+    }
+}
+
+fn line_of_embedded(session: &EmbeddedSession) -> Line {
+    let none = || "-".to_owned();
+    let (memory, processor) = session.used();
+    let cells = [
+        output::foreign(&format!("{} {}", session.server, session.session), 80),
+        humantime::format_duration(age(session)).to_string(),
+        format!(
+            "{} ({})",
+            output::foreign(&session.client, MAX_COMMAND),
+            session.client_pid
+        ),
+        session
+            .server_pid()
+            .map_or_else(none, |pid| pid.to_string()),
+        none(),
+        none(),
+        none(),
+        none(),
+        output::size(memory),
+        none(),
+        humantime::format_duration(Duration::from_millis(processor)).to_string(),
+    ];
+    Line {
+        cells,
+        note: "served by `pinfold run` itself".to_owned(),
+    }
+}
+
+fn table(mut lines: Vec<Line>) -> Vec<String> {
+    lines.insert(
+        0,
+        Line {
+            cells: HEADER.map(str::to_owned),
+            note: String::new(),
+        },
+    );
+    let widths: Vec<usize> = (0..COLUMNS)
         .map(|column| {
-            let width = |row: &[String; COLUMNS]| row[column].chars().count();
-            cells.iter().map(width).max().unwrap_or_default()
+            let width = |line: &Line| line.cells[column].chars().count();
+            lines.iter().map(width).max().unwrap_or_default()
         })
         .collect();
-    let notes = std::iter::once(String::new()).chain(rows.iter().map(note));
-    cells
+    lines
         .iter()
-        .zip(notes)
-        .map(|(row, note)| {
-            let padded: Vec<String> = row
+        .map(|Line { cells, note }| {
+            let padded: Vec<String> = cells
                 .iter()
                 .zip(&widths)
                 .map(|(cell, width)| format!("{cell:width$}"))
@@ -203,6 +306,15 @@ fn note(row: &SessionRow) -> String {
     if row.status.is_none() {
         notes.push("does not answer");
     }
+    let missing = row.status.iter().flat_map(|status| &status.missing);
+    for layer in missing {
+        // The network is missing wherever the manifest limits ports alone.
+        if layer == Layer::Namespaces.name() {
+            notes.push("base tier: without namespaces, see `pinfold doctor`");
+        } else if layer == Layer::Landlock.name() {
+            notes.push("without Landlock, see `pinfold doctor`");
+        }
+    }
     if row.outdated {
         notes.push("manifest or lock have changed since it began");
     }
@@ -243,6 +355,7 @@ mod tests {
                 egress_received: 0,
                 memory: 1 << 20,
                 processor: 1500,
+                missing: Vec::new(),
             }),
             ..silent.clone()
         };
@@ -257,8 +370,16 @@ mod tests {
             }),
             ..whole.clone()
         };
-        let lines = table(&[silent.clone(), whole.clone(), warm.clone()]);
-        assert_eq!(lines.len(), 4);
+        let mut bare = whole.clone();
+        bare.status.as_mut().unwrap().missing = ["namespaces", "own-network", "own-root"]
+            .map(str::to_owned)
+            .to_vec();
+        let rows = [&silent, &whole, &warm, &bare];
+        let lines = table(rows.map(line_of).into());
+        assert_eq!(lines.len(), 5);
+        assert!(lines[4].ends_with("  base tier: without namespaces, see `pinfold doctor`"));
+        assert_eq!(as_json(&bare)["layers_missing"][2], "own-root");
+        assert_eq!(as_json(&whole)["layers_missing"], json!([]));
         assert!(lines[3].contains("3.00 MiB  4.00 MiB  1s 500ms") && lines[3].ends_with("  warm"));
         assert_eq!(as_json(&warm)["limits_held"], json!(["memory"]));
         assert_eq!(as_json(&warm)["stage"], "warm");

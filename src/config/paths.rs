@@ -132,6 +132,11 @@ impl Paths {
         self.state.join("audit")
     }
 
+    /// Where sessions that no daemon serves say that they are there.
+    pub fn embedded_sessions(&self) -> PathBuf {
+        self.state.join("sessions")
+    }
+
     /// Where the daemon listens; `None` where the user has no runtime folder.
     pub fn control_socket(&self) -> Option<PathBuf> {
         Some(self.runtime.as_ref()?.join("control.sock"))

@@ -35,7 +35,9 @@ const FAREWELL_TIME: Duration = Duration::from_millis(200);
 const BREATH: Duration = Duration::from_millis(100);
 /// All sessions together have so long to end when the daemon does.
 const STOPPING_TIME: Duration = Duration::from_secs(2);
-/// Refusals that are said aloud in a minute; a client could cause any number.
+/// For the record of its end, when it has ended everything else.
+const RECORDING_TIME: Duration = Duration::from_millis(500);
+/// Refusals that are said aloud, and recorded, in a minute; a client could cause any number.
 const MAX_SPOKEN: u32 = 30;
 const SPOKEN_PERIOD: Duration = Duration::from_secs(60);
 
@@ -64,12 +66,17 @@ pub struct Settings {
     pub warming: Warming,
 }
 
+/// Takes an event's name, and what there is to say of it.
+pub type RecordEvent = dyn Fn(&'static str, Option<&str>) + Send + Sync;
+
 /// What the daemon asks of whoever knows manifests.
 pub struct Questions {
     /// Judges a server by its name, in a thread of its own; reads files.
     pub judge: Box<dyn Fn(&str) -> Verdict + Send + Sync>,
     /// Says what of the manifest and the lock is valid, or why they aren't; reads files.
     pub check: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+    /// Records what the daemon has done; writes files.
+    pub record: Box<RecordEvent>,
 }
 
 struct Shared {
@@ -131,7 +138,9 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
     let changes = watch(&sessions);
     let socket = sys::watch(listening.take_socket()?)?;
     let accepting = tokio::spawn(accept_all(socket, Arc::clone(&shared)));
-    notify::ready(&shared.check().await);
+    let found = shared.check().await;
+    shared.record("start", Some(&found)).await;
+    notify::ready(&found);
     let keeping =
         changes.map(|changes| tokio::spawn(keep_warm(sessions, changes, Arc::clone(&reload))));
     loop {
@@ -145,7 +154,9 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
             _ = tick => notify::alive(),
             _ = hangup.recv() => {
                 notify::reloading();
-                notify::ready(&shared.check().await);
+                let found = shared.check().await;
+                shared.record("reload", Some(&found)).await;
+                notify::ready(&found);
                 reload.notify_one();
             }
             () = shared.sessions.changed.notified() => {
@@ -169,6 +180,7 @@ pub async fn serve(mut listening: Listening, settings: Settings) -> Result<(), D
         // The end of this process is the end of their channels.
         tracing::warn!("{} sessions are still ending", shared.sessions.count());
     }
+    let _ = timeout(RECORDING_TIME, shared.record("stop", None)).await;
     Ok(())
 }
 
@@ -408,7 +420,7 @@ impl Shared {
     }
 
     /// Says why a connection is closed, here and to the other side, which may not listen.
-    async fn refuse(&self, connection: &Connection, pid: i32, error: &DaemonError) {
+    async fn refuse(self: &Arc<Self>, connection: &Connection, pid: i32, error: &DaemonError) {
         let reason = match error {
             DaemonError::NoAnswer => "the request was not finished in time".to_owned(),
             DaemonError::Refused(reason) => reason.clone(),
@@ -417,14 +429,28 @@ impl Shared {
             }
             other => other.to_string(),
         };
-        self.say(&format!("refused a request of process {pid}: {reason}"));
+        if self.say(&format!("refused a request of process {pid}: {reason}")) {
+            let (shared, text) = (Arc::clone(self), format!("process {pid}: {reason}"));
+            tokio::spawn(async move { shared.record("refused", Some(&text)).await });
+        }
         let answer = Answer::Refused {
             reason: protocol::reason(&reason),
         };
         let _ = timeout(FAREWELL_TIME, connection.send(&answer)).await;
     }
 
-    fn say(&self, what: &str) {
+    /// Puts it into the audit log, in a thread of its own.
+    async fn record(self: &Arc<Self>, event: &'static str, text: Option<&str>) {
+        let (shared, text) = (Arc::clone(self), text.map(str::to_owned));
+        // A panic there has been printed.
+        let _ = tokio::task::spawn_blocking(move || {
+            (shared.questions.record)(event, text.as_deref());
+        })
+        .await;
+    }
+
+    /// Whether it was said, and not kept quiet because there were too many.
+    fn say(&self, what: &str) -> bool {
         let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, number) = &mut *spoken;
         if since.elapsed() > SPOKEN_PERIOD {
@@ -436,6 +462,7 @@ impl Shared {
         } else if *number == MAX_SPOKEN + 1 {
             tracing::warn!("further refusals are not shown for a while");
         }
+        *number <= MAX_SPOKEN
     }
 }
 

@@ -1,4 +1,4 @@
-//! The client itself: one GET, its redirects, its retries, its bounds.
+//! The client itself: one GET, its redirects, its retries, its bounds; and one POST without them.
 //!
 //! Redirects are followed here and not by the HTTP library, so that the rules (no way from
 //! https to http, no credential for another origin) are a few lines that can be tested.
@@ -6,7 +6,10 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER,
+};
 use reqwest::{Response, Url, redirect};
 
 use super::retry::{self, RetrySettings};
@@ -33,6 +36,15 @@ pub struct DownloadProgress {
     pub received: u64,
     /// As announced by the server; may be absent or wrong.
     pub total: Option<u64>,
+}
+
+/// What a server answered to what was sent there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    /// `Retry-After`, where it is a number of seconds.
+    pub retry_after: Option<Duration>,
+    pub body: Vec<u8>,
 }
 
 /// The HTTP client. Cheap to clone; clones share their connections.
@@ -111,6 +123,50 @@ impl Client {
         } else {
             Ok(body.bytes)
         }
+    }
+
+    /// Sends a document, once, and follows no redirect: the answer is the caller's to judge. Of its
+    /// body at most `max_bytes` are kept.
+    ///
+    /// # Errors
+    /// When no whole answer came.
+    pub async fn post(
+        &self,
+        url: &Url,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Vec<u8>,
+        max_bytes: usize,
+    ) -> Result<Reply, FetchError> {
+        check_scheme(url, &self.plain_http_origins)?;
+        let mut request = self.http.post(url.clone()).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let shown = || without_secrets(url);
+        let sent = request.send().await;
+        let mut response = sent.map_err(|source| FetchError::Connect {
+            url: shown(),
+            attempts: 1,
+            source: source.without_url(),
+        })?;
+        let header = response.headers().get(RETRY_AFTER);
+        let retry_after = retry::requested_pause(header.and_then(|value| value.to_str().ok()));
+        let mut body = Vec::new();
+        while body.len() < max_bytes {
+            let chunk = response.chunk().await.map_err(|source| FetchError::Body {
+                url: shown(),
+                attempts: 1,
+                source: source.without_url(),
+            })?;
+            let Some(chunk) = chunk else { break };
+            body.extend_from_slice(&chunk);
+        }
+        body.truncate(max_bytes);
+        Ok(Reply {
+            status: response.status().as_u16(),
+            retry_after,
+            body,
+        })
     }
 
     /// A file of at most `max_bytes`, handed to `sink` as it arrives.

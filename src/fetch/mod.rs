@@ -1,4 +1,4 @@
-//! The one HTTP client: bounded, retried GETs over TLS.
+//! The one HTTP client: bounded, retried GETs over TLS, and plain POSTs.
 //!
 //! Knows nothing of registries, packages or policy. Callers say what they want, with which
 //! authorization, and how many bytes they are prepared to take. Errors never carry a
@@ -14,9 +14,10 @@ pub(crate) mod tests;
 
 use std::path::PathBuf;
 
-pub use client::{Client, DownloadProgress, Sink, SinkError};
+pub use client::{Client, DownloadProgress, Reply, Sink, SinkError};
 pub use concurrent::{DOWNLOADS_AT_ONCE, for_each_concurrent};
 pub use reqwest::Url;
+pub use reqwest::header::{HeaderName, HeaderValue};
 pub use retry::RetrySettings;
 pub(crate) use settings::read_bounded;
 pub use settings::{

@@ -5,6 +5,7 @@ mod alarms;
 mod build_runner;
 mod bundle;
 mod elf;
+mod embedded;
 mod error;
 mod explain;
 mod folder_watch;
@@ -37,12 +38,13 @@ mod uv_runner;
 
 pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};
+pub use embedded::{EmbeddedSession, Registered, embedded_sessions};
 pub use error::LaunchError;
 pub use explain::{Explanation, LayerState, Right, RightSource};
 pub use learn::learn;
 pub use meter::{Meter, Reading};
 pub use npm_runner::SandboxedNpm;
-pub use prepare::{Launcher, Prepared, here};
+pub use prepare::{Launcher, PROGRAMS, Prepared, here};
 pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };

@@ -82,7 +82,10 @@ pub struct CallRecord<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
     Ok,
+    /// An error of JSON-RPC.
     Error,
+    /// A result that says `isError`.
+    ToolError,
     /// The server's answer was not passed on.
     Refused,
     /// The server asks for input; the call will be made again.
@@ -257,7 +260,7 @@ impl Session {
             Answer::Error { .. } => CallOutcome::Error,
             Answer::Result(result) if questions::asks_for_input(result) => CallOutcome::Input,
             Answer::Result(result) => match result.find("isError") {
-                Some(is_error) if is_error.raw() == b"true" => CallOutcome::Error,
+                Some(is_error) if is_error.raw() == b"true" => CallOutcome::ToolError,
                 _ => CallOutcome::Ok,
             },
         };

@@ -55,6 +55,12 @@ pub fn of_this_process_and_descendants() -> (u64, u64) {
     (used.memory, used.processor)
 }
 
+/// The same of another process.
+pub fn of_process_and_descendants(pid: i32) -> (u64, u64) {
+    let used = of_descendants(nix::unistd::Pid::from_raw(pid));
+    (used.memory, used.processor)
+}
+
 /// The server that a monitor watches; `None` when there is none any more.
 pub fn server_of(monitor: i32) -> Option<i32> {
     let child = |of: i32| children(&format!("/proc/{of}")).first().copied();
