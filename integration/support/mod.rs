@@ -25,7 +25,7 @@ mod world;
 mod zipped;
 
 pub(crate) use client::Client;
-pub(crate) use home::{Home, Ran};
+pub(crate) use home::{Home, Ran, at_terminal};
 pub(crate) use https::HttpsFolder;
 pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip, with_mounts};
 pub(crate) use network::without_network;
