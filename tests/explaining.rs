@@ -252,3 +252,282 @@ fn of_what_a_server_may_ask_of_its_client() {
     assert_eq!(after["protocol"]["prompts"]["from"]["line"], line + 1);
     assert_ne!(after["policy"]["digest"], before["policy"]["digest"]);
 }
+
+/// The answers to questions about a server: words and documents, and the code.
+fn why(place: &Place, questions: &[&str]) -> (Vec<Value>, String, Option<i32>) {
+    let mut words = vec!["explain", "everything"];
+    words.extend(questions.iter().flat_map(|question| ["--why", question]));
+    let shown = place.run(words.iter().copied());
+    words.push("--json");
+    let ran = place.run(words);
+    assert_eq!(ran.code, shown.code, "{ran:#?}");
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:#?}"));
+    let answers = document["why"].as_array().unwrap().clone();
+    (answers, shown.stdout, ran.code)
+}
+
+#[test]
+fn why_answers_what_the_relay_decides() {
+    let place = example_with(
+        "[servers.everything.grants]
+resources = [\"demo://*\"]
+prompts = false
+[servers.everything.limits]",
+    );
+    let text = fs::read_to_string(place.manifest()).unwrap();
+    let text = text + "ask = [\"add\"]\nlimits = { \"*\" = \"9/min\" }\n";
+    fs::write(place.manifest(), text).unwrap();
+    for (question, answer, from, says, line) in [
+        (
+            "tool echo",
+            "yes",
+            json!({"part": "manifest", "key": "tools.allow.0", "line": 9, "column": 10}),
+            "9/min",
+            None,
+        ),
+        (
+            "tool add",
+            "ask",
+            json!({"part": "manifest", "key": "tools.ask.0", "line": 10, "column": 8}),
+            "asked about each call",
+            None,
+        ),
+        (
+            "tool gone",
+            "no",
+            json!({"part": "lock"}),
+            "no definition of it is locked",
+            None,
+        ),
+        (
+            "tool ECHO",
+            "no",
+            json!({"part": "manifest", "key": "tools.allow", "line": 9, "column": 1}),
+            "it has `echo`",
+            None,
+        ),
+        (
+            "resource demo://x",
+            "yes",
+            json!({"part": "manifest", "key": "grants.resources", "line": 5, "column": 1}),
+            "pattern",
+            None,
+        ),
+        (
+            "resource file:///x",
+            "no",
+            json!({"part": "manifest", "key": "grants.resources", "line": 5, "column": 1}),
+            "no pattern",
+            Some("resources = [\"demo://*\", \"file:///x\"]"),
+        ),
+        (
+            "prompt greet",
+            "no",
+            json!({"part": "manifest", "key": "grants.prompts", "line": 6, "column": 1}),
+            "no prompt",
+            Some("prompts = [\"greet\"]"),
+        ),
+        (
+            "method sampling/createMessage",
+            "no",
+            json!({"part": "manifest", "key": "grants.sampling", "line": null, "column": null}),
+            "at your cost",
+            Some("sampling = true"),
+        ),
+        (
+            "method elicitation/create",
+            "no",
+            json!({"part": "manifest", "key": "grants.elicitation", "line": null, "column": null}),
+            "not granted",
+            Some("elicitation = \"form\""),
+        ),
+        (
+            "method vendor/x",
+            "no",
+            json!({"part": "manifest", "key": "grants.methods", "line": null, "column": null}),
+            "nothing names it",
+            Some("methods = [\"vendor/x\"]"),
+        ),
+        (
+            "method tasks/get",
+            "no",
+            json!({"part": "pinfold"}),
+            "no grant lets it pass",
+            None,
+        ),
+        (
+            "method tools/call",
+            "yes",
+            json!({"part": "default"}),
+            "each tool is judged",
+            None,
+        ),
+        (
+            "env LANG",
+            "yes",
+            json!({"part": "default"}),
+            "every server",
+            None,
+        ),
+        (
+            "env TOKEN",
+            "no",
+            json!({"part": "manifest", "key": "env.TOKEN", "line": null, "column": null}),
+            "pinfold secret set",
+            Some("env.TOKEN = { from = \"TOKEN\" }"),
+        ),
+        (
+            "env LD_PRELOAD",
+            "no",
+            json!({"part": "pinfold"}),
+            "can't be granted: `LD_PRELOAD` is never",
+            None,
+        ),
+        (
+            "syscall read",
+            "yes",
+            json!({"part": "base"}),
+            "lets it through",
+            None,
+        ),
+        (
+            "syscall ptrace",
+            "no",
+            json!({"part": "base"}),
+            "EPERM",
+            None,
+        ),
+        ("run", "no", json!({"part": "lock"}), "", None),
+    ] {
+        let (answers, shown, code) = why(&place, &[question]);
+        let found = &answers[0];
+        assert_eq!(found["answer"], answer, "{question}: {found:#}");
+        assert_eq!(found["question"], question);
+        assert_eq!(found["from"], from, "{question}: {found:#}");
+        assert_eq!(code, Some(if answer == "no" { 1 } else { 0 }), "{question}");
+        assert!(
+            shown.starts_with(&format!("{answer}: ")),
+            "{question}: {shown}"
+        );
+        assert!(shown.contains(says), "{question}: {shown}");
+        let proposed = found["change"]["lines"][0]["text"].as_str();
+        assert_eq!(proposed, line, "{question}: {found:#}");
+        if let Some(line) = line {
+            assert!(shown.contains(line), "{question}: {shown}");
+            assert!(
+                shown.contains("then run `pinfold lock everything`"),
+                "{shown}"
+            );
+        }
+    }
+    let (answers, _, code) = why(&place, &["tool echo", "tool add"]);
+    assert_eq!((answers.len(), code), (2, Some(0)));
+    let (answers, shown, code) = why(&Place::example(), &["tool add"]);
+    let line = &answers[0]["change"]["lines"][0]["text"];
+    assert_eq!(
+        (line, code),
+        (&json!("allow = [\"echo\", \"gone\", \"add\"]"), Some(1)),
+        "{shown}"
+    );
+    let (answers, _, code) = why(&place, &["tool echo", "tool nothing"]);
+    assert_eq!((answers.len(), code), (2, Some(1)));
+}
+
+#[test]
+fn why_warns_of_what_is_dangerous_and_proposes_nothing_that_is_refused() {
+    let place = Place::example();
+    let home = place.path().join("home");
+    for folder in [".ssh", "documents"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    fs::write(home.join(".ssh/id"), "").unwrap();
+    let store = home.join(".local/share/pinfold").display().to_string();
+    for (question, line, says) in [
+        (
+            "read ~/.ssh/id",
+            Some("files.read = [\"~/.ssh/id\"]"),
+            "careful: ~/.ssh holds keys",
+        ),
+        (
+            "read ~/documents",
+            Some("files.read = [\"~/documents\"]"),
+            "",
+        ),
+        (
+            "read ~/documents/missing",
+            Some("files.read = [\"~/documents\"]"),
+            "there is no such file now",
+        ),
+        ("read ~/.config", None, "can't be granted: "),
+        ("read /", None, "the whole machine is too much"),
+        (&format!("write {store}"), None, "holds pinfold's own files"),
+        (
+            "write ~/.config/pinfold/pinfold.toml",
+            None,
+            "holds pinfold's own files",
+        ),
+        (
+            "connect api.example.com:443",
+            Some("profile = \"web\""),
+            "egress = [\"api.example.com:443\"]",
+        ),
+        (
+            "connect 169.254.169.254:80",
+            Some("profile = \"web\""),
+            "careful: there clouds answer",
+        ),
+        (
+            "connect 198.18.0.1:80",
+            None,
+            "reserved in the box for names",
+        ),
+        (
+            "connect /run/docker.sock",
+            None,
+            "no server may use UNIX sockets",
+        ),
+        (
+            "execute sh",
+            Some("exec = [\"sh\"]"),
+            "careful: `sh` runs whatever",
+        ),
+        (
+            "execute no-such-program",
+            None,
+            "there is no program of this name",
+        ),
+    ] {
+        let (answers, shown, code) = why(&place, &[question]);
+        assert_eq!(
+            (&answers[0]["answer"], code),
+            (&json!("no"), Some(1)),
+            "{question}: {shown}"
+        );
+        let proposed = answers[0]["change"]["lines"][0]["text"].as_str();
+        assert_eq!(proposed, line, "{question}: {shown}");
+        assert!(shown.contains(says), "{question}: {shown}");
+    }
+}
+
+#[test]
+fn why_of_a_list_that_a_profile_has_keeps_what_it_allows() {
+    let place = example_with("profile = \"web\"");
+    let (answers, shown, _) = why(&place, &["connect a.test:22", "connect b.test:443"]);
+    let line = "egress = [\"*:80\", \"*:443\", \"a.test:22\"]";
+    assert_eq!(answers[0]["change"]["lines"][0]["text"], line, "{shown}");
+    assert_eq!(answers[1]["answer"], "yes");
+    assert_eq!(
+        answers[1]["from"],
+        json!({"part": "profile", "name": "web"})
+    );
+}
+
+#[test]
+fn why_that_is_not_understood_is_a_mistake_of_usage() {
+    let place = Place::example();
+    for question in ["eat x", "connect a.test", "read", "syscall nothing"] {
+        let ran = place.run(["explain", "everything", "--why", question]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:#?}");
+        assert!(ran.stderr.contains("read PATH, write PATH"), "{ran:#?}");
+    }
+}

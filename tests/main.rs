@@ -10,12 +10,15 @@
 )]
 
 mod config_audit;
+mod documentation;
 mod explaining;
 mod generated;
 mod help;
 mod hostile_lines;
+mod incidents;
 mod listing;
 mod manifest_mistakes;
+mod manifest_reference;
 mod no_home;
 mod place;
 mod relay_model;

@@ -3,12 +3,15 @@
 //
 // node typescript-*.mjs PLAN COMMAND ARGUMENT…
 // PLAN is {"calls": [[TOOL, ARGUMENTS], …], "prompts": [[NAME, ARGUMENTS], …], "resources":
-// [URI, …]}. The server gets this process's environment.
+// [URI, …]}, and where everything is slow "timeout", in milliseconds, in place of the client's own.
+// The server gets this process's environment.
 
 export const [plan, command, ...args] = [
   JSON.parse(process.argv[2]),
   ...process.argv.slice(3),
 ];
+
+export const options = plan.timeout ? { timeout: plan.timeout } : undefined;
 
 export const info = { name: "pinfold-integration", version: "1.0.0" };
 

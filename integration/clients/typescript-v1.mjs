@@ -4,7 +4,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 
-import { args, command, drive, info } from "./session.mjs";
+import { args, command, drive, info, options } from "./session.mjs";
 
 const client = new Client(info, { capabilities: {} });
 const transport = new StdioClientTransport({ command, args, env: process.env, stderr: "inherit" });
@@ -15,9 +15,9 @@ transport.setProtocolVersion = (version) => {
 
 await drive({
   client,
-  connect: () => client.connect(transport),
+  connect: () => client.connect(transport, options),
   protocol: () => negotiated,
   list: async () => (await client.listTools()).tools,
-  call: (params) => client.request({ method: "tools/call", params }, CallToolResultSchema),
+  call: (params) => client.request({ method: "tools/call", params }, CallToolResultSchema, options),
   close: () => client.close(),
 });

@@ -4,7 +4,7 @@
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
-import { args, command, drive, info, plan } from "./session.mjs";
+import { args, command, drive, info, options, plan } from "./session.mjs";
 
 const client = new Client(info, {
   capabilities: {},
@@ -14,9 +14,9 @@ const transport = new StdioClientTransport({ command, args, env: process.env, st
 
 await drive({
   client,
-  connect: () => client.connect(transport),
+  connect: () => client.connect(transport, options),
   protocol: () => client.getNegotiatedProtocolVersion?.(),
   list: async () => (await client.listTools()).tools,
-  call: (params) => client.request({ method: "tools/call", params }),
+  call: (params) => client.request({ method: "tools/call", params }, options),
   close: () => client.close(),
 });

@@ -449,12 +449,16 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__explain)
-            opts="-h -V --json --manifest --help --version"
+            opts="-h -V --why --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --why)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

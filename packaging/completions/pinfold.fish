@@ -160,6 +160,7 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand review" -l accept-all -d
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -l accept-instructions -d 'Accept the server\'s instructions as they are now'
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l why -d 'Answer this question only; may be given many times' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand explain" -s h -l help -d 'Print help'

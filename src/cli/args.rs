@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::config_audit::{Format, Severity};
 use super::daemon_choice::DaemonChoice;
-use super::sbom;
 use super::update::Risk;
+use super::{sbom, why};
 use crate::resolve::npm::Platform;
 use crate::secrets::StoreKind;
 
@@ -342,9 +342,13 @@ pub(super) struct Review {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = why::help())]
 pub(super) struct Explain {
     /// The server's name in the manifest
     pub(super) name: String,
+    /// Answer this question only; may be given many times
+    #[arg(long, value_name = "QUESTION")]
+    pub(super) why: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::fingerprint::reason_against;
 use super::session::command;
+use super::why::{Questions, Situation};
 use super::{explain_bundle, explain_text, output, protocol};
 use crate::config::{EgressTier, Lines, Manifest, Server};
 use crate::launch::{Explanation, Launcher, Right, RightSource, StateFolder};
@@ -19,6 +20,8 @@ use crate::sandbox::{Access, CallRule};
 /// An explanation with everything that it speaks of.
 pub(super) struct Explained<'a> {
     pub manifest: &'a Path,
+    /// Of the manifest.
+    pub text: String,
     pub lines: Lines,
     pub name: &'a ServerName,
     pub server: &'a Server,
@@ -38,6 +41,7 @@ pub(super) struct Variable {
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Explain) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
+    let questions = Questions::parse(&arguments.why, context.paths.home.as_deref())?;
     let text = Manifest::load_text(&context.paths)?;
     let manifest = context.manifest()?;
     let lock = context.lock()?;
@@ -61,33 +65,75 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Explain) -> anyhow:
     let explained = Explained {
         manifest: &context.paths.manifest,
         lines: Lines::of(&text, &name),
+        text,
         name: &name,
         server,
         locked,
         found,
         refusal,
     };
+    let answers = questions.answer(&Situation {
+        context: &context,
+        launcher: &launcher,
+        explained: &explained,
+    });
     if arguments.json {
-        output::data(&document(&explained).to_string());
+        let mut document = document(&explained);
+        document["why"] = answers.document();
+        output::data(&document.to_string());
     } else {
-        for line in explain_text::lines(&explained) {
+        let lines = match arguments.why.is_empty() {
+            true => explain_text::lines(&explained),
+            false => answers.lines(),
+        };
+        for line in lines {
             output::data(&line);
         }
     }
-    Ok(Exit::Success)
+    Ok(match answers.all_yes() {
+        true => Exit::Success,
+        false => Exit::Drift,
+    })
 }
 
 impl Explained<'_> {
     /// The line of the manifest that grants this, when it is one that does.
     pub(super) fn line_of(&self, right: &Right) -> Option<usize> {
+        self.lines.get(&self.key_of(right)?)
+    }
+
+    /// The key of the manifest that grants this, with the place in a list: `files.read.0`.
+    pub(super) fn key_of(&self, right: &Right) -> Option<String> {
         match &right.source {
-            RightSource::Exec(place) => self.lines.get(&format!("exec.{place}")),
-            RightSource::Grant(grant) => self.line_of_grant(grant),
+            RightSource::Exec(place) => Some(format!("exec.{place}")),
+            RightSource::Grant(grant) => self.key_of_grant(grant),
             _ => None,
         }
     }
 
+    /// The key of an entry of a list that is called `key`, or of the whole list.
+    pub(super) fn key_in(&self, key: &str, list: &[String], entry: &str) -> String {
+        let place = list.iter().position(|one| one == entry);
+        place.map_or_else(|| key.to_owned(), |place| format!("{key}.{place}"))
+    }
+
+    /// A list of texts in the server's entry, as it is written; empty when there is none.
+    pub(super) fn written_list(&self, key: &[&str]) -> Vec<String> {
+        let manifest: toml::Table = self.text.parse().unwrap_or_default();
+        let entry = manifest
+            .get("servers")
+            .and_then(|servers| servers.get(self.name.as_str()));
+        let list = key.iter().fold(entry, |above, key| above?.get(key));
+        let list = list.and_then(toml::Value::as_array).into_iter().flatten();
+        list.filter_map(|text| text.as_str().map(str::to_owned))
+            .collect()
+    }
+
     fn line_of_grant(&self, grant: &Grant) -> Option<usize> {
+        self.lines.get(&self.key_of_grant(grant)?)
+    }
+
+    fn key_of_grant(&self, grant: &Grant) -> Option<String> {
         if grant.origin != Origin::Manifest {
             return None;
         }
@@ -99,7 +145,7 @@ impl Explained<'_> {
         let place = paths
             .iter()
             .position(|path| path.as_path() == Path::new(&grant.path))?;
-        self.lines.get(&format!("{key}.{place}"))
+        Some(format!("{key}.{place}"))
     }
 
     /// The entries of the egress in force, each with where it comes from and its line.

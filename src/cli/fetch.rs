@@ -7,8 +7,8 @@ use super::context::{Context, select};
 use super::exit::{Exit, UsageError};
 
 use super::{output, sources};
-use crate::config::BuildRule;
-use crate::launch::{LaunchError, here};
+use crate::config::Server;
+use crate::launch::{LaunchError, Launcher, here};
 use crate::lockfile::{LockedServer, ServerName};
 use crate::store::{Staging, Verification};
 
@@ -48,7 +48,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Fetch) -> anyhow::R
                 ))
                 .into());
             }
-            get(&context, &staging, &label, &locked, &server.build).await?;
+            get(&context, &staging, &label, &locked, server).await?;
         }
     }
     Ok(Exit::Success)
@@ -59,7 +59,7 @@ async fn get(
     staging: &Staging,
     label: &str,
     locked: &LockedServer,
-    build: &BuildRule,
+    server: &Server,
 ) -> anyhow::Result<()> {
     let tree = locked.trees().try_for_each(|tree| {
         context
@@ -79,8 +79,10 @@ async fn get(
             if let Err(error) = found {
                 output::note(&format!("{label}: {error}"));
             }
-            sources::rebuild(context, staging, locked, build).await?;
-            sources::rebuild_runtime(context, staging, locked).await?;
+            let launcher = Launcher::new(&context.paths, &context.store, &context.environment)
+                .for_server(server);
+            sources::rebuild(context, &launcher, staging, locked, &server.build).await?;
+            sources::rebuild_runtime(context, &launcher, staging, locked).await?;
             output::note(&format!("{label}: fetched"));
         }
     }

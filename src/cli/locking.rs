@@ -82,7 +82,7 @@ pub(super) async fn lock_server(
     let kept = previous.filter(|_| versions == Versions::Kept);
     let bytes = match kept {
         Some(locked) if !matches!(server.source, Source::Path { .. }) => {
-            let tree = restore(context, &staging, name, server, locked).await?;
+            let tree = restore(&asked, name, server, locked).await?;
             Bytes {
                 version: locked.version.clone(),
                 entry_point: sources::entry_point(context, server, locked)?,
@@ -259,12 +259,17 @@ pub(super) fn keep_definitions(staging: &Staging, introspection: &Introspection)
 /// Makes sure that the tree of a locked server is in the store and whole; returns its digest. That
 /// is another one only where install scripts make it: here is the place to agree to what they make.
 async fn restore(
-    context: &Context,
-    staging: &Staging,
+    asked: &Asked<'_>,
     name: &ServerName,
     server: &Server,
     locked: &LockedServer,
 ) -> anyhow::Result<Digest> {
+    let Asked {
+        context,
+        launcher,
+        staging,
+        ..
+    } = *asked;
     let build = &server.build;
     let is_built = locked.build.is_some() || build.recorded().is_some();
     if !is_built {
@@ -272,7 +277,7 @@ async fn restore(
             .store
             .verify_tree(&locked.tree, Verification::Recorded);
         if whole.is_err() {
-            sources::rebuild(context, staging, locked, build).await?;
+            sources::rebuild(context, launcher, staging, locked, build).await?;
         }
         return Ok(locked.tree);
     }
@@ -280,7 +285,7 @@ async fn restore(
     if is_same && sources::is_build_valid(context, locked) {
         return Ok(locked.tree);
     }
-    let tree = sources::tree_again(context, staging, locked, build).await?;
+    let tree = sources::tree_again(context, launcher, staging, locked, build).await?;
     if is_same && tree != locked.tree {
         output::warning(&format!(
             "`{name}`: its install scripts made other files than were locked, from the same downloads; the lock will pin those that were made here"

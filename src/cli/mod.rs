@@ -59,6 +59,7 @@ mod try_source;
 mod update;
 mod verify;
 mod verify_online;
+mod why;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

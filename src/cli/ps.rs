@@ -12,6 +12,7 @@ use crate::config::{Environment, Paths};
 use crate::daemon::protocol::{Resting, SessionRow, Stage};
 use crate::daemon::{DaemonError, client};
 use crate::launch::{EmbeddedSession, embedded_sessions};
+use crate::sandbox::Layer;
 
 /// Of the JSON.
 const VERSION: u32 = 1;
@@ -112,6 +113,7 @@ fn as_json(row: &SessionRow) -> Value {
         "memory": memory(row),
         "peak_memory": row.group.as_ref().and_then(|group| group.peak_memory),
         "processor_ms": processor(row),
+        "layers_missing": status.map(|status| &status.missing),
         "limits_held": row.group.as_ref().map(|group| group.held.clone()).unwrap_or_default(),
     })
 }
@@ -304,6 +306,15 @@ fn note(row: &SessionRow) -> String {
     if row.status.is_none() {
         notes.push("does not answer");
     }
+    let missing = row.status.iter().flat_map(|status| &status.missing);
+    for layer in missing {
+        // The network is missing wherever the manifest limits ports alone.
+        if layer == Layer::Namespaces.name() {
+            notes.push("base tier: without namespaces, see `pinfold doctor`");
+        } else if layer == Layer::Landlock.name() {
+            notes.push("without Landlock, see `pinfold doctor`");
+        }
+    }
     if row.outdated {
         notes.push("manifest or lock have changed since it began");
     }
@@ -344,6 +355,7 @@ mod tests {
                 egress_received: 0,
                 memory: 1 << 20,
                 processor: 1500,
+                missing: Vec::new(),
             }),
             ..silent.clone()
         };
@@ -358,9 +370,16 @@ mod tests {
             }),
             ..whole.clone()
         };
-        let rows = [&silent, &whole, &warm];
+        let mut bare = whole.clone();
+        bare.status.as_mut().unwrap().missing = ["namespaces", "own-network", "own-root"]
+            .map(str::to_owned)
+            .to_vec();
+        let rows = [&silent, &whole, &warm, &bare];
         let lines = table(rows.map(line_of).into());
-        assert_eq!(lines.len(), 4);
+        assert_eq!(lines.len(), 5);
+        assert!(lines[4].ends_with("  base tier: without namespaces, see `pinfold doctor`"));
+        assert_eq!(as_json(&bare)["layers_missing"][2], "own-root");
+        assert_eq!(as_json(&whole)["layers_missing"], json!([]));
         assert!(lines[3].contains("3.00 MiB  4.00 MiB  1s 500ms") && lines[3].ends_with("  warm"));
         assert_eq!(as_json(&warm)["limits_held"], json!(["memory"]));
         assert_eq!(as_json(&warm)["stage"], "warm");

@@ -162,6 +162,7 @@ async fn start_recorded(
         tracing::info!("{limitation}");
     }
     meter.watch(&started.running);
+    meter.confined(&started.plan);
     let service = Service {
         running: started.running.drained(log, redaction.clone()),
         policy: SessionPolicy {
@@ -188,13 +189,10 @@ async fn start_recorded(
 }
 
 fn with_layers(start: Start, plan: &Plan) -> Start {
-    let (layers, missing): (Vec<Layer>, Vec<Layer>) = Layer::ALL
-        .into_iter()
-        .partition(|layer| plan.layers.contains(layer));
-    let names = |layers: Vec<Layer>| layers.into_iter().map(Layer::name).collect();
+    let names = |layers: &[Layer]| layers.iter().copied().map(Layer::name).collect();
     Start {
-        layers: names(layers),
-        missing: names(missing),
+        layers: names(&plan.layers),
+        missing: names(&plan.missing()),
         ..start
     }
 }
@@ -270,6 +268,7 @@ fn decide(
         watch: state.watch_quarantine()?,
         name: name.clone(),
         release: command(context, "release", &name),
+        explain: command(context, "explain", &name),
     };
     if let Some(imposed) = quarantine.watch.quarantine().look() {
         return Err(quarantine.error(&imposed).into());

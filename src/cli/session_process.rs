@@ -196,6 +196,7 @@ async fn wait_warm(
                 Ok(found) => {
                     let fingerprint = found.fingerprint.to_string();
                     started = Some(found);
+                    sys::give_back_code();
                     channel.send(&Report::Warm { fingerprint }).await?;
                 }
                 Err(error) => return failed(channel, &output::chain(&error)).await,
@@ -412,5 +413,6 @@ fn status(meter: &Meter) -> Status {
         egress_received: read.received,
         memory: read.memory,
         processor: read.processor,
+        missing: meter.missing().iter().map(ToString::to_string).collect(),
     }
 }

@@ -189,11 +189,11 @@ fn entry_text(new: &NewServer) -> String {
     lines.join("\n") + "\n"
 }
 
-fn line(key: &str, value: &Value) -> String {
+pub(super) fn line(key: &str, value: &Value) -> String {
     format!("{key} = {}", value.to_string().trim())
 }
 
-fn list_line(key: &str, entries: &[String]) -> String {
+pub(super) fn list_line(key: &str, entries: &[String]) -> String {
     let list: Array = entries.iter().collect();
     let one_line = line(key, &Value::from(list));
     if one_line.len() <= MAX_LINE {

@@ -8,7 +8,14 @@ use crate::lockfile::ServerName;
 
 /// Lines of one server's entry, counted from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines(BTreeMap<String, usize>);
+pub struct Lines(BTreeMap<String, Place>);
+
+/// Where something stands in the manifest: both counted from 1, the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
 
 impl Lines {
     /// Looks them up in a manifest that was found to be valid; of another one nothing is known.
@@ -31,6 +38,11 @@ impl Lines {
     /// The line of a key such as `profile`, `limits.memory` or `env.LANG`, of an entry of a list
     /// such as `files.read.0`, or, for the empty key, of the server's name.
     pub fn get(&self, key: &str) -> Option<usize> {
+        Some(self.place(key)?.line)
+    }
+
+    /// As [`Self::get`], with the column.
+    pub fn place(&self, key: &str) -> Option<Place> {
         self.0.get(key).copied()
     }
 
@@ -53,12 +65,11 @@ impl Lines {
     }
 
     fn note(&mut self, text: &str, key: String, place: usize) {
-        let line = 1 + text
-            .bytes()
-            .take(place)
-            .filter(|byte| *byte == b'\n')
-            .count();
-        self.0.insert(key, line);
+        let before = text.get(..place).unwrap_or_default();
+        let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let column = 1 + before[line_start..].chars().count();
+        self.0.insert(key, Place { line, column });
     }
 }
 
@@ -98,6 +109,15 @@ read = ["/a", "/b"]
             ("files.read.1", 15),
         ] {
             assert_eq!(lines.get(key), Some(line), "{key}");
+        }
+        for (key, line, column) in [
+            ("", 5, 10),
+            ("profile", 7, 1),
+            ("env.LANG", 8, 9),
+            ("exec.1", 12, 5),
+            ("files.read.1", 15, 15),
+        ] {
+            assert_eq!(lines.place(key), Some(Place { line, column }), "{key}");
         }
         assert_eq!(lines.get("args"), None);
         assert_eq!(Lines::of(text, &"b".parse().unwrap()), Lines::default());

@@ -8,6 +8,7 @@ mod answer_keys;
 mod audit_keys;
 mod build_keys;
 mod call_rules;
+mod change;
 pub mod clients;
 mod diagnostic;
 mod edit;
@@ -37,6 +38,7 @@ pub use alarm_keys::{Alarm, Alarms};
 pub use answer_keys::Redact;
 pub use audit_keys::AuditSettings;
 pub use build_keys::BuildRule;
+pub use change::{Change, NewValue, with_changes};
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
 pub use edit::{NewServer, add_server, remove_server};
 pub use egress::{EgressHost, EgressRule, EgressRuleError, EgressTier};
@@ -45,7 +47,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use host_name::{HostName, HostNameError};
 pub use layers::Layers;
-pub use lines::Lines;
+pub use lines::{Lines, Place};
 pub use manifest::{
     EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, RuntimeRule, Server,
     Settings, Tools,

@@ -255,6 +255,8 @@ pub struct Status {
     pub memory: u64,
     /// Milliseconds of processor time of the same.
     pub processor: u64,
+    /// Names of the layers that are not in force around the server.
+    pub missing: Vec<String>,
 }
 
 /// What `run` says on its connection once a session process has it.

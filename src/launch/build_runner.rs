@@ -55,6 +55,7 @@ impl<'a> SandboxedBuild<'a> {
     ) -> Result<Self, LaunchError> {
         let state = StateFolder::create(staging.folder().join("build"))?;
         let mut policy = EffectivePolicy::for_build(rules)?;
+        policy.layers = launcher.helpers;
         // Beside the folders that scripts may write: what is in those they could replace.
         let programs = staging.folder().join("build/bin");
         create(&programs)?;

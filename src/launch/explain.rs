@@ -11,11 +11,13 @@ use super::{LaunchError, StateFolder, network};
 use crate::config::Server;
 use crate::lockfile::{BUNDLE_FOLDER, LockedServer, ServerName};
 use crate::policy::{
-    EffectivePolicy, Grant, Origin, Places, Runtime, decide_environment, syscall_rules,
+    EffectivePolicy, Grant, LANDLOCK_FLOOR, Origin, Places, Runtime, decide_environment,
+    syscall_rules,
 };
 use crate::resolve::bundle::{Bundle, BundleDescription};
 use crate::sandbox::{
-    Access, Layer, NamespaceSupport, Network, PathRule, Plan, Requirement, SCRATCH, SyscallRules,
+    Access, Layer, Link, NamespaceSupport, Network, PathRule, Plan, Requirement, SCRATCH,
+    SyscallRules, Walls,
 };
 use crate::store::Staging;
 
@@ -34,6 +36,9 @@ pub struct Explanation {
     /// What would be enforced; `None` when this machine can't enforce what is asked.
     pub plan: Option<Plan>,
     pub layers: Vec<LayerState>,
+    /// What holds it away from files: first in the tier of this machine, then in the other one, where
+    /// the policy lets it run there, too.
+    pub walls: Vec<Walls>,
     /// What a bundle adds; `None` of other servers, and when its files can't be read.
     pub bundle: Option<BundleDescription>,
     /// Why it would not be started now.
@@ -64,6 +69,14 @@ pub enum RightSource {
     Network,
 }
 
+/// What a policy grants, as it is on this machine.
+struct Rights {
+    rights: Vec<Right>,
+    absent: Vec<Grant>,
+    /// On the way to granted paths.
+    links: Vec<Link>,
+}
+
 /// A layer of the box on this machine.
 pub struct LayerState {
     pub layer: Layer,
@@ -88,10 +101,37 @@ impl Launcher<'_> {
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         self.learn_about_namespaces(staging, &policy).await?;
         let state = StateFolder::planned(self.paths.server_state(name));
+        let refusal = self
+            .prepare_fetching(name, server, locked, &state, Fetching::Never)
+            .err();
+        Ok(Explanation {
+            refusal,
+            ..self.explain_change(name, server, locked)?
+        })
+    }
+
+    /// As [`Self::explain`], after it, for a manifest that is only thought of: whether it would be
+    /// started is not asked.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn explain_change(
+        &self,
+        name: &ServerName,
+        server: &Server,
+        locked: &LockedServer,
+    ) -> Result<Explanation, LaunchError> {
+        let policy = self.policy(server, locked.interpreter.as_ref())?;
+        let state = StateFolder::planned(self.paths.server_state(name));
         let plan = self.plan(&policy, &locked.confinement);
         let own_root = plan.as_ref().is_ok_and(Plan::has_namespaces);
         let calls = syscall_rules(&policy.network(), own_root, policy.own_sockets)?;
-        let (mut rights, absent) = self.rights(locked, &policy, &state)?;
+        let Rights {
+            mut rights,
+            absent,
+            links,
+        } = self.rights(locked, &policy, &state)?;
+        let walls = walls(&policy, plan.as_ref().ok(), &rights, links);
         if own_root {
             rights.extend(SCRATCH.map(|path| Right {
                 path: path.into(),
@@ -113,9 +153,6 @@ impl Launcher<'_> {
             programs: String::new(),
         };
         let decided = decide_environment(self.environment, &policy.environment, &places);
-        let refusal = self
-            .prepare_fetching(name, server, locked, &state, Fetching::Never)
-            .err();
         let layers = self.layer_states(&policy, plan.as_ref().ok());
         let folder = self.store.tree(&locked.tree).join(BUNDLE_FOLDER);
         let bundle = (locked.is_bundle())
@@ -133,7 +170,8 @@ impl Launcher<'_> {
             calls,
             plan: plan.ok(),
             layers,
-            refusal,
+            walls,
+            refusal: None,
             policy,
         })
     }
@@ -147,7 +185,8 @@ impl Launcher<'_> {
         if policy.layers.namespaces == Requirement::Off {
             return Ok(());
         }
-        let nothing = EffectivePolicy::ungranted(Runtime::Native)?;
+        let mut nothing = EffectivePolicy::ungranted(Runtime::Native)?;
+        nothing.layers = policy.layers;
         match try_box(self, staging, &nothing).await {
             // A box that can't be built at all is what the plan reports.
             Ok(_) | Err(LaunchError::Machine(_) | LaunchError::Sandbox(_)) => Ok(()),
@@ -160,7 +199,7 @@ impl Launcher<'_> {
         locked: &LockedServer,
         policy: &EffectivePolicy,
         state: &StateFolder,
-    ) -> Result<(Vec<Right>, Vec<Grant>), LaunchError> {
+    ) -> Result<Rights, LaunchError> {
         let tree = self.store.tree(&locked.tree);
         let interpreter = self.interpreter_path(locked);
         let program = interpreter
@@ -175,7 +214,11 @@ impl Launcher<'_> {
             runtime: runtime_tree(self.store, locked),
             modules: self.store.compiled_modules(&locked.tree),
         };
-        let ReadSet { rules, absent, .. } = read_set(policy, &expansion, &programs);
+        let ReadSet {
+            rules,
+            absent,
+            links,
+        } = read_set(policy, &expansion, &programs);
         let mut rights: Vec<Right> = rules
             .into_iter()
             .map(|(PathRule { path, access }, reason)| Right {
@@ -195,7 +238,11 @@ impl Launcher<'_> {
                 source: RightSource::Grant(grant.clone()),
             })
         }));
-        Ok((rights, absent.into_iter().cloned().collect()))
+        Ok(Rights {
+            rights,
+            absent: absent.into_iter().cloned().collect(),
+            links,
+        })
     }
 
     fn layer_states(&self, policy: &EffectivePolicy, plan: Option<&Plan>) -> Vec<LayerState> {
@@ -235,6 +282,38 @@ impl Launcher<'_> {
             return off();
         }
         "this machine can't enforce what is asked".to_owned()
+    }
+}
+
+/// The tier of this machine comes first; where it can't start the server, the stronger one.
+fn walls(
+    policy: &EffectivePolicy,
+    plan: Option<&Plan>,
+    rights: &[Right],
+    links: Vec<Link>,
+) -> Vec<Walls> {
+    let rule = |right: &Right| PathRule {
+        path: right.path.clone(),
+        access: right.access,
+    };
+    let rules: Vec<PathRule> = rights.iter().map(rule).collect();
+    let landlock = match (plan, policy.layers.landlock) {
+        (Some(plan), _) => plan.landlock_abi,
+        (None, Requirement::Off) => None,
+        (None, _) => Some(LANDLOCK_FLOOR),
+    };
+    let files = match policy.network() {
+        Network::Relayed(_) => network::files(),
+        Network::Off | Network::Ports(_) => Vec::new(),
+    };
+    let files = files.into_iter().map(|file| file.path).collect();
+    let base = Walls::of_base(rules.clone(), landlock);
+    let full = Walls::of_full(rules, links, files, landlock);
+    match (policy.layers.namespaces, policy.namespaces()) {
+        (Requirement::Off, _) => vec![base],
+        (_, Requirement::Required) => vec![full],
+        _ if plan.is_some_and(|plan| !plan.has_namespaces()) => vec![base, full],
+        _ => vec![full, base],
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::Running;
 use crate::egress::EgressMeter;
 use crate::relay::Event;
-use crate::sandbox;
+use crate::sandbox::{self, Layer, Plan};
 
 /// Counts one session; clones count the same one.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,7 @@ struct Counted {
     passed: Arc<AtomicU64>,
     denied: AtomicU64,
     egress: OnceLock<EgressMeter>,
+    missing: OnceLock<Vec<Layer>>,
 }
 
 /// What was counted up to now.
@@ -60,6 +61,16 @@ impl Meter {
     /// The process that watches over the server, once there is one.
     pub fn monitor(&self) -> Option<i32> {
         Some(self.0.monitor.load(Ordering::Relaxed)).filter(|pid| *pid > 0)
+    }
+
+    /// Says what is in force around the server.
+    pub fn confined(&self, plan: &Plan) {
+        let _ = self.0.missing.set(plan.missing());
+    }
+
+    /// The layers that are not; empty before the server runs.
+    pub fn missing(&self) -> &[Layer] {
+        self.0.missing.get().map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn note(&self, event: &Event) {

@@ -44,7 +44,7 @@ pub use explain::{Explanation, LayerState, Right, RightSource};
 pub use learn::learn;
 pub use meter::{Meter, Reading};
 pub use npm_runner::SandboxedNpm;
-pub use prepare::{Launcher, Prepared, here};
+pub use prepare::{Launcher, PROGRAMS, Prepared, here};
 pub use programs::{
     attack_box, find_interpreter, foreign_interpreter, packaged_interpreter, try_box,
 };

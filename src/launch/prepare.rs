@@ -27,7 +27,7 @@ use crate::sandbox::{
 use crate::store::{FileDigests, Store};
 
 /// The search path of every server; ours, never the client's.
-pub(super) const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
+pub const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The platform that locks are made for and checked against, for example `linux-x86_64`.
 pub fn here() -> String {

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::LaunchError;
 use super::elf::{libraries_with, library_named};
+use super::prepare::PROGRAMS;
 use crate::policy::{EffectivePolicy, Grant, Origin, OwnFolders, check_grant};
 use crate::sandbox::{Access, Link, PathRule};
 
@@ -150,6 +151,16 @@ pub(super) fn read_set<'p>(
     let found = libraries_with(needing, &trees);
     for (place, program) in programs.iter().enumerate() {
         rules.add_resolved(program, Access::Execute, Reason::Program(place));
+    }
+    // What is called by a link (`sh`, `awk`) is looked for by that name.
+    for name in &policy.execute {
+        for folder in std::env::split_paths(PROGRAMS) {
+            // An absolute name takes the folder's place.
+            let path = folder.join(name);
+            if fs::canonicalize(&path).is_ok_and(|found| programs.contains(&found)) {
+                let _ = rules.resolve(&path);
+            }
+        }
     }
     for linker in &found.linkers {
         rules.add_resolved(linker, Access::Execute, Reason::Linker);

@@ -125,6 +125,8 @@ pub struct Guard {
     pub name: ServerName,
     /// The command that lifts it.
     pub release: String,
+    /// The command that explains the server.
+    pub explain: String,
 }
 
 impl Guard {

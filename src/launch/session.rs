@@ -14,8 +14,10 @@ use super::session_end::{Ended, SessionEnd, Stop, Used, as_recorded};
 use super::spawn::Monitor;
 use super::{LaunchError, Running};
 use crate::egress::Egress;
+use crate::lockfile::ToolName;
 use crate::relay::{End, Event, Pump, Redaction, Session};
 use crate::sandbox::Report;
+use crate::sys;
 
 /// After the client closed: time for answers under way, and for the server to end by itself.
 const CLOSING_TIME: Duration = Duration::from_millis(800);
@@ -84,6 +86,7 @@ async fn until_the_end(
     } = running;
     let mut spoken = 0;
     let redaction = policy.redaction.clone();
+    let explain = quarantine.explain.clone();
     let mut listener = alarms.of_relay();
     let events = |event: &Event| {
         meter.note(event);
@@ -92,7 +95,7 @@ async fn until_the_end(
             Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
             event => {
                 recorder.event(event);
-                speak(event, &redaction, &mut spoken);
+                speak(event, &explain, &redaction, &mut spoken);
             }
         }
     };
@@ -104,6 +107,7 @@ async fn until_the_end(
     }
     let mut pump =
         Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
+    sys::give_back_code();
     let first = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
@@ -209,12 +213,25 @@ enum Interruption {
     Tripped(Tripped),
 }
 
-fn speak(event: &Event, redaction: &Redaction, spoken: &mut u32) {
+/// `explain` is the command that explains the server.
+fn speak(event: &Event, explain: &str, redaction: &Redaction, spoken: &mut u32) {
     *spoken = spoken.saturating_add(1);
     if *spoken <= MAX_SPOKEN_EVENTS {
-        tracing::warn!("{}", redaction.of_text(&event.to_string()));
+        let text = format!("{event}{}", hint(event, explain));
+        tracing::warn!("{}", redaction.of_text(&text));
     } else if *spoken == MAX_SPOKEN_EVENTS + 1 {
         tracing::warn!("further events of this session are not shown");
+    }
+}
+
+/// The command that says what would allow it. Only of a name that could be a tool's: a person may
+/// paste it into a shell.
+fn hint(event: &Event, explain: &str) -> String {
+    match event {
+        Event::Denied { tool } if tool.parse::<ToolName>().is_ok() => {
+            format!("; `{explain} --why \"tool {tool}\"` says what would allow it")
+        }
+        _ => String::new(),
     }
 }
 
@@ -226,4 +243,25 @@ pub(super) async fn end(monitor: &mut Monitor) -> io::Result<Report> {
     }
     monitor.kill();
     monitor.ended().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_call_names_the_command_that_says_more() {
+        let denied = |tool: &str| Event::Denied {
+            tool: tool.to_owned(),
+        };
+        assert_eq!(
+            hint(&denied("delete_all"), "pinfold explain x"),
+            "; `pinfold explain x --why \"tool delete_all\"` says what would allow it"
+        );
+        // Whatever else a client calls is not put into a command.
+        for tool in ["a b", "$(x)", "\"", ""] {
+            assert_eq!(hint(&denied(tool), "pinfold explain x"), "");
+        }
+        assert_eq!(hint(&Event::ReplyToServerDropped, "pinfold explain x"), "");
+    }
 }

@@ -21,7 +21,7 @@ use crate::relay::{self, Reach};
 use crate::sandbox::{Access, Layer, Network, Requirement, Requirements};
 
 /// The oldest Landlock ABI that a server is started on (design: TCP rules, Linux 6.7).
-const LANDLOCK_FLOOR: u32 = 4;
+pub const LANDLOCK_FLOOR: u32 = 4;
 
 /// Everything one server may do.
 #[derive(Clone, Debug, PartialEq, Eq)]

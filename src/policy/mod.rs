@@ -18,7 +18,7 @@ mod syscalls;
 
 pub use address::{Kind, kind};
 pub use calls::CallPolicy;
-pub use effective::{EffectivePolicy, Limits, OwnRoot};
+pub use effective::{EffectivePolicy, LANDLOCK_FLOOR, Limits, OwnRoot};
 pub use egress::{EgressPolicy, Literal};
 pub use environment::{
     EnvironmentDecision, Places, VariableSource, decide_environment, variable_sources,

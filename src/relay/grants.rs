@@ -111,11 +111,13 @@ impl Reach {
         *self == Self::All
     }
 
-    pub(super) fn has_name(&self, name: &str) -> bool {
+    /// Whether the client reaches the prompt of this name.
+    pub fn has_name(&self, name: &str) -> bool {
         self.any(|pattern| pattern.matches(name))
     }
 
-    pub(super) fn has_uri(&self, uri: &str) -> bool {
+    /// Whether the client reaches the resource with this URI.
+    pub fn has_uri(&self, uri: &str) -> bool {
         self.any(|pattern| pattern.matches_uri(uri))
     }
 

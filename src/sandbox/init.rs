@@ -33,6 +33,7 @@ pub(super) fn confine(spec: &SandboxSpec, confined: &OwnedFd) -> Result<(), Sand
 
 /// Waits for the server; returns the code to end with, at which the kernel ends whatever is left.
 pub(super) fn wait(server: Pid) -> i32 {
+    sys::give_back_code();
     loop {
         match waitpid(None, None) {
             Ok(WaitStatus::Exited(pid, code)) if pid == server => return code,

@@ -35,19 +35,10 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
             .map_err(|error| fail(&error))?;
     }
     let mut created = ruleset.create().map_err(|error| fail(&error))?;
-    let rule = |path: &Path, access| PathRule {
-        path: path.to_owned(),
-        access,
-    };
-    let own = spec.namespaces.iter().flat_map(|namespaces| {
-        let scratch = own_root::SCRATCH.map(|path| rule(path.as_ref(), Access::Write));
-        let files = &namespaces.files;
-        let files = files.iter().map(|file| rule(&file.path, Access::Read));
-        scratch.into_iter().chain(files)
-    });
+    let own = spec.namespaces.iter();
+    let own = own.flat_map(|own| of_own_root(own.files.iter().map(|file| file.path.as_path())));
     for rule in spec.filesystem.iter().cloned().chain(own) {
-        let rule = &rule;
-        let Some((file, mut access)) = open(rule, abi)? else {
+        let Some((file, mut access)) = open(&rule, abi)? else {
             continue;
         };
         if spec.own_sockets && access.contains(AccessFs::MakeDir) {
@@ -77,6 +68,19 @@ pub(super) fn restrict(spec: &SandboxSpec) -> Result<(), SandboxError> {
     }
 }
 
+/// The rules for what a root of its own adds: memory file systems, and `files` that are made in it.
+pub(super) fn of_own_root<'f>(
+    files: impl Iterator<Item = &'f Path>,
+) -> impl Iterator<Item = PathRule> {
+    let rule = |path: &Path, access| PathRule {
+        path: path.to_owned(),
+        access,
+    };
+    let scratch = own_root::SCRATCH.map(|path| rule(path.as_ref(), Access::Write));
+    let files = files.map(move |path| rule(path, Access::Read));
+    scratch.into_iter().chain(files)
+}
+
 /// The rule's file, opened, and the rights that make sense for its type; `None` when it is gone.
 fn open(rule: &PathRule, abi: ABI) -> Result<Option<(OwnedFd, BitFlags<AccessFs>)>, SandboxError> {
     let opened = granted::open(&of_this_process(&rule.path)).map_err(|errno| {
@@ -85,13 +89,17 @@ fn open(rule: &PathRule, abi: ABI) -> Result<Option<(OwnedFd, BitFlags<AccessFs>
             source: errno.into(),
         }
     })?;
-    Ok(opened.map(|Granted { file, is_folder }| {
-        let mut access = rights(rule.access) & AccessFs::from_all(abi);
-        if !is_folder {
-            access &= AccessFs::from_file(abi);
-        }
-        (file, access)
-    }))
+    Ok(opened.map(|Granted { file, is_folder }| (file, rights_on(rule.access, is_folder, abi))))
+}
+
+/// What a rule gives on a file, or on a folder and what is in it.
+pub(super) fn rights_on(access: Access, is_folder: bool, abi: ABI) -> BitFlags<AccessFs> {
+    let all = if is_folder {
+        AccessFs::from_all(abi)
+    } else {
+        AccessFs::from_file(abi)
+    };
+    rights(access) & all
 }
 
 /// `/proc/self` is a link, and the one that is meant.
@@ -125,7 +133,7 @@ fn rights(access: Access) -> BitFlags<AccessFs> {
     }
 }
 
-fn abi(number: u32) -> Result<ABI, SandboxError> {
+pub(super) fn abi(number: u32) -> Result<ABI, SandboxError> {
     Ok(match number {
         1 => ABI::V1,
         2 => ABI::V2,

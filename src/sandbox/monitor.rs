@@ -88,6 +88,8 @@ fn supervise(
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::null_standard_streams().map_err(SandboxError::WatchChildren)?;
 
+    sys::give_back_code();
+
     let mut watch = Watch::new(&spec.limits, &spec.own_folders);
     let mut exceeded = None;
     let mut code = None;

@@ -39,7 +39,7 @@ const ROOT_FILES: &str = "8192";
 const SCRATCH_FILES: &str = "65536";
 
 /// What every program expects below `/dev` (Linux Assigned Names and Numbers, "Compulsory links").
-const DEVICE_LINKS: [(&str, &str); 4] = [
+pub(super) const DEVICE_LINKS: [(&str, &str); 4] = [
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
     ("/dev/stdout", "/proc/self/fd/1"),
@@ -83,11 +83,11 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
 
 /// What is to be mounted for a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Rights {
-    write: bool,
+pub(super) struct Rights {
+    pub(super) write: bool,
     /// What is written, too.
-    execute: bool,
-    device: bool,
+    pub(super) execute: bool,
+    pub(super) device: bool,
 }
 
 impl Rights {
@@ -110,7 +110,7 @@ impl Rights {
 /// The mounts that the rules need, parents first. Pure.
 ///
 /// A path below one that gives the same needs none. Files of processes are those of the new /proc.
-fn plan(rules: &[PathRule]) -> BTreeMap<PathBuf, Rights> {
+pub(super) fn plan(rules: &[PathRule]) -> BTreeMap<PathBuf, Rights> {
     let mut wanted: BTreeMap<PathBuf, Rights> = BTreeMap::new();
     for rule in rules {
         if rule.path.starts_with("/proc") {

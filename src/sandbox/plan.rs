@@ -59,6 +59,12 @@ impl Plan {
     pub fn has_namespaces(&self) -> bool {
         self.layers.contains(&Layer::Namespaces)
     }
+
+    /// The layers that will not be in force.
+    pub fn missing(&self) -> Vec<Layer> {
+        let is_missing = |layer: &Layer| !self.layers.contains(layer);
+        Layer::ALL.into_iter().filter(is_missing).collect()
+    }
 }
 
 /// Why this machine can't enforce what is asked.

@@ -8,6 +8,7 @@
 
 mod descriptors;
 mod landlock;
+mod memory;
 mod mounts;
 pub mod probes;
 mod process;
@@ -20,6 +21,7 @@ pub use descriptors::{
     signal_changes, watch,
 };
 pub use landlock::{landlock_abi, landlock_errata};
+pub use memory::give_back_code;
 pub use mounts::add_mount_attributes;
 pub use process::{
     Forked, PidFd, clone_single_threaded, default_signal_dispositions, drop_from_bounding_set,

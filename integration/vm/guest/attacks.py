@@ -7,7 +7,8 @@ from old_kernel import old
 
 
 def report(mine):
-    ran = mine.pinfold("doctor", "--attack", "--json")
+    # Some hundred processes, in each tier and without the box.
+    ran = mine.pinfold("doctor", "--attack", "--json", patience=1800)
     assert ran.code in (0, 1), ran
     return ran, json.loads(ran.out)
 

@@ -7,7 +7,7 @@ import traceback
 import listed
 
 # In this order: later ones change settings of the machine, and put them back.
-THEMES = ["machine", "old_kernel", "namespaces", "attacks", "daemon", "warm_start",
+THEMES = ["machine", "old_kernel", "fetched_again", "namespaces", "attacks", "daemon", "warm_start",
           "official_client", "audit_log", "suites"]
 
 

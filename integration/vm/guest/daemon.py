@@ -1,11 +1,12 @@
 """The daemon as a service of ada's systemd: activation, control groups, restart, kills."""
 import os
 import signal
+import subprocess
 
-from guest import FIXTURES, ada, refused, run
-from listed import check
+from guest import FIXTURES, NATIVE, PATIENCE, ada, as_ada, refused, run, sysctl
+from listed import Skipped, check
 from machine import read
-from old_kernel import PREFERRED, manifest
+from old_kernel import PREFERRED, manifest, old
 from service import (LIMITS, MEMORY, PROCESSES, Served, group_of, nothing_is_left, processes_of,
                      puppets, server_group, service_group, serves_also, session, sessions, shown, systemctl,
                      wait_until)
@@ -55,6 +56,20 @@ def _():
         assert shown("WatchdogUSec") not in ("", "0", "infinity"), shown("WatchdogUSec")
         assert shown("WatchdogTimestampMonotonic") != "0", "it has never said that it lives"
         return systemctl("status", "--no-pager", "pinfold.service").out
+
+
+@check("what the unit takes from the daemon is gone")
+def _():
+    with session():
+        status = dict(line.split(":", 1) for line in
+                      read("/proc/%s/status" % shown("MainPID")).splitlines())
+        assert status["NoNewPrivs"].strip() == "1", status["NoNewPrivs"]
+        # The filters of LockPersonality=, RestrictRealtime= and SystemCallArchitectures=.
+        assert status["Seccomp"].strip() == "2", status["Seccomp"]
+        limits = [line for line in read("/proc/%s/limits" % shown("MainPID")).splitlines()
+                  if line.startswith("Max open files")]
+        assert limits[0].split()[3:5] == ["8192", "8192"], limits
+        return "NoNewPrivs 1, filters %s, %s" % (status["Seccomp_filters"].strip(), limits[0])
 
 
 @check("a daemon that hangs is started anew by the watchdog, and nothing is left")
@@ -148,6 +163,49 @@ def _():
         relay = group_of(sessions()[0]["session_pid"])
         assert relay != group and relay.rpartition("/")[0] == group.rpartition("/")[0], relay
         return "%s: memory.max %s, pids.max %s" % (group, setting("memory.max"), setting("pids.max"))
+
+
+@check("ps shows what the kernel counted: a peak stays when the memory is given back")
+def _():
+    with session() as client:
+        assert client.call("do", code="held = bytearray(96 << 20); return len(held)") == "ok: %d" % (96 << 20)
+        row, = sessions()
+        assert 96 << 20 <= row["peak_memory"] <= MEMORY, row
+        assert row["memory"] < 96 << 20 and row["processor_ms"] > 0, row
+        return ada("pinfold", "ps").expect(0).out
+
+
+@check("the end of a session ends whatever is in its control group, its own or not")
+def _():
+    with subprocess.Popen(as_ada(["sleep", "3600"])) as stranger:
+        try:
+            with session():
+                with open(server_group() + "/cgroup.procs", "w") as file:
+                    file.write(str(stranger.pid))
+                assert stranger.poll() is None
+            # No descendant of the session's, so that only cgroup.kill can find it.
+            assert stranger.wait(timeout=PATIENCE) == -signal.SIGKILL, stranger.returncode
+        finally:
+            stranger.kill()
+    nothing_is_left()
+
+
+@check("where the machine denies namespaces, ps says which session goes without")
+def _():
+    if old():
+        raise Skipped("the base tier needs Landlock ABI 4")
+    with serves_also("\n" + manifest("", "plain", NATIVE)) as mine:
+        mine.pinfold("lock").expect(0)
+        for value, missing, words in [(0, ["namespaces", "own-network", "own-root"],
+                                       "base tier: without namespaces"), (1, [], "")]:
+            with sysctl("kernel.unprivileged_userns_clone", value), mine.client("plain") as client:
+                assert "result" in client.initialize(), client.stderr()
+                row, = sessions()
+                assert row["layers_missing"] == missing, row
+                told = ada("pinfold", "ps").expect(0).expect_words(words).out
+                assert bool(words) == ("base tier" in told), told
+                client.end()
+            wait_until("no session is listed", lambda: not sessions())
 
 
 @check("in a unit without Delegate= nothing is made or moved, and it is said")

@@ -15,6 +15,9 @@ NATIVE = "/payload/servers/native"
 # Longer than anything takes here, also where every instruction is translated.
 PATIENCE = 300
 
+# How often a server may take longer to start than `lock` waits for it.
+ATTEMPTS = 4
+
 # Linux release: Landlock ABI (landlock(7)).
 ABI_OF_RELEASE = {"6.1": 2, "6.12": 6}
 
@@ -51,10 +54,14 @@ class Ran:
         return self
 
 
-def run(words, **settings):
+def run(words, patience=PATIENCE):
     """A command as root."""
-    return Ran(words, subprocess.run(words, capture_output=True, timeout=PATIENCE,
-                                     stdin=subprocess.DEVNULL, **settings))
+    try:
+        return Ran(words, subprocess.run(words, capture_output=True, timeout=patience,
+                                         stdin=subprocess.DEVNULL))
+    except subprocess.TimeoutExpired as late:
+        last = [(text or b"").decode(errors="replace")[-2500:] for text in (late.stdout, late.stderr)]
+        raise AssertionError("not within %d s: %s\n%s" % (patience, " ".join(words), "\n".join(last))) from None
 
 
 def as_ada(words, environment=None):
@@ -75,8 +82,8 @@ def as_ada(words, environment=None):
             "env", "-i", "-C", "/home/ada", *settings, *words]
 
 
-def ada(*words, environment=None):
-    return run(as_ada(list(words), environment))
+def ada(*words, environment=None, patience=PATIENCE):
+    return run(as_ada(list(words), environment), patience)
 
 
 class Home:
@@ -114,8 +121,17 @@ class Home:
         os.chmod(path, 0o644)
         os.chown(path, ADA, ADA)
 
-    def pinfold(self, *words):
-        return ada(PINFOLD, *words, environment=self.environment)
+    def pinfold(self, *words, patience=PATIENCE):
+        return ada(PINFOLD, *words, environment=self.environment, patience=patience)
+
+    def lock(self):
+        """`pinfold lock`. A server in JavaScript may take more than a minute to start, where every
+        instruction is translated on a busy machine; what it reads is in memory the next time."""
+        for _ in range(ATTEMPTS):
+            ran = self.pinfold("lock")
+            if "did not answer" not in ran.err:
+                break
+        return ran
 
     def client(self, name, more=()):
         return Client(as_ada([PINFOLD, "run", *more, name], self.environment))

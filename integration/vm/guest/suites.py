@@ -18,6 +18,8 @@ SUITES = [
 ]
 # In a group that ada's systemd has delegated to them.
 DELEGATED = [("cgroup::", False), ("daemon::groups", True)]
+# Seconds for each, where every instruction is translated.
+SUITE_PATIENCE = 3600
 SERVICE = ["systemd-run", "--user", "--quiet", "--pipe", "--wait", "-p", "Delegate=yes"]
 
 
@@ -27,7 +29,7 @@ def suite(filter_, default, service=()):
             raise Skipped("the run was asked to be quick")
         if default and old():
             raise Skipped("its servers need Landlock ABI 4")
-        ran = run(as_ada([*service, "/payload/bin/integration", filter_, "--test-threads=2"]))
+        ran = run(as_ada([*service, "/payload/bin/integration", filter_, "--test-threads=2"]), SUITE_PATIENCE)
         counted = re.search(r"(\d+) passed; (\d+) failed", ran.out)
         failed = re.findall(r"^test (\S+) \.\.\. FAILED", ran.out, re.M)
         skipped = re.findall(r"^SKIPPED .*", ran.err, re.M)

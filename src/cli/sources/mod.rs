@@ -213,12 +213,13 @@ pub(super) fn exactly(source: &Source, version: &str) -> Source {
 }
 
 /// Builds the tree of a locked server anew, from the store's artifacts or where they came from.
-/// `build` is the manifest's: no script is run that only a lock names.
+/// `build` is the manifest's: no script is run that only a lock names. `launcher` is the server's.
 ///
 /// # Errors
 /// Also when what is had now is not what was locked.
 pub(super) async fn rebuild(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     locked: &LockedServer,
     build: &BuildRule,
@@ -230,7 +231,7 @@ pub(super) async fn rebuild(
         )
         .into());
     }
-    let tree = tree_again(context, staging, locked, build).await?;
+    let tree = tree_again(context, launcher, staging, locked, build).await?;
     if tree == locked.tree {
         return Ok(());
     }
@@ -248,6 +249,7 @@ pub(super) async fn rebuild(
 /// The tree of a locked server's artifacts, made once more with the manifest's scripts.
 pub(super) async fn tree_again(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     locked: &LockedServer,
     build: &BuildRule,
@@ -261,8 +263,12 @@ pub(super) async fn tree_again(
     }
     let source = source_of(context, &locked.source)?;
     Ok(match &source {
-        Source::Npm { .. } => npm::rebuild(context, staging, &locked.artifacts, build).await?,
-        Source::Pypi { name, .. } => pypi::rebuild(context, staging, locked, name).await?,
+        Source::Npm { .. } => {
+            npm::rebuild(context, launcher, staging, &locked.artifacts, build).await?
+        }
+        Source::Pypi { name, .. } => {
+            pypi::rebuild(context, launcher, staging, locked, name).await?
+        }
         Source::Https {
             address,
             sha256,

@@ -14,7 +14,7 @@ use super::published::Published;
 use super::{Asked, Bytes, warn_of_mirrors};
 use crate::config::BuildRule;
 use crate::fetch::{Client, Url};
-use crate::launch::SandboxedNpm;
+use crate::launch::{Launcher, SandboxedNpm};
 use crate::lockfile::{Artifact, Digest};
 use crate::resolve::npm::entry::entry_point;
 use crate::resolve::npm::vouching::vouched;
@@ -107,7 +107,7 @@ pub(super) async fn get(
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     let tree = match built_before(context, asked.lock, &artifacts, build) {
         Some(tree) => tree,
-        None => npm_tree(context, staging, &artifacts, build).await?,
+        None => npm_tree(context, asked.launcher, staging, &artifacts, build).await?,
     };
     let entry_point = entry_point(
         &context.store.tree(&tree),
@@ -149,6 +149,7 @@ fn request(asked: &Asked<'_>, name: &str, range: Option<&str>, platform: Platfor
 
 pub(super) async fn rebuild(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     artifacts: &[Artifact],
     build: &BuildRule,
@@ -169,7 +170,7 @@ pub(super) async fn rebuild(
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     download(&context.store, staging, &settings.fetch_settings(), &wanted).await?;
-    npm_tree(context, staging, artifacts, build).await
+    npm_tree(context, launcher, staging, artifacts, build).await
 }
 
 /// What the registry says of them now.
@@ -236,12 +237,13 @@ pub(in crate::cli) fn npm_settings(context: &Context) -> anyhow::Result<NpmSetti
 /// names; returns its digest.
 async fn npm_tree(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     artifacts: &[Artifact],
     build: &BuildRule,
 ) -> anyhow::Result<Digest> {
     if !build.packages.is_empty() {
-        return built_tree(context, staging, artifacts, build).await;
+        return built_tree(context, launcher, staging, artifacts, build).await;
     }
     let bar = output::bar(artifacts.len() as u64, "unpacking");
     let mut tree = staging.tree()?;

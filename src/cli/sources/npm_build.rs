@@ -25,16 +25,16 @@ const SHOWN: usize = 5;
 /// the tree; it is refused all the same, for what it made would not be what it tested.
 pub(super) async fn built_tree(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     artifacts: &[Artifact],
     build: &BuildRule,
 ) -> anyhow::Result<Digest> {
     let names: Vec<String> = build.packages.iter().cloned().collect();
     let packages = chosen(artifacts, &names)?;
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let rules = build.egress.clone();
     let search_path = context.search_path();
-    let runner = SandboxedBuild::new(&launcher, staging, search_path, rules, build.timeout)?;
+    let runner = SandboxedBuild::new(launcher, staging, search_path, rules, build.timeout)?;
     let mut tree = staging.tree()?;
     for artifact in artifacts {
         unpack(&context.store, &mut tree, artifact)?;

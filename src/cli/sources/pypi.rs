@@ -121,18 +121,18 @@ pub(super) async fn get(asked: &Asked<'_>, source: &Source) -> anyhow::Result<By
 
 pub(super) async fn rebuild(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     locked: &LockedServer,
     name: &str,
 ) -> anyhow::Result<Digest> {
     download_locked(context, staging, locked).await?;
-    let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let python = match launcher
         .interpreter_path(locked)
         .filter(|path| path.exists())
     {
-        Some(path) => Python::at(path, &launcher, staging).await?,
-        None => Python::find(context, &launcher, staging).await?,
+        Some(path) => Python::at(path, launcher, staging).await?,
+        None => Python::find(context, launcher, staging).await?,
     };
     let (tree, _) = tree(&context.store, staging, &locked.artifacts, name, &python).await?;
     if tree != locked.tree

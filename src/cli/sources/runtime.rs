@@ -4,7 +4,7 @@ use super::super::context::Context;
 use super::super::exit::DriftError;
 use super::{Asked, Bytes, get, get_for, npm};
 use crate::config::{BuildRule, Source};
-use crate::launch::{foreign_interpreter, packaged_interpreter};
+use crate::launch::{Launcher, foreign_interpreter, packaged_interpreter};
 use crate::lockfile::{Interpreter, LockedServer, RuntimePackage};
 use crate::resolve::npm::Platform;
 use crate::store::{Staging, Verification};
@@ -24,7 +24,7 @@ pub(in crate::cli) async fn packaged_runtime(
     if let Some((locked, interpreter)) =
         kept.and_then(|locked| Some((locked, locked.interpreter.as_ref()?)))
     {
-        rebuild_runtime(asked.context, asked.staging, locked).await?;
+        rebuild_runtime(asked.context, asked.launcher, asked.staging, locked).await?;
         return Ok(interpreter.clone());
     }
     let bytes = get(asked, source, None, &BuildRule::default()).await?;
@@ -61,6 +61,7 @@ fn package(text: &str, bytes: Bytes) -> (String, RuntimePackage) {
 /// Also when what is had now is not what was locked.
 pub(in crate::cli) async fn rebuild_runtime(
     context: &Context,
+    launcher: &Launcher<'_>,
     staging: &Staging,
     locked: &LockedServer,
 ) -> anyhow::Result<()> {
@@ -75,7 +76,8 @@ pub(in crate::cli) async fn rebuild_runtime(
         return Ok(());
     }
     store.discard_tree(&package.tree)?;
-    let tree = npm::rebuild(context, staging, &package.artifacts, &BuildRule::default()).await?;
+    let build = BuildRule::default();
+    let tree = npm::rebuild(context, launcher, staging, &package.artifacts, &build).await?;
     if tree == package.tree {
         Ok(())
     } else {

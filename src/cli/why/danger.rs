@@ -1,0 +1,194 @@
+//! What is dangerous about a right that somebody is about to grant, in words for a person. Pure.
+
+use std::path::Path;
+
+use super::network::is_metadata;
+use crate::config::{EgressHost, EgressRule};
+use crate::policy::{Kind, kind};
+use crate::sandbox::FileUse;
+
+/// Below the user's home: keys, passwords, sessions.
+const SECRETS: [&str; 20] = [
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".kube",
+    ".docker",
+    ".config/gcloud",
+    ".config/gh",
+    ".netrc",
+    ".npmrc",
+    ".pypirc",
+    ".git-credentials",
+    ".password-store",
+    ".local/share/keyrings",
+    ".mozilla",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".thunderbird",
+    ".bash_history",
+    ".cargo/credentials.toml",
+];
+
+/// Below the user's home: what other programs run or obey.
+const OBEYED: [&str; 16] = [
+    ".bashrc",
+    ".bash_profile",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".config/fish",
+    ".config/autostart",
+    ".config/systemd",
+    ".local/bin",
+    "bin",
+    ".gitconfig",
+    ".config/git",
+    ".claude.json",
+    ".cursor",
+    ".config/Claude",
+    ".vscode",
+];
+
+/// Programs that do whatever is written to them.
+const INTERPRETERS: [&str; 14] = [
+    "sh", "bash", "dash", "zsh", "fish", "env", "perl", "ruby", "node", "busybox", "awk", "find",
+    "xargs", "sudo",
+];
+
+pub(super) fn of_path(path: &Path, wanted: FileUse, home: Option<&Path>) -> Option<String> {
+    if wanted == FileUse::Execute {
+        let name = path.file_name()?.to_str()?;
+        let is_python = name.strip_prefix("python").is_some_and(|rest| {
+            rest.bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        });
+        return (is_python || INTERPRETERS.contains(&name)).then(|| {
+            format!("`{name}` runs whatever the server gives it; the pinned code is then not all that runs, though still in the box")
+        });
+    }
+    let meets = |other: &Path| path.starts_with(other) || other.starts_with(path);
+    let home = home.filter(|home| *home != Path::new("/"));
+    if home.is_some_and(|home| home.starts_with(path)) {
+        return Some(
+            "this is your whole home: keys, mail, browser sessions, everything".to_owned(),
+        );
+    }
+    let below = |names: &[&str]| {
+        let home = home?;
+        let found = names.iter().find(|name| meets(&home.join(name)))?;
+        Some(format!("~/{found}"))
+    };
+    if let Some(found) = below(&SECRETS) {
+        return Some(format!(
+            "{found} holds keys or passwords: who reads them can act as you"
+        ));
+    }
+    if wanted == FileUse::Write
+        && let Some(found) = below(&OBEYED)
+    {
+        return Some(format!(
+            "what is written to {found} is run or obeyed by other programs, outside of the box"
+        ));
+    }
+    let system = [
+        "/etc", "/usr", "/var", "/proc", "/sys", "/dev", "/run", "/boot", "/root", "/lib",
+    ];
+    let found = system
+        .iter()
+        .find(|own| path.starts_with(own) && !is_temporary(path))?;
+    let is_home = home.is_some_and(|home| path.starts_with(home));
+    (!is_home && (wanted == FileUse::Write || path == Path::new(found)))
+        .then(|| format!("{found} belongs to the system, not to one server"))
+}
+
+fn is_temporary(path: &Path) -> bool {
+    path.starts_with("/var/tmp")
+}
+
+pub(super) fn of_host(rule: &EgressRule) -> Option<String> {
+    let metadata = "there clouds answer with the credentials of the machine: who reaches it can act as the machine";
+    match &rule.host {
+        EgressHost::Name(name) => is_metadata(name).then(|| metadata.to_owned()),
+        EgressHost::Localhost => {
+            Some("services of your own machine often trust whoever reaches them".to_owned())
+        }
+        EgressHost::Network(network) => match kind(network.addr()) {
+            Kind::Public => None,
+            Kind::LinkLocal => Some(metadata.to_owned()),
+            Kind::Loopback | Kind::Unspecified => {
+                Some("services of your own machine often trust whoever reaches them".to_owned())
+            }
+            other => Some(format!(
+                "this address is {other}; services there often trust whoever reaches them"
+            )),
+        },
+        EgressHost::Subdomains(_) | EgressHost::AnyName => None,
+    }
+}
+
+/// Of a key of `grants`.
+pub(super) fn of_grant(method: &str) -> Option<String> {
+    let text = match method {
+        "sampling/createMessage" => {
+            "the server then has your client's model answer what it likes, at your cost"
+        }
+        "elicitation/create" => "the server then asks you for input, in words of its own",
+        "notifications/claude/channel" => {
+            "the server then writes text straight into the session of the model"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dangerous_is_said_and_the_rest_is_not() {
+        use FileUse::{Execute, Read, Write};
+        let home = Path::new("/home/me");
+        for (path, wanted, says) in [
+            ("/home/me/.ssh/id_ed25519", Read, "keys or passwords"),
+            ("/home/me/.config", Read, "~/.config/gcloud"),
+            ("/home/me", Read, "your whole home"),
+            ("/home", Read, "your whole home"),
+            ("/home/me/.bashrc", Write, "outside of the box"),
+            ("/home/me/.claude.json", Write, "outside of the box"),
+            ("/etc/cron.d", Write, "belongs to the system"),
+            ("/usr/bin/bash", Execute, "runs whatever"),
+            ("/usr/bin/python3.11", Execute, "runs whatever"),
+        ] {
+            let found = of_path(Path::new(path), wanted, Some(home)).unwrap_or_default();
+            assert!(found.contains(says), "{path}: {found}");
+        }
+        for (path, wanted) in [
+            ("/home/me/documents", Write),
+            ("/home/me/.sshx", Read),
+            ("/home/me/.bashrc", Read),
+            ("/etc/mime.types", Read),
+            ("/var/tmp/x", Write),
+            ("/usr/bin/git", Execute),
+            ("/usr/bin/pythonic", Execute),
+        ] {
+            assert_eq!(of_path(Path::new(path), wanted, Some(home)), None, "{path}");
+        }
+        for (host, says) in [
+            ("169.254.169.254:80", "credentials"),
+            ("metadata.google.internal:80", "credentials"),
+            ("[fd00:ec2::254]:80", "private"),
+            ("127.0.0.1:5432", "own machine"),
+            ("localhost:5432", "own machine"),
+            ("192.168.1.1:80", "private"),
+        ] {
+            let found = of_host(&host.parse().unwrap()).unwrap_or_default();
+            assert!(found.contains(says), "{host}: {found}");
+        }
+        for host in ["api.example.com:443", "8.8.8.8:53"] {
+            assert_eq!(of_host(&host.parse().unwrap()), None, "{host}");
+        }
+    }
+}
