@@ -26,6 +26,6 @@ mod warm;
 
 pub use error::DaemonError;
 pub use peer::PeerLife;
-pub use server::{Questions, Settings, Verdict, serve};
+pub use server::{Questions, RecordEvent, Settings, Verdict, serve};
 pub use socket::Listening;
 pub use warm::{Warming, Wish};
