@@ -16,6 +16,7 @@ mod audit;
 mod build_scripts;
 mod calls;
 mod cgroup;
+mod choosing;
 mod client_configs;
 mod confinement;
 #[path = "confinement/mod.rs"]
@@ -47,6 +48,7 @@ mod lying_registry;
 mod matrix;
 mod npm_closure;
 mod npx_command;
+mod observed_runs;
 mod official_clients;
 mod one_byte;
 mod one_reading_answers;

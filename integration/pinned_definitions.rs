@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, Ran, fixture};
+use crate::support::{Client, Home, Ran, at_terminal, fixture};
 
 const AGREED: &str = "Echoes the message back to you.";
 /// One letter is another.
@@ -328,42 +328,13 @@ fn what_is_not_known_of_the_old_text_is_said() {
     );
 }
 
-/// Runs its arguments on a terminal, answers each question with the next of `y`, nothing and `n`,
-/// and ends as the program does.
-const PERSON: &str = "
-import os, pty, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-answers, said = [b'y\\n', b'\\n', b'n\\n'], b''
-while True:
-    try:
-        more = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not more:
-        break
-    said += more
-    if said.endswith(b'[y/N] '):
-        os.write(terminal, answers.pop(0))
-        said += b'\\n'
-print(said.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-";
-
 #[test]
 fn a_person_is_asked_for_each_and_no_is_the_answer_unless_it_is_yes() {
     let moody = Moody::new();
     moody.write(&json!({"echo": CHANGED, "other": "Changed.", "instructions": "Be king."}));
-    let mut person = Command::new("python3");
+    let mut person = at_terminal(&["y", "", "n"]);
     person
-        .args([
-            "-c",
-            PERSON,
-            env!("CARGO_BIN_EXE_pinfold"),
-            "review",
-            "moody",
-        ])
+        .args([env!("CARGO_BIN_EXE_pinfold"), "review", "moody"])
         .current_dir(moody.home.path());
     moody.home.environment(&mut person);
     let ran = Ran::of(&mut person);

@@ -2,9 +2,8 @@
 //! (from `cyclonedx-python-lib`), and SPDX's parser and validator (`spdx-tools`).
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -48,25 +47,8 @@ print('checked', len(purls), file=sys.stderr)
 /// What the format's own tool has against a document.
 fn complaints(tools: &Path, format: &str, document: &str) -> Ran {
     let mut command = Command::new("python3");
-    command
-        .args(["-c", CHECK, format])
-        .env("PYTHONPATH", tools)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(document.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    command.args(["-c", CHECK, format]).env("PYTHONPATH", tools);
+    Ran::with_input(&mut command, document)
 }
 
 /// Prints the bill of whatever lock is there, and expects nobody to have anything against it.

@@ -2,12 +2,11 @@
 //! and number, and nothing is written that nobody accepted.
 
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Package, Ran, Registry, fixture, say};
+use crate::support::{Home, Package, Ran, Registry, at_terminal, fixture, say};
 
 fn ago(age: Duration) -> String {
     humantime::format_rfc3339_millis(SystemTime::now() - age).to_string()
@@ -392,39 +391,13 @@ fn the_same_code_with_other_words_is_an_alarm_of_its_own() {
     );
 }
 
-/// Runs its arguments on a terminal, answers the questions with the words before `--` in turn, and
-/// ends as the program does.
-const PERSON: &str = "
-import os, pty, sys
-split = sys.argv.index('--')
-answers, program = sys.argv[1:split], sys.argv[split + 1:]
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(program[0], program)
-said = b''
-while True:
-    try:
-        more = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not more:
-        break
-    said += more
-    if said.endswith(b'[y/N] '):
-        os.write(terminal, answers.pop(0).encode() + b'\\n')
-        said += b'\\n'
-print(said.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-";
-
 #[test]
 fn a_person_is_asked_about_each_alarm_and_then_about_the_whole() {
     let (home, registry) = locked();
     registry.publish(by(part("1.1.0"), "eve"));
     let agreed = fs::read(home.lock()).unwrap();
     let answered = |answers: &[&str], code: i32| {
-        let mut person = Command::new("python3");
-        person.args(["-c", PERSON]).args(answers).arg("--");
+        let mut person = at_terminal(answers);
         person.args([env!("CARGO_BIN_EXE_pinfold"), "update"]);
         home.environment(&mut person);
         registry.choose(&home, &mut person);

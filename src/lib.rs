@@ -13,6 +13,7 @@ pub mod egress;
 pub mod fetch;
 pub mod launch;
 pub mod lockfile;
+pub mod observe;
 pub mod otlp;
 pub mod policy;
 pub mod provenance;

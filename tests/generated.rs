@@ -39,6 +39,7 @@ fn a_page_for_every_verb() {
         "daemon",
         "doctor",
         "explain",
+        "observe",
         "fetch",
         "gc",
         "import",

@@ -19,6 +19,7 @@ const VERBS: &[&str] = &[
     "tools",
     "review",
     "explain",
+    "observe",
     "log",
     "secret",
     "quarantine",

@@ -424,6 +424,38 @@ fn the_daemon_starts_sessions_and_knows_no_server() {
 }
 
 #[test]
+fn who_watches_a_server_judges_without_looking() {
+    forbid(
+        in_room("observe"),
+        &[
+            "crate::launch",
+            "crate::relay",
+            "crate::policy",
+            "crate::config",
+            "crate::lockfile",
+            "crate::store",
+            "crate::cli",
+            "tokio",
+            "async",
+            "await",
+            "std::net::TcpStream",
+            "std::process",
+            "Command",
+        ],
+    );
+    // One file watches, and one looks at the machine; the rest is told.
+    const ACTING: [&str; 2] = ["observe/tracer.rs", "observe/outside.rs"];
+    forbid(
+        |file| file.room() == "observe" && !ACTING.contains(&file.path.as_str()),
+        &["std::fs", "sys::ptrace", "std::env", "SystemTime"],
+    );
+    forbid(
+        |file| file.path != "observe/tracer.rs" && file.path != "sys/ptrace.rs",
+        &["ptrace::seize", "sys::ptrace"],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),
@@ -501,6 +533,44 @@ fn a_session_says_nothing_that_waits() {
             "output::ask",
             "output::yes",
         ],
+    );
+}
+
+/// What a person is shown and what a key does is known without a terminal.
+#[test]
+fn what_is_asked_on_a_screen_is_pure() {
+    const MODELS: [&str; 7] = [
+        "cli/choosing/claims.rs",
+        "cli/choosing/tool_list.rs",
+        "cli/choosing/tool_list_view.rs",
+        "cli/reviewing.rs",
+        "cli/screen/keys.rs",
+        "cli/screen/pager.rs",
+        "cli/screen/text.rs",
+    ];
+    for path in MODELS {
+        assert!(project().join("src").join(path).exists(), "{path} is gone");
+    }
+    forbid(
+        |file| MODELS.contains(&file.path.as_str()),
+        &[
+            "std::fs",
+            "std::io",
+            "std::env",
+            "nix",
+            "rustix",
+            "tokio",
+            "output",
+            "crate::sys",
+        ],
+    );
+    // Everything else asks by way of them.
+    forbid(
+        |file| {
+            let is_meant = ["cli/screen/terminal.rs", "cli/hidden_input.rs"];
+            file.room() == "cli" && !is_meant.contains(&file.path.as_str())
+        },
+        &["/dev/tty", "tcsetattr"],
     );
 }
 

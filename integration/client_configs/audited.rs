@@ -2,9 +2,8 @@
 //! `import` takes over it finds no more.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -14,26 +13,9 @@ use crate::support::{Ran, fixture, sarif_schema, skip};
 
 /// What the schema has against a log.
 fn complaints(modules: &Path, log: &str) -> Ran {
-    let mut child = Command::new("node")
-        .arg(fixture("sarif-schema.cjs"))
-        .arg(modules)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(log.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    let mut command = Command::new("node");
+    command.arg(fixture("sarif-schema.cjs")).arg(modules);
+    Ran::with_input(&mut command, log)
 }
 
 #[test]

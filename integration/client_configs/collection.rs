@@ -32,35 +32,76 @@ pub(super) fn desk_with_the_collection() -> Desk {
     desk
 }
 
-/// Keys of an entry that may change.
-const MAY_CHANGE: [&str; 7] = [
-    "command",
-    "cmd",
-    "args",
-    "path",
-    "env",
-    "envs",
-    "environment",
-];
+/// A place where two readings differ: the way to it, and both values.
+type Difference<'v> = (String, &'v Value, &'v Value);
 
-/// Every difference between two readings, as the way to it.
-fn differences(path: &str, one: &Value, two: &Value, found: &mut Vec<String>) {
+/// Lists are one value, unless they are of entries.
+fn differences<'v>(path: &str, one: &'v Value, two: &'v Value, found: &mut Vec<Difference<'v>>) {
     match (one, two) {
         (Value::Object(one), Value::Object(two)) => {
             let keys: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
             for key in keys {
-                let null = Value::Null;
-                let (a, b) = (one.get(key).unwrap_or(&null), two.get(key).unwrap_or(&null));
+                let (a, b) = (one.get(key), two.get(key));
+                let (a, b) = (a.unwrap_or(&Value::Null), b.unwrap_or(&Value::Null));
                 differences(&format!("{path}/{key}"), a, b, found);
             }
         }
-        (Value::Array(one), Value::Array(two)) if one.len() == two.len() => {
+        (Value::Array(one), Value::Array(two))
+            if one.len() == two.len() && one.iter().all(Value::is_object) =>
+        {
             for (index, (one, two)) in one.iter().zip(two).enumerate() {
                 differences(&format!("{path}/{index}"), one, two, found);
             }
         }
         (one, two) if one == two => {}
-        _ => found.push(path.to_owned()),
+        _ => found.push((path.to_owned(), one, two)),
+    }
+}
+
+/// Whether it is what import is there for: the program, its arguments, variables that are gone.
+fn is_meant((path, _, new): &Difference<'_>, program: &str) -> bool {
+    let words = |value: &Value| -> Vec<String> {
+        let words = value.as_array().into_iter().flatten();
+        words
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let starts = |words: &[String]| words.len() == 2 && words[0] == "run";
+    let mut keys = path.rsplit('/');
+    match (keys.next().unwrap(), keys.next().unwrap_or_default()) {
+        ("command" | "cmd" | "path", _) if new.is_string() => *new == program,
+        ("command", _) => words(new)
+            .split_first()
+            .is_some_and(|(first, rest)| first == program && starts(rest)),
+        ("args", _) => starts(&words(new)),
+        ("env" | "envs" | "environment", _) | (_, "env" | "envs" | "environment") => new.is_null(),
+        _ => false,
+    }
+}
+
+/// What no reader shows: a byte order mark, line breaks, whether it is JSON without comments.
+fn is_written_alike(path: &Path, old: &[u8], new: &[u8]) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_owned()).unwrap();
+    let (old, new) = (text(old), text(new));
+    let shape = |text: &str| {
+        let bare = text.trim_start_matches('\u{feff}');
+        let breaks = text.matches('\n').count();
+        [
+            text.starts_with('\u{feff}'),
+            text.ends_with('\n'),
+            breaks > 0 && text.matches("\r\n").count() == breaks,
+            text.contains('\r'),
+            serde_json::from_str::<Value>(bare).is_ok(),
+        ]
+    };
+    assert_eq!(shape(&old), shape(&new), "{}", path.display());
+    // One stands among the arguments, and goes with them.
+    let is_comment = |line: &&str| {
+        let starts = ["//", "/*", "#"].iter().any(|sign| line.starts_with(sign));
+        starts && *line != "# several lines"
+    };
+    for comment in old.lines().map(str::trim).filter(is_comment) {
+        assert!(new.contains(comment), "{}: {comment}", path.display());
     }
 }
 
@@ -109,13 +150,10 @@ fn goes_through_dry_run_import_and_restore() {
             let mut found = Vec::new();
             differences("", &old, &new, &mut found);
             assert!(!found.is_empty(), "{} was not rewritten", path.display());
-            for way in &found {
-                assert!(
-                    way.split('/').any(|key| MAY_CHANGE.contains(&key)),
-                    "{}: {way}",
-                    path.display()
-                );
+            for one in &found {
+                assert!(is_meant(one, program), "{}: {one:?}", path.display());
             }
+            is_written_alike(&path, &before[&path].0, &bytes);
             rewritten += 1;
             collect_commands(&new, program, &mut commands);
         }
@@ -188,5 +226,27 @@ fn collect_commands(value: &Value, program: &str, found: &mut BTreeSet<String>) 
                 .for_each(|value| collect_commands(value, program, found));
         }
         _ => {}
+    }
+}
+
+#[test]
+fn control_the_comparison_sees_what_should_not_change() {
+    let old = serde_json::json!({"a": {"command": "npx", "args": ["x"], "env": {"A": "1"}, "timeout": 1}});
+    for (key, value) in [
+        ("command", serde_json::json!("sh")),
+        ("args", serde_json::json!(["x", "y"])),
+        ("env", serde_json::json!({"A": "2"})),
+        ("env", serde_json::json!({"A": "1", "B": "2"})),
+        ("timeout", serde_json::json!(2)),
+        ("other", serde_json::json!(2)),
+    ] {
+        let mut new = old.clone();
+        new["a"][key] = value;
+        let mut found = Vec::new();
+        differences("", &old, &new, &mut found);
+        assert!(
+            found.len() == 1 && !is_meant(&found[0], "pinfold"),
+            "{found:?}"
+        );
     }
 }

@@ -4,10 +4,12 @@
 mod audited;
 mod collection;
 mod hostile;
+mod interrupted;
 mod live;
 mod readers;
 mod restoring;
 mod taking_over;
+mod together;
 
 use std::collections::BTreeMap;
 use std::fs;

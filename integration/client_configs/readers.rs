@@ -1,13 +1,12 @@
 //! Reads a config as its client does, and not as pinfold does: JSON with comments by a reader of
 //! this test, TOML and YAML by Python's.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::skip;
+use crate::support::{Ran, skip};
 
 /// What a file says; `None` when there is no reader here.
 pub(super) fn read(path: &Path, bytes: &[u8]) -> Option<Value> {
@@ -25,28 +24,16 @@ fn python(reader: &str, text: &str) -> Option<Value> {
         "import sys, json\ntry:\n    {}\nexcept ImportError:\n    sys.exit(7)\njson.dump(read(sys.stdin.buffer.read().decode()), sys.stdout, default=str)",
         reader.replace("; ", "\n    ")
     );
-    let mut child = Command::new("python3")
-        .args(["-c", &program])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    if output.status.code() == Some(7) {
+    let ran = Ran::with_input(Command::new("python3").args(["-c", &program]), text);
+    if ran.code == Some(7) {
         skip(
             "client_configs",
             &format!("python3 has no reader for it: {reader}"),
         );
         return None;
     }
-    assert!(output.status.success(), "python3 refused:\n{text}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    assert_eq!(ran.code, Some(0), "python3 refused:\n{text}");
+    Some(serde_json::from_str(&ran.stdout).unwrap())
 }
 
 /// JSON of it: comments and trailing commas taken out, strings left.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use serde_json::json;
 
 use super::{Desk, SECRET};
-use crate::support::{Client, Package, say};
+use crate::support::{Client, Package, Ran, say};
 
 const CONFIG: &str = "home/.cursor/mcp.json";
 
@@ -221,6 +221,40 @@ fn a_secret_that_is_there_is_neither_overwritten_nor_taken_away() {
     desk.succeed(&["import", "--yes", "--allow-all"]);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 4);
     assert_eq!(desk.manifest(), manifest);
+}
+
+#[test]
+fn a_secret_that_is_stored_already_is_not_stored_again() {
+    let desk = Desk::new();
+    let stored = desk.home.path().join("data/pinfold/secrets");
+    let mut command = desk.command(&["secret", "set", "weather.token", "--store", "files"]);
+    assert_eq!(Ran::with_input(&mut command, SECRET).code, Some(0));
+    let names = || {
+        let entries = fs::read_dir(&stored).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        names
+    };
+    let weather = json!({"command": "npx", "args": ["weather"], "env": {"TOKEN": SECRET}});
+    desk.put(CONFIG, &config(json!({ "weather": weather })));
+    desk.succeed(&["import", "--yes", "--allow-all"]);
+    assert_eq!(names(), ["weather.token"]);
+    assert_eq!(say(&mut desk.home.client("weather")), "weather@1.2.0");
+    // The control: another value has a name of its own.
+    let other =
+        json!({"command": "npx", "args": ["weather", "2"], "env": {"TOKEN": "another-one"}});
+    desk.put(
+        "home/.gemini/settings.json",
+        &config(json!({ "weather": other })),
+    );
+    let mut command = desk.command(&["secret", "set", "weather-2.token"]);
+    assert_eq!(Ran::with_input(&mut command, "mine").code, Some(0));
+    desk.succeed(&["import", "--yes", "--allow-all"]);
+    assert_eq!(
+        names(),
+        ["weather-2.token", "weather-2.token-2", "weather.token"]
+    );
 }
 
 #[test]

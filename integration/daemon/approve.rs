@@ -2,35 +2,13 @@
 //! of a person at a terminal.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use super::{Daemon, Raw, message, pinfold};
 use crate::support::processes::wait_until;
-use crate::support::{Client, Home, Ran, fixture};
-
-/// Runs a program at a terminal of its own, answers its first question, and prints what was there.
-const TERMINAL: &str = r#"
-import os, pty, sys
-answer, program = sys.argv[1], sys.argv[2:]
-child, terminal = pty.fork()
-if child == 0:
-    os.execv(program[0], program)
-seen = b''
-while True:
-    try:
-        got = os.read(terminal, 65536)
-    except OSError:
-        break
-    if not got:
-        break
-    if b'[y/N]' in got and b'[y/N]' not in seen:
-        os.write(terminal, answer.encode() + b'\n')
-    seen += got
-sys.stdout.buffer.write(seen)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"#;
+use crate::support::{Client, Home, Ran, at_terminal, fixture};
 
 /// A home with a puppet whose one tool the user decides about.
 fn asked() -> Home {
@@ -66,11 +44,9 @@ fn approve<'a>(home: &Home, arguments: impl IntoIterator<Item = &'a str>) -> Ran
 }
 
 /// What `pinfold approve CALL` shows at a terminal where this is typed, and its code.
-fn at_terminal(home: &Home, call: &str, answer: &str) -> (String, Option<i32>) {
-    let mut starter = Command::new("python3");
-    starter.args(["-c", TERMINAL, answer]);
+fn typed(home: &Home, call: &str, answer: &str) -> (String, Option<i32>) {
     let program = pinfold(home, ["approve", call]);
-    let mut command = home.behind(&starter, &program);
+    let mut command = home.behind(&at_terminal(&[answer]), &program);
     command.env("XDG_RUNTIME_DIR", home.path().join("run"));
     let output = command.stdin(Stdio::null()).output().unwrap();
     (
@@ -117,7 +93,7 @@ fn a_person_at_a_terminal_decides() {
         assert!(listed.contains("file.write('x')"), "{listed}");
         assert!(!listed.contains('\u{1b}'), "{listed}");
         assert_eq!(marks(&home), before, "held until then");
-        let (shown, code) = at_terminal(&home, call, answer);
+        let (shown, code) = typed(&home, call, answer);
         assert!(shown.contains("file.write('x')"), "{shown}");
         assert_eq!(code, Some(0), "{shown}");
         let passes = answer == "y";
@@ -132,7 +108,7 @@ fn a_person_at_a_terminal_decides() {
         }
         assert_eq!(marks(&home) - before, usize::from(passes));
         // Once.
-        let (again, code) = at_terminal(&home, call, "y");
+        let (again, code) = typed(&home, call, "y");
         assert_eq!(code, Some(2), "{again}");
         assert!(again.contains("was decided about"), "{again}");
         assert_eq!(marks(&home) - before, usize::from(passes));
@@ -205,7 +181,7 @@ fn a_client_that_asks_too_is_told_that_it_was_decided() {
     let question = client.next().unwrap();
     assert_eq!(question["method"], "elicitation/create", "{question}");
     let call = waiting(&home, 1).remove(0);
-    let (shown, code) = at_terminal(&home, &call, "y");
+    let (shown, code) = typed(&home, &call, "y");
     assert_eq!(code, Some(0), "{shown}");
     let cancelled = client.next().unwrap();
     assert_eq!(
@@ -230,7 +206,7 @@ fn what_can_not_be_seen_whole_is_not_approved() {
     client.initialize();
     ask(&mut client, 1, &"x".repeat(100_000));
     let call = waiting(&home, 1).remove(0);
-    let (shown, code) = at_terminal(&home, &call, "y");
+    let (shown, code) = typed(&home, &call, "y");
     assert_eq!(code, Some(2), "{shown}");
     assert!(shown.contains("characters more") && shown.contains("too long"));
     assert!(!shown.contains("[y/N]"));
@@ -247,7 +223,7 @@ fn what_can_not_be_seen_whole_is_not_approved() {
     // The control: one that fits passes.
     ask(&mut client, 2, &"x".repeat(40_000));
     let call = waiting(&home, 1).remove(0);
-    let (_, code) = at_terminal(&home, &call, "y");
+    let (_, code) = typed(&home, &call, "y");
     assert_eq!(code, Some(0));
     assert_eq!(client.next().unwrap()["id"], 2);
     assert_eq!(marks(&home), 1);

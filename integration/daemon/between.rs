@@ -3,16 +3,17 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, IoSliceMut};
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept,
-    bind, listen, recvmsg, send, socket,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, listen, send, socket,
 };
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::{Value, json};
 
 use super::{
@@ -88,35 +89,25 @@ impl Middle {
     }
 
     fn accept(&self) -> Raw {
-        let accepted = accept(self.0.as_raw_fd()).unwrap();
-        Raw(owned(accepted))
+        Raw(rustix::net::accept(&self.0).unwrap())
     }
-}
-
-#[expect(unsafe_code, reason = "the kernel gives numbers")]
-fn owned(number: i32) -> OwnedFd {
-    // SAFETY: the kernel just returned this descriptor, and nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// The frame with the client's descriptors.
 fn streams(connection: &Raw) -> (Vec<u8>, Vec<OwnedFd>) {
     let mut bytes = vec![0; 1 << 16];
-    let mut space = nix::cmsg_space!([i32; 8]);
-    let (length, descriptors) = {
-        let mut slices = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let number = connection.0.as_raw_fd();
-        let received = recvmsg::<UnixAddr>(number, &mut slices, Some(&mut space), flags).unwrap();
-        let mut descriptors = Vec::new();
-        for one in received.cmsgs().unwrap() {
-            if let ControlMessageOwned::ScmRights(numbers) = one {
-                descriptors.extend(numbers.into_iter().map(owned));
-            }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(&mut bytes)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received = rustix::net::recvmsg(&connection.0, &mut slices, &mut control, flags).unwrap();
+    let mut descriptors = Vec::new();
+    for one in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(numbers) = one {
+            descriptors.extend(numbers);
         }
-        (received.bytes, descriptors)
-    };
-    bytes.truncate(length);
+    }
+    bytes.truncate(received.bytes);
     (bytes, descriptors)
 }
 

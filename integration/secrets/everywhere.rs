@@ -6,22 +6,24 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Puppet, answer, backwards, contains, holding, set};
+use serde_json::json;
+
+use super::{Puppet, answer, backwards, contains, holding, set, spellings};
 use crate::support::processes::{wait_until, with_home};
 use crate::support::{Client, Home, Ran, Tier, fixture, is_root, skip};
 
 /// Variables and their values, which stand nowhere else.
 const PLANTED: [(&str, &str); 6] = [
-    ("STORED", "zq8-stored-value-41"),
-    ("COMMAND", "zq8-command-value-42"),
-    ("FILE", "zq8-file-value-43"),
-    ("CREDENTIAL", "zq8-credential-value-44"),
-    ("CLIENT_TOKEN", "zq8-client-value-45"),
-    ("IN_FILE", "zq8-in-file-value-46"),
+    ("STORED", "zq8/stored+value=41"),
+    ("COMMAND", "zq8/command+value=42"),
+    ("FILE", "zq8/file+value=43"),
+    ("CREDENTIAL", "zq8/credential+value=44"),
+    ("CLIENT_TOKEN", "zq8/client+value=45"),
+    ("IN_FILE", "zq8/in-file+value=46"),
 ];
 
 /// What stands in the manifest, so that the search is seen to find something.
-const LITERAL: &str = "zq8-literal-value-40";
+const LITERAL: &str = "zq8/literal+value=40";
 
 struct Planted {
     puppet: Puppet,
@@ -40,7 +42,7 @@ impl Planted {
             ("credentials/api", PLANTED[3].1),
             (
                 "program",
-                "#!/bin/sh\necho zq8-command-value-42\necho noise >&2\n",
+                "#!/bin/sh\necho zq8/command+value=42\necho noise >&2\n",
             ),
         ] {
             fs::write(user.join(name), value).unwrap();
@@ -49,14 +51,17 @@ impl Planted {
         for (name, value) in [("stored", PLANTED[0].1), ("in-file", PLANTED[5].1)] {
             let ran = set(home, name, value, &["--store", "files"]);
             assert_eq!(ran.code, Some(0), "{ran:?}");
-            for (_, value) in PLANTED {
-                assert!(!ran.stdout.contains(value) && !ran.stderr.contains(value));
-            }
+            is_silent(&ran, "secret set");
         }
         puppet.write(&format!(
             "LITERAL = \"{LITERAL}\", STORED = {{ secret = \"stored\" }}, COMMAND = {{ command = [\"{}\"] }}, FILE = {{ file = \"~/token\" }}, CREDENTIAL = {{ credential = \"api\" }}, CLIENT_TOKEN = {{ from = \"MY\" }}, IN_FILE = {{ secret = \"in-file\", deliver = \"file\" }}",
             user.join("program").display(),
         ));
+        // A config with a value in it, for `audit` and `import --dry-run`.
+        fs::create_dir(user.join(".cursor")).unwrap();
+        let entry = json!({"command": "npx", "args": ["x"], "env": {"API_KEY": PLANTED[0].1}});
+        let config = json!({ "mcpServers": { "x": entry } });
+        fs::write(user.join(".cursor/mcp.json"), config.to_string()).unwrap();
         let mut lock = home.pinfold(["lock", "puppet"]);
         let ran = Ran::of(surroundings(&mut lock, home));
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -72,7 +77,7 @@ impl Planted {
     }
 
     fn found(&self, value: &str) -> Vec<PathBuf> {
-        holding(self.puppet.home.path(), value, &self.kept)
+        holding(self.puppet.home.path(), &spellings(value), &self.kept)
     }
 }
 
@@ -83,16 +88,58 @@ fn surroundings<'a>(command: &'a mut Command, home: &Home) -> &'a mut Command {
         .env("CREDENTIALS_DIRECTORY", home.user().join("credentials"))
 }
 
-/// Process ids whose command line holds `needle`.
-fn with_argument(needle: &str) -> Vec<String> {
-    fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter(|entry| {
-            fs::read(entry.path().join("cmdline")).is_ok_and(|line| contains(&line, needle))
-        })
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+/// Process ids whose file of this name in proc(5) holds the value in any spelling.
+fn with_value(name: &str, value: &str) -> Vec<i32> {
+    let all = spellings(value);
+    let holds = |pid: &i32| {
+        let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        all.iter().any(|one| contains(&bytes, one))
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(holds).collect()
+}
+
+/// No value is in what a command said, in any spelling.
+#[track_caller]
+fn is_silent(ran: &Ran, what: &str) {
+    for (_, value) in PLANTED {
+        for one in spellings(value) {
+            let says = ran.stdout.contains(&one) || ran.stderr.contains(&one);
+            assert!(!says, "{what} says {one}: {ran:?}");
+        }
+    }
+}
+
+/// Every command, while the server runs: none says a value.
+fn every_command(home: &Home) {
+    for words in [
+        &["explain", "puppet"][..],
+        &["explain", "puppet", "--why", "read ~/token"],
+        &["tools", "puppet"],
+        &["verify"],
+        &["secret", "list"],
+        &["doctor"],
+        &["review", "puppet"],
+        &["lock"],
+        &["gc", "--dry-run"],
+        &["log"],
+        &["log", "verify"],
+        &["ps"],
+        &["audit"],
+        &["audit", "--format", "json"],
+        &["audit", "--format", "sarif"],
+        &["import", "--dry-run"],
+    ] {
+        for more in [&[][..], &["--json"]] {
+            let mut command = home.pinfold(words.iter().chain(more).copied());
+            command.env("PINFOLD_LOG", "trace");
+            let ran = Ran::of(surroundings(&mut command, home));
+            // Some have no JSON, or nothing to do; what they say of that counts, too.
+            assert!(ran.code.is_some_and(|code| code < 5), "{words:?} {ran:?}");
+            is_silent(&ran, &words.join(" "));
+        }
+    }
 }
 
 #[test]
@@ -131,7 +178,14 @@ fn the_server_has_each_and_nothing_else_does() {
 
         // While it runs.
         for (_, value) in PLANTED {
-            assert_eq!(with_argument(value), Vec::<String>::new(), "{value}");
+            assert_eq!(with_value("cmdline", value), Vec::<i32>::new(), "{value}");
+            // The client's own is in the environment of whoever it starts.
+            if value != PLANTED[4].1 {
+                let strangers = with_value("environ", value).into_iter();
+                let server = with_home(&home.server_home("puppet"));
+                let strangers: Vec<i32> = strangers.filter(|pid| !server.contains(pid)).collect();
+                assert_eq!(strangers, Vec::<i32>::new(), "{value}");
+            }
             let found = planted.found(value);
             let delivered = (tier == Tier::Base && value == PLANTED[5].1).then(|| path.clone());
             assert_eq!(found, Vec::from_iter(delivered), "{value}");
@@ -145,32 +199,7 @@ fn the_server_has_each_and_nothing_else_does() {
                 .contains("[redacted: IN_FILE]")
         });
 
-        // Everything that any command says.
-        for words in [
-            &["explain", "puppet"][..],
-            &["tools", "puppet"],
-            &["verify"],
-            &["secret", "list"],
-            &["doctor"],
-            &["review", "puppet"],
-            &["lock"],
-            &["gc", "--dry-run"],
-        ] {
-            for json in [false, true] {
-                let more: &[&str] = if json && words != ["lock"] {
-                    &["--json"]
-                } else {
-                    &[]
-                };
-                let mut command = home.pinfold(words.iter().chain(more).copied());
-                let ran = Ran::of(surroundings(&mut command, home));
-                assert_eq!(ran.code, Some(0), "{words:?} {ran:?}");
-                for (_, value) in PLANTED {
-                    let says = ran.stdout.contains(value) || ran.stderr.contains(value);
-                    assert!(!says, "{words:?} {more:?}: {ran:?}");
-                }
-            }
-        }
+        every_command(home);
         let (_, stderr) = client.close();
         wait_until("the server is gone", || {
             with_home(&home.server_home("puppet")).is_empty()
@@ -180,27 +209,47 @@ fn the_server_has_each_and_nothing_else_does() {
         assert!(!path.exists());
         for (_, value) in PLANTED {
             assert_eq!(planted.found(value), Vec::<PathBuf>::new(), "{value}");
-            assert!(!stderr.contains(value), "{stderr}");
         }
+        let said = Ran {
+            code: None,
+            stdout: String::new(),
+            stderr,
+        };
+        is_silent(&said, "run");
         // The search finds what is there: in the manifest, and on a command line.
         assert_eq!(planted.found(LITERAL), [home.manifest()]);
     }
-    let mut control = Command::new("sleep")
-        .args(["60"])
-        .env("A", "b")
-        .spawn()
-        .unwrap();
-    let mut seen = Command::new("sh")
-        .args(["-c", "sleep 60; :", "zq8-argument-value-47"])
+    the_search_finds_what_is_there();
+}
+
+/// On a command line and in an environment, and in another spelling in a file.
+fn the_search_finds_what_is_there() {
+    let (argument, variable) = ("zq8/argument+value=47", "zq8/variable+value=48");
+    let encoded = spellings(argument).swap_remove(0);
+    assert_ne!(encoded, argument);
+    let mut control = Command::new("sh")
+        .args(["-c", "sleep 60; :", &encoded])
+        .env("A", variable)
         .spawn()
         .unwrap();
     wait_until("the control is seen", || {
-        !with_argument("zq8-argument-value-47").is_empty()
+        let seen = [
+            with_value("cmdline", argument),
+            with_value("environ", variable),
+        ];
+        seen.iter().all(|pids| !pids.is_empty())
     });
-    for child in [&mut control, &mut seen] {
-        child.kill().unwrap();
-        child.wait().unwrap();
+    control.kill().unwrap();
+    control.wait().unwrap();
+    let home = Home::new();
+    for (at, spelled) in spellings(variable).iter().enumerate() {
+        fs::write(home.user().join(at.to_string()), format!("x{spelled}x")).unwrap();
     }
+    let found = holding(home.path(), &spellings(variable), &[]);
+    assert!(
+        found.len() == spellings(variable).len() && found.len() >= 5,
+        "{found:?}"
+    );
 }
 
 /// Nothing writes this process's memory to the disk, and nobody of the same user may read it.

@@ -6,9 +6,7 @@ mod refused;
 mod service;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -70,28 +68,40 @@ fn backwards(word: &str) -> String {
 fn set(home: &Home, name: &str, value: &str, more: &[&str]) -> Ran {
     let arguments = ["secret", "set", name].into_iter();
     let mut command = home.pinfold(arguments.chain(more.iter().copied()));
-    with_input(&mut command, value)
+    Ran::with_input(&mut command, value)
 }
 
-fn with_input(command: &mut Command, input: &str) -> Ran {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses before it reads has closed it.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        code: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+/// How a value may be spelled where nobody looks for it: as it is, in base64 (of both alphabets), in
+/// hex, and as in an address.
+fn spellings(value: &str) -> Vec<String> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    let hex = |format: fn(u8) -> String| value.bytes().map(format).collect::<String>();
+    let percent = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    let mut all = vec![
+        value.to_owned(),
+        STANDARD_NO_PAD.encode(value),
+        URL_SAFE_NO_PAD.encode(value),
+        hex(|byte| format!("{byte:02x}")),
+        hex(|byte| format!("{byte:02X}")),
+        value.bytes().map(percent).collect(),
+    ];
+    all.sort();
+    all.dedup();
+    all
 }
 
-/// Files below `folder` that hold `needle`, but for those in `known`.
-fn holding(folder: &Path, needle: &str, known: &[PathBuf]) -> Vec<PathBuf> {
+/// Files below `folder` that hold one of these, but for those in `known`.
+pub(crate) fn holding(
+    folder: &Path,
+    needles: &[impl AsRef<str>],
+    known: &[PathBuf],
+) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -101,8 +111,14 @@ fn holding(folder: &Path, needle: &str, known: &[PathBuf]) -> Vec<PathBuf> {
             if known.iter().any(|known| path.starts_with(known)) {
             } else if kind.is_dir() {
                 folders.push(path);
-            } else if kind.is_file() && contains(&fs::read(&path).unwrap_or_default(), needle) {
-                found.push(path);
+            } else if kind.is_file() {
+                let bytes = fs::read(&path).unwrap_or_default();
+                if needles
+                    .iter()
+                    .any(|needle| contains(&bytes, needle.as_ref()))
+                {
+                    found.push(path);
+                }
             }
         }
     }
@@ -110,7 +126,5 @@ fn holding(folder: &Path, needle: &str, known: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 fn contains(bytes: &[u8], needle: &str) -> bool {
-    bytes
-        .windows(needle.len())
-        .any(|window| window == needle.as_bytes())
+    memchr::memmem::find(bytes, needle.as_bytes()).is_some()
 }

@@ -2,6 +2,7 @@
 //! that names server, variable and source; and no process of a command is left.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,13 @@ fn commands_that_give_no_secret() {
         ("kill -9 $$".to_owned(), "failed"),
         ("true".to_owned(), "printed nothing"),
         ("exec yes zq8".to_owned(), "more than 64 KiB"),
+        (
+            "head -c 1048576 /dev/zero | tr '\\0' a".to_owned(),
+            "more than 64 KiB",
+        ),
         ("printf 'zq8\\0'".to_owned(), "NUL"),
+        ("printf '\\n'".to_owned(), "printed nothing"),
+        ("printf '\\377'".to_owned(), "UTF-8"),
         (
             format!("sleep 600 & echo $! > {}; echo zq8", left.display()),
             "keeps its output open",
@@ -87,6 +94,30 @@ fn commands_that_give_no_secret() {
     });
     fs::remove_file(&path).unwrap();
     assert!(refusal(home.client("puppet")).contains("could not be started"));
+}
+
+#[test]
+fn several_that_hang_are_not_waited_for_one_after_the_other() {
+    let puppet = Puppet::new(Tier::Full);
+    let path = program(&puppet.home, "echo zq8-fine");
+    let variables: Vec<String> = (0..6)
+        .map(|number| format!("TOKEN{number} = {{ command = [\"{path}\"] }}"))
+        .collect();
+    let puppet = puppet.with(&variables.join(", "));
+    program(&puppet.home, "exec sleep 600");
+    let begun = Instant::now();
+    let message = refusal(puppet.home.client("puppet"));
+    let took = begun.elapsed();
+    assert!(message.contains("`TOKEN"), "{message}");
+    let _ = writeln!(
+        std::io::stderr(),
+        "SECRETS six commands that hang: refused after {took:.1?}"
+    );
+    // The control: many lines are a value, and it arrives as it is.
+    program(&puppet.home, "printf 'zq8\\n\\nkey\\n\\n'");
+    let mut client = puppet.client();
+    let said = answer(&mut client, "return os.environ['TOKEN0'][::-1]");
+    assert_eq!(said, "ok: \"\\nyek\\n\\n8qz\"");
 }
 
 #[test]

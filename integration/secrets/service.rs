@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::refused::refusal;
-use super::{Puppet, answer, backwards, holding, set, with_input};
+use super::{Puppet, answer, backwards, holding, set};
 use crate::support::processes::wait_until;
 use crate::support::{Client, Home, Ran, Tier, skip};
 
@@ -117,7 +117,7 @@ fn one_that_nobody_offers_or_that_never_comes() {
         let home = Home::new();
         let mut command = home.pinfold(["secret", "set", "b"]);
         command.env("DBUS_SESSION_BUS_ADDRESS", bus.address());
-        let ran = with_input(&mut command, "zq8-b");
+        let ran = Ran::with_input(&mut command, "zq8-b");
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(home.path().join("data/pinfold/secrets/b").exists());
     }
@@ -180,7 +180,7 @@ fn a_real_one_unlocked_and_locked() {
     };
     wait_until("the keyring keeps a secret", || {
         let mut command = with_bus(&["secret", "set", "a", "--store", "secret-service"]);
-        with_input(&mut command, "zq8-kept").code == Some(0)
+        Ran::with_input(&mut command, "zq8-kept").code == Some(0)
     });
     assert!(!home.path().join("data/pinfold/secrets/a").exists());
     puppet.write("TOKEN = { secret = \"a\" }");
@@ -193,7 +193,10 @@ fn a_real_one_unlocked_and_locked() {
     client.close();
     let ran = Ran::of(&mut with_bus(&["secret", "list"]));
     assert!(ran.stdout.contains("used by puppet (TOKEN)"), "{ran:?}");
-    assert_eq!(holding(home.path(), "zq8-kept", &[]), Vec::<PathBuf>::new());
+    assert_eq!(
+        holding(home.path(), &super::spellings("zq8-kept"), &[]),
+        Vec::<PathBuf>::new()
+    );
 
     // Started anew, without its password.
     keyring.kill().unwrap();

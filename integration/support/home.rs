@@ -1,9 +1,10 @@
 //! A home of its own for each test: manifest, store and state below one temporary folder.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -184,9 +185,37 @@ impl Home {
     }
 }
 
+/// A program's start at a terminal of its own, with what a person answers there; the program and
+/// its arguments follow.
+pub(crate) fn at_terminal(answers: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .arg(super::fixture("terminal.py"))
+        .args(answers)
+        .arg("--");
+    command
+}
+
 impl Ran {
+    /// With this on standard input. One that refuses before it reads has closed it.
+    pub(crate) fn with_input(command: &mut Command, input: &str) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Self::from(&child.wait_with_output().unwrap())
+    }
+
     pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
+        Self::from(&command.output().unwrap())
+    }
+}
+
+impl From<&Output> for Ran {
+    fn from(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -55,6 +55,9 @@ _pinfold() {
             pinfold,log)
                 cmd="pinfold__subcmd__log"
                 ;;
+            pinfold,observe)
+                cmd="pinfold__subcmd__observe"
+                ;;
             pinfold,ps)
                 cmd="pinfold__subcmd__ps"
                 ;;
@@ -150,6 +153,9 @@ _pinfold() {
                 ;;
             pinfold__subcmd__help,log)
                 cmd="pinfold__subcmd__help__subcmd__log"
+                ;;
+            pinfold__subcmd__help,observe)
+                cmd="pinfold__subcmd__help__subcmd__observe"
                 ;;
             pinfold__subcmd__help,ps)
                 cmd="pinfold__subcmd__help__subcmd__ps"
@@ -269,7 +275,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop approve generate help"
+            opts="-h -V --manifest --help --version try add import restore audit lock update fetch run verify tools review explain observe log secret quarantine release gc trust doctor daemon ps stop approve generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -621,7 +627,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add import restore audit lock update fetch run verify tools review explain log secret quarantine release gc trust doctor daemon ps stop approve generate help"
+            opts="try add import restore audit lock update fetch run verify tools review explain observe log secret quarantine release gc trust doctor daemon ps stop approve generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -875,6 +881,20 @@ _pinfold() {
         pinfold__subcmd__help__subcmd__log__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__observe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1328,6 +1348,28 @@ _pinfold() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pinfold__subcmd__observe)
+            opts="-h -V --call --report --apply --yes --anew --json --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --call)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pinfold__subcmd__ps)
             opts="-h -V --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1613,12 +1655,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__tools)
-            opts="-h -V --json --manifest --help --version"
+            opts="-h -V --json --choose --allow --withhold --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --withhold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

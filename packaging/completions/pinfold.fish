@@ -60,7 +60,7 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l manifest -d 'Use
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand try" -s V -l version -d 'Print version'
-complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow -d 'Allow this tool; may be given many times' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l allow -d 'Allow this tool; may be given many times [default: you are asked on the terminal]' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l runtime -d 'What it runs on: npm:PACKAGE[@RANGE] holds the interpreter, which is pinned too; `warn` tolerates that the machine\'s changes [default: refuse]' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l build -d 'Run the install script of this package of its closure, once, in a box without network; may be given many times' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand add" -l build-egress -d 'Let those scripts reach this host at this port; may be given many times' -r
@@ -149,8 +149,11 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -l online -d 'As
 complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l allow -d 'Let the client use this tool; may be given many times' -r
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l withhold -d 'Let the client no longer use this tool; may be given many times' -r
 complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l manifest -d 'Use this manifest; the lock lies beside it' -r -F
 complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l json -d 'Print JSON'
+complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -l choose -d 'Choose on the terminal which of them the client may use'
 complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -s h -l help -d 'Print help'
 complete -c pinfold -n "__fish_pinfold_using_subcommand tools" -s V -l version -d 'Print version'
 complete -c pinfold -n "__fish_pinfold_using_subcommand review" -l accept -d 'Accept what changed in this tool; may be given many times' -r

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::args::Add;
+pub(super) use super::choosing::Choice;
+use super::choosing::{choose, tool_names};
 use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
@@ -17,16 +19,7 @@ use crate::config::{
 };
 use crate::launch::Launcher;
 use crate::lockfile::{ServerName, ToolName, replace_atomically};
-use crate::relay::Introspection;
 use crate::resolve::server_json::Offer;
-
-/// Which tools the client may use, as far as it was said beforehand.
-pub(super) struct Choice {
-    pub allow: Vec<String>,
-    pub allow_all: bool,
-    /// What stands before a tool's name in `--allow`, for the message.
-    pub prefix: String,
-}
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
@@ -87,7 +80,7 @@ pub(super) async fn add(
     for line in &proposal.lines {
         output::note(line);
     }
-    wanted.allow = choose(choice, &outcome.introspection, &proposal)?
+    wanted.allow = choose(context, &name, choice, &outcome.introspection, &proposal)?
         .into_iter()
         .collect();
     server = parsed(&wanted, place, home)?;
@@ -272,98 +265,13 @@ fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
         .collect()
 }
 
-fn tool_names(names: &[String]) -> anyhow::Result<BTreeSet<ToolName>> {
-    names
-        .iter()
-        .map(|name| {
-            name.parse::<ToolName>()
-                .map_err(|error| UsageError(error.to_string()).into())
-        })
-        .collect()
-}
-
-/// The allowlist: as said, or as chosen on the terminal, or an error that lists the tools.
-fn choose(
-    choice: &Choice,
-    introspection: &Introspection,
-    proposal: &Proposal,
-) -> anyhow::Result<BTreeSet<ToolName>> {
-    let offered: BTreeSet<ToolName> = introspection
-        .tools
-        .iter()
-        .filter_map(|tool| tool.name.parse().ok())
-        .collect();
-    if choice.allow_all {
-        return Ok(offered);
-    }
-    if !choice.allow.is_empty() {
-        let chosen = tool_names(&choice.allow)?;
-        if let Some(absent) = chosen.iter().find(|tool| !offered.contains(*tool)) {
-            return Err(UsageError(format!(
-                "the server offers no tool `{absent}`; it offers:\n{}",
-                summary::tools(introspection).join("\n")
-            ))
-            .into());
-        }
-        return Ok(chosen);
-    }
-    if offered.is_empty() {
-        return Ok(offered);
-    }
-    if !output::interactive() {
-        return Err(UsageError(format!(
-            "which tools may the client use? Say --allow {}TOOL for each, or --allow-all.{} The server offers:\n{}",
-            choice.prefix,
-            proposal.as_options(),
-            summary::tools(introspection).join("\n")
-        ))
-        .into());
-    }
-    ask(introspection, &offered, proposal)
-}
-
-fn ask(
-    introspection: &Introspection,
-    offered: &BTreeSet<ToolName>,
-    proposal: &Proposal,
-) -> anyhow::Result<BTreeSet<ToolName>> {
-    output::note(&format!("It offers {} tools:", offered.len()));
-    for line in summary::tools(introspection) {
-        output::note(&line);
-    }
-    loop {
-        let answer = output::ask(proposal.question())
-            .ok_or_else(|| UsageError("no tools were chosen; nothing was written".to_owned()))?;
-        match answer.as_str() {
-            "all" => return Ok(offered.clone()),
-            "proposed" if !proposal.tools.is_empty() => return Ok(proposal.tools.clone()),
-            "none" => return Ok(BTreeSet::new()),
-            "" => continue,
-            _ => {}
-        }
-        let words = answer.split([' ', ',']).filter(|word| !word.is_empty());
-        let chosen: Result<BTreeSet<ToolName>, _> = words
-            .map(|word| match word.parse::<ToolName>() {
-                Ok(tool) if offered.contains(&tool) => Ok(tool),
-                _ => Err(word.to_owned()),
-            })
-            .collect();
-        match chosen {
-            Ok(chosen) => return Ok(chosen),
-            Err(word) => output::note(&format!(
-                "There is no tool `{}`.",
-                output::foreign(&word, 80)
-            )),
-        }
-    }
-}
-
 fn report(name: &ServerName, server: &Server) {
     let tools: Vec<&str> = server.tools.allow.iter().map(ToolName::as_str).collect();
-    output::note(&format!(
-        "\nLocked `{name}`; allowed tools: {}",
-        tools.join(", ")
-    ));
+    let tools = match tools.is_empty() {
+        true => format!("none (`pinfold tools {name} --choose` changes that)"),
+        false => tools.join(", "),
+    };
+    output::note(&format!("\nLocked `{name}`; allowed tools: {tools}"));
     output::note("Put this into the configuration of your MCP client:");
     output::data(&format!(
         "{{ \"mcpServers\": {{ \"{name}\": {{ \"command\": \"pinfold\", \"args\": [\"run\", \"{name}\"] }} }} }}"

@@ -60,6 +60,9 @@ pub(super) enum Command {
     Review(Review),
     /// Show what a server may do, where each right comes from, and which layers hold it
     Explain(Explain),
+    /// Run a server as it is, watch what it uses and what it is refused, and propose what its manifest
+    /// lacks
+    Observe(Observe),
     /// Show the audit log: sessions, calls, refusals, connections, changes of what may run
     Log(Log),
     /// Keep the values that servers get and nobody else: set, list, remove
@@ -132,7 +135,7 @@ pub(super) struct Add {
     /// path:FILE-OR-FOLDER; or server.json:FILE or registry:NAMESPACE/NAME[@VERSION] (of the MCP
     /// registry), which are made into one of these and shown
     pub(super) source: String,
-    /// Allow this tool; may be given many times
+    /// Allow this tool; may be given many times [default: you are asked on the terminal]
     #[arg(long, value_name = "TOOL", conflicts_with = "allow_all")]
     pub(super) allow: Vec<String>,
     /// Allow every tool that it offers now
@@ -321,6 +324,15 @@ pub(super) struct Tools {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Choose on the terminal which of them the client may use
+    #[arg(long, conflicts_with_all = ["allow", "withhold", "json"])]
+    pub(super) choose: bool,
+    /// Let the client use this tool; may be given many times
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(super) allow: Vec<String>,
+    /// Let the client no longer use this tool; may be given many times
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(super) withhold: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -349,6 +361,35 @@ pub(super) struct Explain {
     /// Answer this question only; may be given many times
     #[arg(long, value_name = "QUESTION")]
     pub(super) why: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "pinfold observe NAME\n       pinfold observe NAME --call 'TOOL {ARGUMENTS}'\n       pinfold observe NAME --report [--json]\n       pinfold observe NAME --apply [--yes]"
+)]
+pub(super) struct Observe {
+    /// The server's name in the manifest
+    pub(super) name: String,
+    /// Make this call instead of serving a client: the tool, then its arguments as JSON; may be given
+    /// many times
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["report", "apply"])]
+    pub(super) call: Vec<String>,
+    /// Start nothing; print what was observed up to now
+    #[arg(long)]
+    pub(super) report: bool,
+    /// Start nothing; write what is proposed into the manifest, once you have seen the difference and
+    /// said yes
+    #[arg(long, conflicts_with = "report")]
+    pub(super) apply: bool,
+    /// Don't ask
+    #[arg(long, requires = "apply")]
+    pub(super) yes: bool,
+    /// Forget what was observed before
+    #[arg(long, conflicts_with_all = ["report", "apply"])]
+    pub(super) anew: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -20,6 +20,17 @@ pub(super) struct Definitions<'a> {
     store: &'a Store,
 }
 
+/// A difference for a person to say yes or no to.
+pub(super) struct Change {
+    /// In a sentence.
+    pub subject: String,
+    pub title: String,
+    /// As [`difference`] makes them.
+    pub lines: Vec<String>,
+    /// What a yes leads to.
+    pub outcome: &'static str,
+}
+
 impl<'a> Definitions<'a> {
     pub(super) fn compare(
         agreed: &Behaviour,
@@ -41,53 +52,93 @@ impl<'a> Definitions<'a> {
 
     /// Everything, for a person.
     pub(super) fn show(&self, server: &ServerName) {
+        self.count(server);
+        self.show_changes();
+    }
+
+    /// How many are as they were.
+    pub(super) fn count(&self, server: &ServerName) {
         let unchanged = self.tools.len() - self.differing().count();
         output::data(&format!(
             "{server}: {unchanged} tools are as they were locked"
         ));
-        self.show_changes();
     }
 
     /// What differs, for a person.
     pub(super) fn show_changes(&self) {
-        for (name, state) in self.differing() {
-            self.show_tool(name, state);
-        }
-        if self.instructions.differs() {
-            self.show_instructions();
-        }
-    }
-
-    fn show_tool(&self, name: &ToolName, state: &ToolState<'_>) {
-        let allowed = if self.allow.contains(name) {
-            ""
-        } else {
-            " (not on the allowlist)"
-        };
-        output::data(&format!("\n{}  {name}{allowed}", state.word()));
-        match state {
-            ToolState::Unchanged | ToolState::Gone { .. } => {}
-            ToolState::New(new) => show_difference(None, &new.canonical),
-            ToolState::Changed { old, new } => {
-                let old = self.store.definition(old);
-                if old.is_none() {
-                    output::data("  (the text that was locked is not on this machine)");
-                }
-                show_difference(old.as_deref(), &new.canonical);
+        for change in self.changes() {
+            output::data(&format!("\n{}", change.title));
+            for line in change.lines {
+                output::data(&line);
             }
         }
     }
 
-    fn show_instructions(&self) {
-        output::data("\nchanged  the server's instructions");
+    /// What differs, one after another: the tools in the order of [`Self::differing`], then the
+    /// instructions.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let tools = self.differing().map(|(name, state)| self.tool(name, state));
+        let instructions = self.instructions.differs().then(|| self.new_instructions());
+        tools.chain(instructions).collect()
+    }
+
+    fn tool(&self, name: &ToolName, state: &ToolState<'_>) -> Change {
+        let is_allowed = self.allow.contains(name);
+        let not = if is_allowed {
+            ""
+        } else {
+            " (not on the allowlist)"
+        };
+        let (lines, outcome) = match state {
+            ToolState::Unchanged => (Vec::new(), ""),
+            ToolState::Gone { .. } => (
+                Vec::new(),
+                "The server does not offer it any more. Accepting takes its definition out of the lock; should it come back, it is new.",
+            ),
+            ToolState::New(new) => (
+                difference(None, &new.canonical),
+                match is_allowed {
+                    true => "Accepting pins this definition, and the client may call it.",
+                    false => {
+                        "Accepting pins this definition; the client may call it once it is on the allowlist."
+                    }
+                },
+            ),
+            ToolState::Changed { old, new } => {
+                let old = self.store.definition(old);
+                (
+                    with_old(old.is_none(), difference(old.as_deref(), &new.canonical)),
+                    match is_allowed {
+                        true => {
+                            "Accepting pins the new definition, and the client may call it again."
+                        }
+                        false => {
+                            "Accepting pins the new definition; the client may call it once it is on the allowlist."
+                        }
+                    },
+                )
+            }
+        };
+        Change {
+            subject: format!("`{name}`"),
+            title: format!("{}  {name}{not}", state.word()),
+            lines,
+            outcome,
+        }
+    }
+
+    fn new_instructions(&self) -> Change {
         let old = self.instructions.old;
         let text = old.and_then(|old| self.store.definition(&old));
-        if old.is_some() && text.is_none() {
-            output::data("  (the text that was locked is not on this machine)");
-        }
-        match self.instructions.new {
-            Some(new) => show_difference(text.as_deref(), new.as_bytes()),
-            None => output::data("  there are none any more"),
+        let lines = match self.instructions.new {
+            Some(new) => difference(text.as_deref(), new.as_bytes()),
+            None => vec!["  there are none any more".to_owned()],
+        };
+        Change {
+            subject: "the instructions".to_owned(),
+            title: "changed  the server's instructions".to_owned(),
+            lines: with_old(old.is_some() && text.is_none(), lines),
+            outcome: "Clients hand them to the model. Accepting pins them as they are now.",
         }
     }
 
@@ -136,10 +187,10 @@ impl<'a> Definitions<'a> {
     }
 }
 
-fn show_difference(old: Option<&[u8]>, new: &[u8]) {
-    for line in difference(old, new) {
-        output::data(&line);
-    }
+fn with_old(is_missing: bool, lines: Vec<String>) -> Vec<String> {
+    let note = "  (the text that was locked is not on this machine)".to_owned();
+    let note = is_missing.then_some(note);
+    note.into_iter().chain(lines).collect()
 }
 
 fn definition(canonical: &[u8]) -> Value {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::platforms::NeedsThatMachine;
+use super::screen::Interrupted;
 use crate::audit::AuditError;
 use crate::config::{ConfigError, SecretNameError, SourceError};
 use crate::daemon::DaemonError;
@@ -83,6 +84,9 @@ fn known(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if error.is::<DriftError>() {
         return Some(Exit::Drift);
+    }
+    if let Some(error) = error.downcast_ref::<Interrupted>() {
+        return Some(error.exit());
     }
     if let Some(error) = error.downcast_ref::<LaunchError>() {
         return Some(launch(error));
@@ -180,9 +184,10 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::NotFetched { .. }
         | LaunchError::Resolve(_)
         | LaunchError::EntryPoint { .. } => Exit::Drift,
-        LaunchError::Machine(_) | LaunchError::Sandbox(_) | LaunchError::Prepare(_) => {
-            Exit::Machine
-        }
+        LaunchError::Machine(_)
+        | LaunchError::Sandbox(_)
+        | LaunchError::Prepare(_)
+        | LaunchError::Observe(_) => Exit::Machine,
         LaunchError::State { .. }
         | LaunchError::Watch { .. }
         | LaunchError::Build { .. }

@@ -7,6 +7,7 @@ mod argv;
 mod auditing;
 mod behaviour;
 mod calls;
+mod choosing;
 mod config_audit;
 mod context;
 mod daemon;
@@ -33,6 +34,7 @@ mod lock;
 mod locking;
 mod log;
 mod log_export;
+mod observe;
 mod output;
 mod platforms;
 mod proposal;
@@ -41,8 +43,10 @@ mod ps;
 mod quarantine;
 mod restore;
 mod review;
+mod reviewing;
 mod run;
 mod sbom;
+mod screen;
 mod secret;
 mod secret_users;
 mod server_json;
@@ -54,6 +58,7 @@ mod stderr;
 mod stop;
 mod summary;
 mod tools;
+mod tools_edit;
 mod trust;
 mod try_source;
 mod update;
@@ -87,7 +92,7 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr();
-    let is_session = matches!(arguments.command, Command::Run(_));
+    let is_session = matches!(arguments.command, Command::Run(_) | Command::Observe(_));
     if is_session {
         stderr::tell_panics();
     }
@@ -144,6 +149,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Tools(arguments) => tools::run(manifest, &arguments),
         Command::Review(arguments) => review::run(manifest, &arguments).await,
         Command::Explain(arguments) => explain::run(manifest, &arguments).await,
+        Command::Observe(arguments) => observe::run(manifest, &arguments).await,
         Command::Log(arguments) => log::run(manifest, &arguments).await,
         Command::Secret(arguments) => secret::run(manifest, &arguments),
         Command::Gc(arguments) => gc::run(manifest, &arguments),

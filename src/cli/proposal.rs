@@ -74,9 +74,9 @@ impl Proposal {
 
     pub(super) fn question(&self) -> &'static str {
         if self.tools.is_empty() {
-            "Which may the client use? (names, `all`, or `none`) "
+            "Which may the client use? (names, `all`, or `none`; `?NAME` shows a definition) "
         } else {
-            "Which may the client use? (names, `proposed` for what the bundle lists, `all`, or `none`) "
+            "Which may the client use? (names, `proposed` for what the bundle lists, `all`, or `none`; `?NAME` shows a definition) "
         }
     }
 }

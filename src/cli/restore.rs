@@ -8,6 +8,7 @@ use serde_json::json;
 use super::args::Restore;
 use super::context::Context;
 use super::exit::{DriftError, Exit, UsageError};
+use super::import::turn;
 use super::output;
 use crate::config::clients::{Backup, Backups};
 use crate::lockfile::{Digest, replace_atomically, replace_content};
@@ -37,6 +38,16 @@ impl State {
 pub(super) fn run(manifest: Option<&Path>, arguments: &Restore) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
     let backups = Backups::new(context.paths.client_configs());
+    let _turn = match arguments.list {
+        true => None,
+        false => {
+            let turn = turn::take(&context)?;
+            backups
+                .sweep()
+                .context("what an import that was killed left behind could not be removed")?;
+            Some(turn)
+        }
+    };
     let all = backups.list()?;
     let files = chosen(&all, &arguments.files)?;
     if arguments.list {

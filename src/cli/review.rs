@@ -11,7 +11,8 @@ use super::context::Context;
 use super::definitions::Definitions;
 use super::exit::{DriftError, Exit, UsageError};
 use super::locking::keep_definitions;
-use super::output;
+use super::reviewing::{Decision, Reviewing};
+use super::{output, screen};
 use crate::launch::{Launcher, StateFolder, learn};
 use crate::lockfile::{LockedServer, ServerName, ToolName};
 use crate::relay::{Introspection, StderrLog};
@@ -21,6 +22,14 @@ use crate::relay::{Introspection, StderrLog};
 struct Accepted {
     tools: BTreeSet<ToolName>,
     instructions: bool,
+}
+
+/// How a person says what is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    OnTheScreen,
+    ByLines,
+    Nobody,
 }
 
 /// Everything that was found.
@@ -57,7 +66,10 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
         ),
         allow: &server.tools.allow,
     };
-    if !arguments.json {
+    let asked = findings.asked(arguments, &context);
+    if asked == Asked::OnTheScreen {
+        findings.definitions.count(&name);
+    } else if !arguments.json {
         findings.definitions.show(&name);
     }
     if introspection.unusable > 0 {
@@ -66,7 +78,11 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
             introspection.unusable
         ));
     }
-    let accepted = findings.choose(arguments)?;
+    let accepted = match asked {
+        Asked::OnTheScreen => findings.ask(&context, &name)?,
+        Asked::ByLines => findings.ask_by_lines(),
+        Asked::Nobody => findings.named(arguments)?,
+    };
     if !accepted.tools.is_empty() || accepted.instructions {
         keep_definitions(&staging, &introspection);
         findings.write(&context, &name, locked, &accepted)?;
@@ -110,8 +126,8 @@ impl Findings<'_> {
             .collect()
     }
 
-    /// As the arguments say; without any, a person is asked for each, if one is there.
-    fn choose(&self, arguments: &Review) -> anyhow::Result<Accepted> {
+    /// As the arguments say.
+    fn named(&self, arguments: &Review) -> anyhow::Result<Accepted> {
         let named: BTreeSet<ToolName> = arguments
             .accept
             .iter()
@@ -145,9 +161,51 @@ impl Findings<'_> {
                     && self.definitions.instructions.differs(),
             });
         }
-        if arguments.json || !output::interactive() {
-            return Ok(Accepted::default());
+        Ok(Accepted::default())
+    }
+
+    /// Who is asked. Nobody, when the arguments say it, or no person is there who sees it all.
+    fn asked(&self, arguments: &Review, context: &Context) -> Asked {
+        let is_said =
+            arguments.accept_all || arguments.accept_instructions || !arguments.accept.is_empty();
+        let is_anything = self.definitions.differing().next().is_some()
+            || self.definitions.instructions.differs();
+        if is_said || arguments.json || !is_anything || !output::at_a_terminal() {
+            Asked::Nobody
+        } else if screen::is_drawable(&context.environment) {
+            Asked::OnTheScreen
+        } else {
+            Asked::ByLines
         }
+    }
+
+    fn ask(&self, context: &Context, name: &ServerName) -> anyhow::Result<Accepted> {
+        let mut reviewing = Reviewing::new(name, self.definitions.changes());
+        let answer = screen::ask(&mut reviewing, &context.environment)
+            .map_err(|error| error.context("nothing was accepted and nothing was written"))?;
+        let Some(decisions) = answer else {
+            output::note("You left the review: nothing was accepted, and nothing was written.");
+            return Ok(Accepted::default());
+        };
+        for line in reviewing.undecided_and_withheld(&decisions) {
+            output::note(&line);
+        }
+        let is_accepted = |at: usize| decisions.get(at) == Some(&Decision::Accept);
+        let tools: Vec<&ToolName> = self.definitions.differing().map(|(name, _)| name).collect();
+        let count = tools.len();
+        Ok(Accepted {
+            tools: tools
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| is_accepted(*at))
+                .map(|(_, name)| name.clone())
+                .collect(),
+            // The last, where there are any.
+            instructions: is_accepted(count),
+        })
+    }
+
+    fn ask_by_lines(&self) -> Accepted {
         let mut accepted = Accepted::default();
         for (name, state) in self.definitions.differing() {
             if output::yes(&format!("Accept `{name}` ({})? [y/N] ", state.word())) {
@@ -156,7 +214,7 @@ impl Findings<'_> {
         }
         accepted.instructions = self.definitions.instructions.differs()
             && output::yes("Accept the instructions? [y/N] ");
-        Ok(accepted)
+        accepted
     }
 
     /// Changes the accepted digests in the lock, and nothing else.

@@ -19,6 +19,7 @@ use crate::launch::{
     StateFolder, Stop,
 };
 use crate::lockfile::ServerName;
+use crate::observe::Observer;
 use crate::relay::{self, CallRules, LineSink as _, Pins, Redaction, SessionPolicy, StderrLog};
 use crate::sandbox::{Layer, Plan};
 
@@ -56,6 +57,8 @@ pub(super) struct Occasion {
     pub id: Option<String>,
     /// The folder of the session's control group, where it has one.
     pub group: Option<PathBuf>,
+    /// Who watches the server, if anybody is to.
+    pub observer: Option<Observer>,
 }
 
 impl Occasion {
@@ -66,6 +69,7 @@ impl Occasion {
             meter: Meter::default(),
             id: None,
             group: None,
+            observer: None,
         }
     }
 }
@@ -107,6 +111,7 @@ async fn start_recorded(
         meter,
         id,
         group,
+        observer,
     } = occasion;
     let mut launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     if let Some(group) = group {
@@ -137,6 +142,7 @@ async fn start_recorded(
     let redaction = Redaction::new(prepared.secrets);
     recorder.redact(redaction.clone());
     prepared.launch.recorder = Some(recorder.clone());
+    prepared.launch.observer.clone_from(&observer);
     if !prepared.withheld.is_empty() {
         tracing::info!("withheld from the server: {}", prepared.withheld.join(", "));
     }
@@ -179,6 +185,7 @@ async fn start_recorded(
         quarantine,
         meter,
         recorder,
+        observer,
         inquiries: None,
     };
     Ok(Started {

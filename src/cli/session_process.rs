@@ -269,6 +269,7 @@ async fn start(
         meter,
         id: Some(launch.session.clone()),
         group: launch.group.as_ref().map(PathBuf::from),
+        observer: None,
     };
     session::start(&context, &wanted, occasion).await
 }

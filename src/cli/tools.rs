@@ -11,6 +11,7 @@ use super::context::Context;
 use super::exit::Exit;
 use super::output;
 use super::session::command;
+use super::tools_edit;
 use crate::launch::StateFolder;
 use crate::lockfile::ToolName;
 
@@ -19,6 +20,9 @@ pub(super) fn run(manifest: Option<&Path>, arguments: &Tools) -> anyhow::Result<
     let manifest = context.manifest()?;
     let lock = context.lock()?;
     let (name, server, locked) = context.server(&arguments.name, &manifest, &lock)?;
+    if arguments.choose || !arguments.allow.is_empty() || !arguments.withhold.is_empty() {
+        return tools_edit::run(&context, &name, server, locked, arguments);
+    }
     let offered = &locked.behaviour.tools;
     let allow = &server.tools.allow;
     let state = StateFolder::planned(context.paths.server_state(&name));

@@ -2,10 +2,14 @@
 //! `[servers.NAME]` entries come and go. No I/O, and no judgement of the values:
 //! the caller parses the result with [`super::Manifest::parse`] before writing it.
 
+mod grant;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml_edit::{Array, Document, InlineTable, Item, Key, Table, Value};
+
+pub use grant::{Additions, grant};
 
 use super::error::ConfigError;
 use super::manifest::EnvValue;

@@ -122,6 +122,11 @@ impl Paths {
         self.state.join("client-configs")
     }
 
+    /// `$XDG_STATE_HOME/pinfold/import`: whoever imports configs locks a file in it.
+    pub fn import_turn(&self) -> PathBuf {
+        self.state.join("import")
+    }
+
     /// The folder of the audit log.
     pub fn audit(&self) -> PathBuf {
         self.state.join("audit")

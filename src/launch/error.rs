@@ -37,6 +37,8 @@ pub enum LaunchError {
         path.display()
     )]
     Watch { path: PathBuf, source: io::Error },
+    #[error("the server can't be observed, so it was not started")]
+    Observe(#[source] crate::observe::TraceError),
     #[error("`{name}` is in the manifest but not locked; run `pinfold lock {name}`")]
     NotLocked { name: ServerName },
     #[error(

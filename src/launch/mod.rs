@@ -15,6 +15,7 @@ mod locked_interpreter;
 mod meter;
 mod network;
 mod npm_runner;
+mod observed_calls;
 mod own_group;
 mod prepare;
 mod programs;

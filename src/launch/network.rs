@@ -10,7 +10,8 @@ use super::LaunchError;
 use super::alarms::Listener;
 use crate::audit::{Decision, Record, Recorder};
 use crate::config::Environment;
-use crate::egress::{Egress, EgressError, Event, Listeners, Outside, Proxies};
+use crate::egress::{Egress, EgressError, Event, Host, Listeners, Outside, Proxies};
+use crate::observe::Observer;
 use crate::policy::EgressPolicy;
 use crate::relay::Redaction;
 use crate::sandbox::{NAME_SERVER, OwnFile};
@@ -53,6 +54,7 @@ pub(super) fn serve(
     recorder: Option<Recorder>,
     alarms: Listener,
     redaction: Redaction,
+    observer: Option<Observer>,
 ) -> Result<Egress, LaunchError> {
     let crate::sandbox::Listeners { names, streams } = listeners;
     let outside = if policy.trusts_names {
@@ -72,6 +74,9 @@ pub(super) fn serve(
         move |event| {
             if let (Some(recorder), Some(record)) = (&recorder, record_of(event)) {
                 recorder.egress(record);
+            }
+            if let Some(observer) = &observer {
+                observe(event, observer);
             }
             speak(event, &redaction, &mut spoken.borrow_mut());
             alarms.borrow_mut().hear_egress(event, Instant::now());
@@ -126,6 +131,23 @@ fn record_of(event: &Event) -> Option<Record> {
         }
         Event::NamesUntold { .. } => return None,
     })
+}
+
+fn observe(event: &Event, observer: &Observer) {
+    match event {
+        Event::NameRefused { name } => observer.host(name.to_string(), false),
+        Event::Refused { host, port, .. } => observer.host(place(host, *port), false),
+        Event::Closed { host, port, .. } => observer.host(place(host, *port), true),
+        Event::TooManyConnections { .. } | Event::BytesSpent { .. } | Event::NamesUntold { .. } => {
+        }
+    }
+}
+
+fn place(host: &Host, port: u16) -> String {
+    match host {
+        Host::Address(address) => std::net::SocketAddr::new(*address, port).to_string(),
+        Host::Name(_) | Host::Localhost => format!("{host}:{port}"),
+    }
 }
 
 /// Each refusal once: a server that tries again says nothing new.

@@ -398,6 +398,7 @@ impl<'a> Launcher<'a> {
             },
             own_folders,
             filters,
+            observed: false,
         };
         Ok(Launch {
             spec,
@@ -408,6 +409,7 @@ impl<'a> Launcher<'a> {
             secret_files: None,
             alarms: policy.alarms.clone(),
             redaction: Redaction::default(),
+            observer: None,
         })
     }
 }

@@ -19,6 +19,7 @@ use super::{LaunchError, Running};
 use crate::audit::Recorder;
 use crate::egress::Egress;
 use crate::lockfile::ServerName;
+use crate::observe::Observer;
 use crate::relay::{Inquiry, LineSink, Redaction, SessionPolicy, StderrTail, drain_stderr};
 
 /// A server's standard error on its way into a log, also while nobody is served.
@@ -64,6 +65,8 @@ pub struct Service {
     pub quarantine: Guard,
     /// Where the session is recorded.
     pub recorder: Recorder,
+    /// Who is told of calls while the server is watched.
+    pub observer: Option<Observer>,
     /// Whoever may decide about calls in place of the client's user, if there is anybody.
     pub inquiries: Option<mpsc::Receiver<Inquiry>>,
 }

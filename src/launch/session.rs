@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
 use super::alarms::Tripped;
+use super::observed_calls::ObservedCalls;
 use super::quarantine::Imposed;
 use super::service::{Drained, Service};
 use super::session_end::{Ended, SessionEnd, Stop, Used, as_recorded};
@@ -68,6 +69,7 @@ async fn until_the_end(
         quarantine,
         meter,
         recorder,
+        observer,
         inquiries,
     } = service;
     let Running {
@@ -101,7 +103,10 @@ async fn until_the_end(
     };
     let mut session = Session::new(policy)
         .with_budget(Box::new(budget))
-        .recorded_in(Box::new(recorder.clone()));
+        .recorded_in(match observer {
+            None => Box::new(recorder.clone()),
+            Some(observer) => Box::new(ObservedCalls::new(recorder.clone(), observer)),
+        });
     if inquiries.is_some() {
         session = session.with_decider();
     }

@@ -18,11 +18,12 @@ use crate::audit::Recorder;
 use crate::cgroup::ServerGroup;
 use crate::config::{Alarms, Environment};
 use crate::egress::Egress;
+use crate::observe::Observer;
 use crate::policy::EgressPolicy;
 use crate::relay::Redaction;
 use crate::sandbox::{
     GO, KILL, Listeners, Network, Report, ResourceLimits, SandboxError, SandboxSpec, StepFailure,
-    TERMINATE, end_orphans, stub,
+    TERMINATE, end_orphans, server_of, stub,
 };
 use crate::store::TreeInUse;
 use crate::sys;
@@ -182,6 +183,7 @@ impl Standing {
         environment: &Environment,
         recorder: Option<Recorder>,
         redaction: Redaction,
+        observer: Option<Observer>,
     ) -> Result<(), LaunchError> {
         if let Some(listeners) = self.listeners.take() {
             let listener = self.running.alarms.of_egress();
@@ -192,10 +194,34 @@ impl Standing {
                 recorder,
                 listener,
                 redaction,
+                observer,
             )?;
             self.running.egress = Some(egress);
         }
         Ok(())
+    }
+
+    /// Lets it be watched from before its first instruction, if anybody is to watch; takes the box
+    /// down again where that can't be.
+    ///
+    /// # Errors
+    /// When this machine doesn't let pinfold watch it.
+    pub(super) async fn observed_by(
+        self,
+        observer: Option<Observer>,
+        spec: &SandboxSpec,
+    ) -> Result<Self, LaunchError> {
+        let Some(observer) = observer else {
+            return Ok(self);
+        };
+        let server = self.running.monitor.pid().and_then(server_of);
+        match observer.begin(spec.filters.clone(), server) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.abandon().await?;
+                Err(LaunchError::Observe(error))
+            }
+        }
     }
 
     /// Lets the server be executed.

@@ -12,6 +12,7 @@ use super::spawn::{Running, Standing, spawn};
 use crate::audit::Recorder;
 use crate::config::Alarms;
 use crate::lockfile::{Digest, LockedServer, ServerName};
+use crate::observe::Observer;
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::relay::Redaction;
 use crate::sandbox::{
@@ -35,6 +36,8 @@ pub struct Launch {
     pub alarms: Alarms,
     /// The server's secrets, taken out of what is said of it.
     pub redaction: Redaction,
+    /// Who watches what it does, if anybody is to.
+    pub observer: Option<Observer>,
 }
 
 /// The question whether a server's code, and that of an interpreter of its own, is what was locked.
@@ -159,7 +162,9 @@ impl Launcher<'_> {
             secret_files,
             alarms,
             redaction,
+            observer,
         } = launch;
+        spec.observed = observer.is_some();
         let alarms = SessionAlarms::new(alarms).redacting(redaction.clone());
         let with_namespaces = spec.namespaces.is_some();
         let deliver = |spec: &mut SandboxSpec| match &secret_files {
@@ -185,7 +190,8 @@ impl Launcher<'_> {
                 spec.filters = compile(&syscall_rules(&spec.network, false, false)?)?;
                 let held = deliver(&mut spec)?;
                 let standing = spawn(&spec, group()?).await?;
-                Ok((standing.holding(held).with_alarms(alarms), plan))
+                let standing = standing.holding(held).with_alarms(alarms);
+                Ok((standing.observed_by(observer, &spec).await?, plan))
             }
             Err(error) => Err(error),
             Ok(standing) => {
@@ -194,9 +200,17 @@ impl Launcher<'_> {
                     self.learn_of_namespaces(NamespaceSupport::Works);
                 }
                 if let Some(egress) = &egress {
-                    standing.serve_network(egress, self.environment, recorder, redaction)?;
+                    let observer = observer.clone();
+                    standing.serve_network(
+                        egress,
+                        self.environment,
+                        recorder,
+                        redaction,
+                        observer,
+                    )?;
                 }
-                Ok((standing.holding(held), plan))
+                let standing = standing.holding(held);
+                Ok((standing.observed_by(observer, &spec).await?, plan))
             }
         }
     }

@@ -89,6 +89,11 @@ impl StateFolder {
         SharedBudget::new(self.root.join("budget"))
     }
 
+    /// What was observed of it.
+    pub fn observed_path(&self) -> PathBuf {
+        self.root.join("observed.json")
+    }
+
     /// Where the server's standard error is kept.
     pub fn log_path(&self) -> PathBuf {
         self.root.join("stderr.log")

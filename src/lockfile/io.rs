@@ -88,41 +88,36 @@ pub fn open_lock_file(path: &Path) -> io::Result<File> {
 /// followed, so that a file kept elsewhere by a dotfile manager stays there.
 /// `mode` is the exact mode of the new file, whatever the umask.
 pub fn replace_atomically(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let target = follow_links(path)?;
-    let folder = folder_of(&target);
-    let name = target
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
-    sweep_abandoned(folder, name);
-
-    let temporary = Temporary::create(folder, name)?;
-    temporary
-        .file
-        .set_permissions(Permissions::from_mode(mode))?;
-    (&temporary.file).write_all(bytes)?;
-    temporary.file.sync_all()?;
-    // One that can't be opened could not be synced afterwards.
-    let folder = File::open(folder)?;
-    temporary.rename_to(&target)?;
-    folder.sync_all()
+    replace(path, bytes, |_, _| Ok(mode))
 }
 
 /// Replaces the content of a file that somebody else's program keeps: as [`replace_atomically`],
 /// and mode, owner and group stay as they are.
 pub fn replace_content(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, |target, temporary| {
+        let (before, made) = (fs::metadata(target)?, temporary.metadata()?);
+        if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
+            std::os::unix::fs::fchown(temporary, Some(before.uid()), Some(before.gid()))?;
+        }
+        Ok(before.permissions().mode() & 0o7777)
+    })
+}
+
+/// `prepare` is given the target and the empty temporary file, and says the mode.
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&Path, &File) -> io::Result<u32>,
+) -> io::Result<()> {
     let target = follow_links(path)?;
-    let before = fs::metadata(&target)?;
     let folder = folder_of(&target);
     let name = target
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"))?;
     sweep_abandoned(folder, name);
+
     let temporary = Temporary::create(folder, name)?;
-    let made = temporary.file.metadata()?;
-    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
-        std::os::unix::fs::fchown(&temporary.file, Some(before.uid()), Some(before.gid()))?;
-    }
-    let mode = before.permissions().mode() & 0o7777;
+    let mode = prepare(&target, &temporary.file)?;
     temporary
         .file
         .set_permissions(Permissions::from_mode(mode))?;

@@ -17,6 +17,10 @@ const MIN_LINE: usize = 8;
 /// The beginning of a secret at the end of a line that was cut is recognised from this length on.
 const MIN_BEGINNING: usize = 4;
 
+/// The marks that are no escapes in an address, by who writes it: RFC 3986 (Go, Rust),
+/// `encodeURIComponent`, Python's `quote`, and a form, in which a space is `+`.
+const PERCENT: [&[u8]; 4] = [b"-._~", b"-._~!*'()", b"-._~/", b"-._* "];
+
 /// What is to be taken out.
 #[derive(Clone, Default)]
 pub struct Redaction {
@@ -46,6 +50,7 @@ impl Redaction {
             let escaped = serde_json::Value::from(value.as_str()).to_string();
             texts.push(unquoted(&escaped));
             texts.push(unquoted(&ascii(&escaped)));
+            texts.extend(PERCENT.map(|plain| percent_encoded(&value, plain)));
             texts.sort();
             texts.dedup();
             for text in texts.into_iter().filter(|text| !text.is_empty()) {
@@ -248,6 +253,21 @@ fn ascii(json: &str) -> String {
     output
 }
 
+/// As it stands in an address, where letters, digits and the bytes of `plain` need no escape.
+fn percent_encoded(text: &str, plain: &[u8]) -> String {
+    let mut output = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b' ' if plain.contains(&b' ') => output.push('+'),
+            byte if byte.is_ascii_alphanumeric() || plain.contains(&byte) => {
+                output.push(char::from(byte));
+            }
+            byte => output.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    output
+}
+
 /// Never the secrets.
 impl std::fmt::Debug for Redaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -344,6 +364,28 @@ mod tests {
         assert_eq!(
             redaction(key).of_text("x MIIEvQIBADANBg y abc"),
             "x [redacted: TOKEN] y abc"
+        );
+    }
+
+    #[test]
+    fn it_is_found_in_an_address() {
+        let secret = redaction("p@ss/wört (1)*");
+        for spelled in [
+            "p%40ss%2Fw%C3%B6rt%20%281%29%2A",
+            "p%40ss%2Fw%C3%B6rt%20(1)*",
+            "p%40ss/w%C3%B6rt%20%281%29%2A",
+            "p%40ss%2Fw%C3%B6rt+%281%29*",
+        ] {
+            let text = format!("GET https://x.example/?k={spelled}&n=1 failed");
+            assert_eq!(
+                secret.of_text(&text),
+                "GET https://x.example/?k=[redacted: TOKEN]&n=1 failed"
+            );
+        }
+        // One that needs no escape has no second spelling.
+        assert_eq!(
+            format!("{:?}", redaction("s3cret-value_1.2")),
+            "Redaction(1 forms)"
         );
     }
 

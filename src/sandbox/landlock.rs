@@ -227,6 +227,7 @@ mod tests {
             limits: crate::sandbox::ResourceLimits::default(),
             own_folders: vec![],
             filters: vec![],
+            observed: false,
         };
         let works = || {
             [

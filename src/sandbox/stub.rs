@@ -257,6 +257,12 @@ fn confine_and_execute(
     nix::sys::prctl::set_no_new_privs()
         .map_err(|errno| SandboxError::NoNewPrivileges(errno.into()))?;
     landlock::restrict(spec)?;
+    if spec.observed {
+        // execve(2) would do the same; until then the parent could not take hold of it. The filter
+        // refuses it.
+        nix::sys::prctl::set_dumpable(true)
+            .map_err(|errno| SandboxError::NotDumpable(errno.into()))?;
+    }
     seccomp::install(&spec.filters)?;
     self_check::run(spec)?;
     if let Some(init) = waits.init {

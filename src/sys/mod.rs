@@ -12,6 +12,8 @@ mod memory;
 mod mounts;
 pub mod probes;
 mod process;
+pub mod ptrace;
+mod signals;
 mod syscalls;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,4 +29,5 @@ pub use process::{
     Forked, PidFd, clone_single_threaded, default_signal_dispositions, drop_from_bounding_set,
     exit_without_cleanup, fork_single_threaded, lock_secure_bits, send_sigkill_when_parent_dies,
 };
+pub use signals::CaughtSignals;
 pub use syscalls::{AUDIT_ARCH, NAMES as SYSCALL_NAMES, number as syscall_number};

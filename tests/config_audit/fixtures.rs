@@ -11,6 +11,8 @@ struct Config {
     path: String,
     mode: u32,
     text: String,
+    /// Not a config, but named by one.
+    is_beside: bool,
     /// Code and line; line 0 is the file.
     expected: Vec<(String, u64)>,
 }
@@ -20,7 +22,7 @@ struct Fixture {
     configs: Vec<Config>,
 }
 
-/// `PATH [in project] [| mode OCTAL] [| CODES of the file as a whole]`
+/// `PATH [in project] [| beside] [| mode OCTAL] [| CODES of the file as a whole]`
 fn config(head: &str) -> Config {
     let mut parts = head.split(" | ");
     let path = parts.next().unwrap();
@@ -32,9 +34,14 @@ fn config(head: &str) -> Config {
         path,
         mode: 0o600,
         text: String::new(),
+        is_beside: false,
         expected: Vec::new(),
     };
     for part in parts {
+        if part == "beside" {
+            config.is_beside = true;
+            continue;
+        }
         match part.strip_prefix("mode ") {
             Some(mode) => config.mode = u32::from_str_radix(mode, 8).unwrap(),
             None => {
@@ -98,7 +105,9 @@ fn check(name: &str, at: impl Fn() -> Desk) -> (usize, BTreeSet<String>) {
         expected.sort();
         let report = desk.found(&[]);
         let files = report["files"].as_array().unwrap().len();
-        assert_eq!(files, fixture.configs.len(), "{name}: {}", fixture.title);
+        let beside = fixture.configs.iter().filter(|config| config.is_beside);
+        let configs = fixture.configs.len() - beside.count();
+        assert_eq!(files, configs, "{name}: {}", fixture.title);
         let found = codes(&report);
         seen.extend(found.iter().map(|(_, code, _)| code.clone()));
         if found != expected {

@@ -47,7 +47,7 @@ pub(super) fn follow(page: &str, text: &str, target: &str) -> Result<(), String>
     let other = match path.is_empty() {
         true => None,
         false => {
-            let folder = Path::new(page).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(page).parent().unwrap_or_else(|| Path::new(""));
             let path = project().join(folder).join(path);
             if !path.exists() {
                 return Err("there is no such file".to_owned());

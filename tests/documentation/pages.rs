@@ -258,10 +258,11 @@ fn commands(language: &str, block: &[&str], first: usize) -> Result<Vec<(usize, 
             text.push('\n');
             text.push_str(more.trim_end());
         }
-        if is_shown && text == "echo $?" {
-            if let Some((_, before)) = found.last_mut() {
-                before.may_fail = true;
-            }
+        if is_shown
+            && text == "echo $?"
+            && let Some((_, before)) = found.last_mut()
+        {
+            before.may_fail = true;
         }
         found.push((
             first + index,

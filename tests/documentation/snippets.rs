@@ -39,7 +39,7 @@ pub(super) fn check(page: &Page, config: &Config) -> Result<(), String> {
         Place::Nowhere => None,
     };
     if config.language == "python" {
-        return path.map(drop).ok_or("it is no file".to_owned());
+        return path.map(drop).ok_or_else(|| "it is no file".to_owned());
     }
     let is_manifest = match path {
         Some(path) => path.ends_with("pinfold.toml"),
@@ -66,10 +66,10 @@ fn manifest(text: &str) -> Result<(), String> {
         let server = server.1.as_table_mut().ok_or("a server is no table")?;
         let source = || toml::Value::from("npm:any-server");
         server.entry("source").or_insert_with(source);
-        if let Some(profile) = server.get("profile").and_then(toml::Value::as_str) {
-            if !project().join(format!("profiles/{profile}.toml")).exists() {
-                return Err(format!("there is no profile `{profile}`"));
-            }
+        if let Some(profile) = server.get("profile").and_then(toml::Value::as_str)
+            && !project().join(format!("profiles/{profile}.toml")).exists()
+        {
+            return Err(format!("there is no profile `{profile}`"));
         }
         let tools = server
             .entry("tools")

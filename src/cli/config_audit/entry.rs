@@ -1,11 +1,14 @@
 //! A server of a config as the rules look at it: its words without what only wraps them, and every
 //! text of it by its name.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::super::import::base_name;
 use super::super::launchers::{Started, started};
-use crate::config::clients::{ClientFile, ClientServer, Node, Position, Transport, Value, Word};
+use crate::config::clients::{
+    ClientFile, ClientServer, Node, Position, Scope, Transport, Value, Word,
+};
 
 /// A text of an entry, with what it is called there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl<'f> Entry<'f> {
             Transport::Remote { .. } | Transport::BuiltIn => Vec::new(),
         };
         let mut texts = Vec::new();
-        collect(file, "", &server.node, &mut texts);
+        collect(file, "", &server.node, &[], &mut texts);
         for text in &mut texts {
             text.is_argument = words.iter().any(|word| word.at == text.at);
         }
@@ -109,6 +112,50 @@ impl<'f> Entry<'f> {
         said.filter(|said| said.is_absolute())
             .or_else(|| self.server.project())
     }
+
+    /// The file that a text of the entry names, with what the client puts in for `${…}` and `~`;
+    /// `None` when that can't be told.
+    pub(super) fn named_file(&self, text: &str, home: Option<&Path>) -> Option<PathBuf> {
+        let place = &self.file.place;
+        let of_project = (place.scope == Scope::Project).then(|| {
+            // `.vscode/mcp.json` and `.mcp.json` are both of the folder around.
+            let folder = place.path.parent()?;
+            let is_hidden = folder.file_name()?.to_string_lossy().starts_with('.');
+            if is_hidden {
+                folder.parent()
+            } else {
+                Some(folder)
+            }
+        });
+        let project = self.folder().or_else(|| of_project.flatten());
+        let below = |folder: Option<&Path>, rest: &str| Some(folder?.join(rest));
+        for (start, folder) in [
+            ("${userHome}/", home),
+            ("${env:HOME}/", home),
+            ("$HOME/", home),
+            ("~/", home),
+            ("${workspaceFolder}/", project),
+            ("./", project),
+        ] {
+            if let Some(rest) = text.strip_prefix(start) {
+                return below(folder, rest);
+            }
+        }
+        match text.contains("${") || text.is_empty() {
+            true => None,
+            false if text.starts_with('/') => Some(PathBuf::from(text)),
+            false => below(project, text),
+        }
+    }
+}
+
+/// Every text of a config that belongs to no server.
+pub(super) fn texts_outside(file: &ClientFile) -> Vec<Named> {
+    let servers = file.servers.iter();
+    let servers: Vec<Range<usize>> = servers.map(|server| server.node.span.clone()).collect();
+    let mut texts = Vec::new();
+    collect(file, "", &file.root, &servers, &mut texts);
+    texts
 }
 
 /// Programs that only start what their arguments say, with the options that take a word.
@@ -155,7 +202,17 @@ fn unwrapped<'f>(words: &[&'f Word]) -> Vec<&'f Word> {
     rest.to_vec()
 }
 
-fn collect(file: &ClientFile, name: &str, node: &Node, found: &mut Vec<Named>) {
+/// `without`: nodes that are left out, by their spans.
+fn collect(
+    file: &ClientFile,
+    name: &str,
+    node: &Node,
+    without: &[Range<usize>],
+    found: &mut Vec<Named>,
+) {
+    if without.contains(&node.span) {
+        return;
+    }
     match &node.value {
         Value::Text(text) | Value::Plain(text) => {
             let mut put = |name: &str, text: &str| {
@@ -181,7 +238,7 @@ fn collect(file: &ClientFile, name: &str, node: &Node, found: &mut Vec<Named>) {
         Value::List(entries) => {
             let mut before = "";
             for entry in entries {
-                collect(file, before, entry, found);
+                collect(file, before, entry, without, found);
                 let word = entry.as_text().unwrap_or_default();
                 let is_option = word.starts_with('-') && !word.contains('=');
                 before = match is_option {
@@ -192,7 +249,7 @@ fn collect(file: &ClientFile, name: &str, node: &Node, found: &mut Vec<Named>) {
         }
         Value::Map(members) => {
             for member in members {
-                collect(file, &member.key, &member.value, found);
+                collect(file, &member.key, &member.value, without, found);
             }
         }
         Value::Null | Value::Bool(_) => {}

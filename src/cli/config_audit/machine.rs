@@ -5,8 +5,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::config::clients::read_bytes;
 use crate::config::{ConfigError, Environment, Manifest, Paths};
 use crate::lockfile::{LockError, read};
+
+/// Larger is no file of variables.
+const MAX_TEXT: u64 = 1 << 20;
 
 /// A file or folder, links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ pub(super) trait Machine {
     fn status(&self, path: &Path) -> Option<Status>;
     /// A path without links.
     fn real(&self, path: &Path) -> Option<PathBuf>;
+    /// What is in a small file of text.
+    fn text(&self, path: &Path) -> Option<String>;
     /// A program of the search path.
     fn program(&self, name: &str) -> Option<PathBuf>;
     /// The servers of the user's own manifest, or of another.
@@ -82,6 +88,10 @@ impl Machine for Here<'_> {
 
     fn real(&self, path: &Path) -> Option<PathBuf> {
         std::fs::canonicalize(path).ok()
+    }
+
+    fn text(&self, path: &Path) -> Option<String> {
+        String::from_utf8(read_bytes(path, MAX_TEXT).ok()?).ok()
     }
 
     fn program(&self, name: &str) -> Option<PathBuf> {

@@ -32,6 +32,8 @@ pub(super) enum Rule {
     SandboxOff,
     InlineSecret,
     SecretInArguments,
+    SecretInEnvFile,
+    SecretOutsideServers,
     PossibleSecret,
     RepeatedSecret,
     EndlessToken,
@@ -87,7 +89,7 @@ const fn row(
 const IMPORT: &str = "`pinfold import {file}`";
 
 #[rustfmt::skip]
-pub(super) const TABLE: [Row; 37] = [
+pub(super) const TABLE: [Row; 39] = [
     row(Rule::UnreadableConfig, "unreadable-config", Error,
         "The config can't be read",
         "Nothing is known of the servers in it. A link that leads out of a project is not followed, because whoever wrote the project chose where it leads.",
@@ -105,9 +107,9 @@ pub(super) const TABLE: [Row; 37] = [
         "One of them hides the other. A project's file can take the place of your own server like this.",
         "rename one of them, in {file} or in the other file"),
     row(Rule::ConfigReadable, "config-readable", Error,
-        "Every user of this machine can read the secrets in the config",
+        "Every user of this machine can read the secrets in the config, or in a file it names",
         "The file's mode and the folders above it let others read it.",
-        "`chmod 600 {file}`, and `pinfold import {file}` to take the secrets out; then give them out anew"),
+        "`chmod 600 {about}`, and `pinfold import {file}` to take the secrets out; then give them out anew"),
     row(Rule::ConfigWritable, "config-writable", Error,
         "Others can change the config",
         "What stands in it is run as you, so whoever can write it can run anything.",
@@ -188,6 +190,14 @@ pub(super) const TABLE: [Row; 37] = [
         "A secret is an argument",
         "Every user of this machine can read the arguments of a running program, and they get into logs.",
         "pass it by a variable, if the server knows one, then `pinfold import {file}`; give it out anew"),
+    row(Rule::SecretInEnvFile, "secret-in-env-file", Warning,
+        "A file of variables that the config names holds secrets in plain text",
+        "It is out of the config, and still wherever the file goes: backups, repositories, every program that runs as you.",
+        "`pinfold secret set NAME` for each, and give it to the server with `pinfold add --secret KEY=NAME`; then take it out of {about}"),
+    row(Rule::SecretOutsideServers, "secret-outside-servers", Warning,
+        "The client's own settings hold a secret in plain text",
+        "It is none of a server's, so `pinfold import` leaves it; but whoever gets the file has it.",
+        "let the client take it from a variable or the keyring, if it can; give it out anew"),
     row(Rule::PossibleSecret, "possible-secret", Warning,
         "Something looks random enough to be a secret",
         "It is no known kind of token, and its name doesn't say that it is one.",

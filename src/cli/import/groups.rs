@@ -21,14 +21,11 @@ pub(super) struct Group {
     pub members: Vec<Member>,
     /// Whether manifest and lock have it already.
     pub is_present: bool,
-    /// Whether the manifest has it already, with these very secrets.
-    pub is_in_manifest: bool,
 }
 
 /// What a group is in the manifest, or will be.
 struct Named {
     wanted: NewServer,
-    is_in_manifest: bool,
     is_present: bool,
 }
 
@@ -59,6 +56,10 @@ impl Wishes {
             ))
             .into()),
         }
+    }
+
+    pub(super) fn are_about(&self, name: &ServerName) -> bool {
+        self.tools.contains_key(name) || self.egress.contains_key(name)
     }
 
     pub(super) fn tools_of(&self, name: &ServerName) -> Vec<String> {
@@ -113,7 +114,6 @@ pub(super) fn groups(
                 converted: converted.clone(),
                 members,
                 is_present: named.is_present,
-                is_in_manifest: named.is_in_manifest,
             })
         })
         .collect()
@@ -142,7 +142,6 @@ fn named(
             let names = secret_names(&name, converted);
             return Ok(Named {
                 wanted: new_server(name, converted, wishes, &names),
-                is_in_manifest: false,
                 is_present: false,
             });
         };
@@ -158,11 +157,7 @@ fn named(
         if is_same(present, &server) {
             let locked = lock.servers.get(&wanted.name);
             let is_present = locked.is_some_and(|locked| locked.source == server.source_text);
-            return Ok(Named {
-                wanted,
-                is_in_manifest: true,
-                is_present,
-            });
+            return Ok(Named { wanted, is_present });
         }
     }
     Err(UsageError("there are too many servers of one name".to_owned()).into())

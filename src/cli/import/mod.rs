@@ -8,6 +8,7 @@ mod groups;
 mod machine;
 mod plan;
 mod show;
+pub(super) mod turn;
 mod variables;
 mod vault;
 
@@ -21,6 +22,7 @@ use super::args::Import;
 use super::context::Context;
 use super::exit::{Exit, UsageError, exit_for};
 use super::output;
+use super::screen::Interrupted;
 use crate::config::clients::{
     Backups, ClientFile, ClientFileError, FoundPlace, Rewrite, find_client_files, place_of, rewrite,
 };
@@ -47,18 +49,14 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
     keep_out_of_dumps().context("this process's memory could not be kept out of core dumps")?;
     let context = Context::open(manifest)?;
     let program = own_program()?;
-    let mut found = find(&context, &arguments.files)?;
+    let wishes = Wishes::read(&arguments.allow, &arguments.egress)?;
+    let (found, groups) = planned(&context, &arguments, &wishes, &program)?;
     if found.is_empty() {
         output::note("No config of an MCP client was found; name one: `pinfold import FILE`");
         return Ok(Exit::Success);
     }
-    let here = Here::new(&context);
-    decide_all(&mut found, &here, &program);
-    let wishes = Wishes::read(&arguments.allow, &arguments.egress)?;
-    let groups = groups(&context, &found, &wishes)?;
     wishes.check(&groups)?;
-    let is_broken = found.iter().any(|found| found.file.is_err());
-    let unless_broken = match is_broken {
+    let unless_broken = match found.iter().any(|found| found.file.is_err()) {
         true => Exit::Usage,
         false => Exit::Success,
     };
@@ -77,8 +75,20 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
         show::plan(&found, &groups, output::note);
     }
     confirm(&arguments)?;
-    let failures = lock_all(&context, &groups, &arguments, &wishes).await;
-    let written = write_all(&context, &found, &groups, &failures, &program);
+    let _turn = turn::take(&context)?;
+    // Another import may have ended while this one waited for its turn, or for the answer.
+    let backups = Backups::new(context.paths.client_configs());
+    backups
+        .sweep()
+        .context("what an import that was killed left behind could not be removed")?;
+    let shown = groups;
+    let (found, groups) = planned(&context, &arguments, &wishes, &program)?;
+    turn::same_or_less(&shown, &groups, &wishes)?;
+    if groups.is_empty() {
+        output::note("Nothing is left to do: meanwhile these were taken over.");
+    }
+    let failures = lock_all(&context, &groups, &arguments, &wishes).await?;
+    let written = write_all(&context, &backups, &found, &groups, &failures, &program);
     if arguments.json {
         let outcome = show::Outcome {
             failures: &failures,
@@ -92,6 +102,19 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
         .values()
         .chain(written.iter().filter_map(|written| written.error.as_ref()));
     Ok(first.map(exit_for).next().unwrap_or(unless_broken))
+}
+
+/// What is there, and what becomes of it.
+fn planned(
+    context: &Context,
+    arguments: &Import,
+    wishes: &Wishes,
+    program: &str,
+) -> anyhow::Result<(Vec<Found>, Vec<Group>)> {
+    let mut found = find(context, &arguments.files)?;
+    decide_all(&mut found, &Here::new(context), program);
+    let groups = groups(context, &found, wishes)?;
+    Ok((found, groups))
 }
 
 /// Absolute, because the search path of a client is short.
@@ -115,6 +138,9 @@ fn find(context: &Context, files: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
             context.paths.home.as_deref(),
             project.as_deref(),
         )
+        .into_iter()
+        .filter(FoundPlace::may_have_servers)
+        .collect()
     } else {
         let absolute = files.iter().map(std::path::absolute);
         let paths = absolute.collect::<Result<Vec<PathBuf>, _>>()?;
@@ -161,7 +187,7 @@ fn confirm(arguments: &Import) -> anyhow::Result<()> {
     if arguments.yes {
         return Ok(());
     }
-    if !output::interactive() {
+    if !output::at_a_terminal() {
         return Err(UsageError(
             "nothing was changed; say --yes to begin, with --allow-all or --allow SERVER:TOOL for each tool, or --dry-run to see the diffs".to_owned(),
         )
@@ -173,13 +199,14 @@ fn confirm(arguments: &Import) -> anyhow::Result<()> {
     }
 }
 
-/// Locks each server once; those that can't be are the result.
+/// Locks each server once; those that can't be are the result. An error ends everything: a person
+/// stopped the command.
 async fn lock_all(
     context: &Context,
     groups: &[Group],
     arguments: &Import,
     wishes: &Wishes,
-) -> BTreeMap<usize, anyhow::Error> {
+) -> anyhow::Result<BTreeMap<usize, anyhow::Error>> {
     let mut failures = BTreeMap::new();
     for (index, group) in groups.iter().enumerate() {
         if group.is_present {
@@ -204,11 +231,16 @@ async fn lock_all(
         };
         if let Err(error) = added {
             vault::forget(context, &created);
+            if error.is::<Interrupted>() {
+                return Err(error.context(
+                    "the import was stopped and no config was changed; what was locked before stays locked, and `pinfold import` goes on from there",
+                ));
+            }
             output::error(&error);
             failures.insert(index, error);
         }
     }
-    failures
+    Ok(failures)
 }
 
 /// What became of a file.
@@ -222,12 +254,12 @@ struct Written {
 
 fn write_all(
     context: &Context,
+    backups: &Backups,
     found: &[Found],
     groups: &[Group],
     failures: &BTreeMap<usize, anyhow::Error>,
     program: &str,
 ) -> Vec<Written> {
-    let backups = Backups::new(context.paths.client_configs());
     let mut all = Vec::new();
     for (index, found) in found.iter().enumerate() {
         let Ok(file) = &found.file else { continue };
@@ -243,7 +275,7 @@ fn write_all(
             error: None,
             notes: Vec::new(),
         };
-        match apply::write(&found.place, &wanted, &backups) {
+        match apply::write(&found.place, &wanted, backups) {
             Ok((entries, notes)) => {
                 written.entries = entries;
                 written.notes = notes;

@@ -46,14 +46,17 @@ pub(super) fn store(
             continue;
         };
         let value = Secret::new(Zeroizing::new(value.as_bytes().to_vec()))?;
-        let place = place_for(&store, name, &value, group.is_in_manifest)
-            .with_context(|| format!("the secret `{name}` was not stored"))?;
-        if let Place::Free(free) = place {
-            created.push(free.clone());
-            store
-                .set(&free, &value, PATIENCE)
-                .with_context(|| format!("the secret `{free}` was not stored"))?;
-            *name = free;
+        match place_for(&store, name, &value)
+            .with_context(|| format!("the secret `{name}` was not stored"))?
+        {
+            Place::Kept(there) => *name = there,
+            Place::Free(free) => {
+                created.push(free.clone());
+                store
+                    .set(&free, &value, PATIENCE)
+                    .with_context(|| format!("the secret `{free}` was not stored"))?;
+                *name = free;
+            }
         }
     }
     Ok(wanted)
@@ -61,26 +64,19 @@ pub(super) fn store(
 
 enum Place {
     Free(SecretName),
-    /// It has this very value.
-    Kept,
+    /// Whoever stored it there: it has this very value.
+    Kept(SecretName),
 }
 
-/// The first name that nothing is stored under: `name`, or one with a number at its end.
-/// `is_known`: the manifest has it under `name` already.
-fn place_for(
-    store: &SecretStore,
-    name: &SecretName,
-    value: &Secret,
-    is_known: bool,
-) -> anyhow::Result<Place> {
+/// The first name that has this value already or nothing at all: `name`, or one with a number at
+/// its end.
+fn place_for(store: &SecretStore, name: &SecretName, value: &Secret) -> anyhow::Result<Place> {
     let mut candidate = name.clone();
     for number in 2_usize.. {
         match store.get(&candidate, Instant::now() + PATIENCE) {
             Err(SecretError::Missing { .. }) => return Ok(Place::Free(candidate)),
             Err(error) => return Err(error.into()),
-            Ok(there) if is_known && candidate == *name && there == *value => {
-                return Ok(Place::Kept);
-            }
+            Ok(there) if there == *value => return Ok(Place::Kept(candidate)),
             Ok(_) => candidate = with_end(name.as_str(), &number.to_string()).parse()?,
         }
     }

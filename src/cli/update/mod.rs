@@ -226,7 +226,7 @@ fn choose(finding: &Finding, arguments: &Update, risks: &BTreeSet<Risk>) -> bool
     if arguments.accept {
         return open.next().is_none();
     }
-    if arguments.json || !output::interactive() {
+    if arguments.json || !output::at_a_terminal() {
         return false;
     }
     let name = &finding.name;

@@ -155,6 +155,27 @@ impl Backups {
         fs::remove_file(self.file(backup, ORIGINAL))
     }
 
+    /// Removes what a program that was killed left behind: originals without a record, which nobody
+    /// could put back, and files that were never finished. They may hold secrets. Nobody else may
+    /// keep or forget one meanwhile.
+    pub fn sweep(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_unfinished = name.starts_with('.') && name.contains(".pinfold-");
+            let is_alone = path.extension().is_some_and(|end| end == ORIGINAL)
+                && !path.with_extension(RECORD).exists();
+            if is_unfinished || is_alone {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     fn file(&self, backup: &Backup, extension: &str) -> PathBuf {
         self.folder.join(format!("{}.{extension}", backup.id))
     }
@@ -177,4 +198,35 @@ fn read_record(path: &Path, id: &str) -> Result<Backup, BackupError> {
         original: raw.original.parse().map_err(|error| damaged(&error))?,
         result: raw.result.parse().map_err(|error| damaged(&error))?,
     })
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make plain files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_could_put_back_is_swept_away_and_nothing_else() {
+        let folder = crate::lockfile::private_test_folder();
+        let backups = Backups::new(folder.path().join("originals"));
+        backups.sweep().unwrap();
+        let path = Path::new("/home/ada/.cursor/mcp.json");
+        let kept = backups
+            .keep(path, b"before", b"after", "2026-01-02T03:04:05.678901234Z")
+            .unwrap();
+        for name in [
+            "20260102030405000000000-0123456789ab.original",
+            ".20260102030405000000000-0123456789ab.original.pinfold-7-00ff",
+        ] {
+            fs::write(backups.folder.join(name), "a secret").unwrap();
+        }
+        assert_eq!(fs::read_dir(&backups.folder).unwrap().count(), 4);
+        backups.sweep().unwrap();
+        assert_eq!(fs::read_dir(&backups.folder).unwrap().count(), 2);
+        assert_eq!(backups.original(&kept).unwrap(), b"before");
+        // One that is forgotten half can't be put back either.
+        fs::remove_file(backups.file(&kept, RECORD)).unwrap();
+        backups.sweep().unwrap();
+        assert_eq!(fs::read_dir(&backups.folder).unwrap().count(), 0);
+    }
 }

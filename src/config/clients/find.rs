@@ -25,6 +25,13 @@ pub struct FoundPlace {
     pub(super) shapes: Option<&'static [Shape]>,
 }
 
+impl FoundPlace {
+    /// Whether its client looks for servers there; some files have only settings about them.
+    pub fn may_have_servers(&self) -> bool {
+        self.shapes.is_none_or(|shapes| !shapes.is_empty())
+    }
+}
+
 /// Every config of a client that exists for this user, and in `project`, in the table's order,
 /// each file once. What can't be looked at is found, too: reading it says why.
 pub fn find_client_files(
@@ -80,7 +87,7 @@ pub fn place_of(path: &Path, home: Option<&Path>) -> FoundPlace {
 }
 
 /// Names that say nothing without their folder.
-const GENERIC: [&str; 1] = ["config.toml"];
+const GENERIC: [&str; 2] = ["config.toml", "settings.json"];
 
 fn dialect_of(path: &Path) -> Dialect {
     match path.extension().and_then(|end| end.to_str()) {

@@ -26,7 +26,7 @@ pub use entry::{ClientServer, Transport, Variable, Word};
 pub use error::ClientFileError;
 pub use find::{FoundPlace, find_client_files, place_of};
 pub use places::{CLIENTS, Client, Scope};
-pub use read::{ClientFile, MAX_CLIENT_FILE_BYTES, MAX_CLIENT_SERVERS};
+pub use read::{ClientFile, MAX_CLIENT_FILE_BYTES, MAX_CLIENT_SERVERS, read_bytes};
 pub use rewrite::{Rewrite, RewriteError, rewrite};
 pub use secret_shapes::{
     is_secret_by_name, known_tokens, looks_secret, secret_in_argument, secrets_in,

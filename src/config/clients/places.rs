@@ -4,8 +4,8 @@
 //! left out, for pinfold runs on Linux.
 
 use super::shape::{
-    CLAUDE, CLAUDE_CODE, CODEX, CONTINUE, Dialect, GEMINI, GOOSE, OPENCODE, Shape, VSCODE,
-    VSCODE_SETTINGS, WINDSURF, ZED,
+    CLAUDE, CLAUDE_CODE, CODEX, CONTINUE, Dialect, GEMINI, GOOSE, NO_SERVERS, OPENCODE, Shape,
+    VSCODE, VSCODE_SETTINGS, WINDSURF, ZED,
 };
 
 /// A program that starts MCP servers.
@@ -146,6 +146,11 @@ pub(super) const PLACES: &[Place] = &[
     row(Client::ClaudeCode, Variable("CLAUDE_CONFIG_DIR"), ".claude.json", Json, CLAUDE_CODE),
     row(Client::ClaudeCode, Project, ".mcp.json", Json, CLAUDE),
     row(Client::ClaudeCode, Root, "etc/claude-code/managed-mcp.json", Json, CLAUDE),
+    row(Client::ClaudeCode, Home, ".claude/settings.json", Json, NO_SERVERS),
+    row(Client::ClaudeCode, Variable("CLAUDE_CONFIG_DIR"), "settings.json", Json, NO_SERVERS),
+    row(Client::ClaudeCode, Project, ".claude/settings.json", Json, NO_SERVERS),
+    row(Client::ClaudeCode, Project, ".claude/settings.local.json", Json, NO_SERVERS),
+    row(Client::ClaudeCode, Root, "etc/claude-code/managed-settings.json", Json, NO_SERVERS),
 
     row(Client::Cursor, Home, ".cursor/mcp.json", Jsonc, CLAUDE),
     row(Client::Cursor, Project, ".cursor/mcp.json", Jsonc, CLAUDE),

@@ -168,8 +168,13 @@ fn duplicate(text: &SourceText, twice: &Member) -> ClientFileError {
     }
 }
 
+/// All of a regular file of at most `limit` bytes.
+///
 /// Opens without waiting: a FIFO in the file's place must not hang anybody.
-pub(super) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, ClientFileError> {
+///
+/// # Errors
+/// When it is larger, or something else.
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, ClientFileError> {
     let mut file: File = OpenOptions::new()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())

@@ -107,6 +107,9 @@ pub(super) const OPENCODE: &[Shape] = &[Shape {
     ..COMMON
 }];
 
+/// Settings beside the servers, such as which are approved.
+pub(super) const NO_SERVERS: &[Shape] = &[];
+
 /// For a file that is of no known place: the first whose servers are there counts.
 pub(super) const ALL: &[&[Shape]] = &[
     CLAUDE_CODE,

@@ -75,6 +75,12 @@ const OF_FILE: &[(Client, &[&str], Is, Rule)] = &[
         Rule::AutoApprove,
     ),
     (
+        Client::ClaudeCode,
+        &["permissions", "defaultMode"],
+        Is::Word("bypassPermissions"),
+        Rule::AutoApprove,
+    ),
+    (
         Client::OpenCode,
         &["permission"],
         Is::Word("allow"),
@@ -98,6 +104,12 @@ const OF_FILE: &[(Client, &[&str], Is, Rule)] = &[
         Is::Word("danger-full-access"),
         Rule::SandboxOff,
     ),
+];
+
+/// Where Claude Code keeps what it need not ask for.
+const CLAUDE_APPROVED: &[&[&str]] = &[
+    &["permissions", "allow"],
+    &["projects", "*", "allowedTools"],
 ];
 
 /// Where a client has a list of the tools that are meant.
@@ -145,6 +157,9 @@ fn is_empty(node: &Node) -> bool {
 }
 
 pub(super) fn of_file(file: &ClientFile, found: &mut Vec<Finding>) {
+    if file.place.client == Client::ClaudeCode {
+        claude_approved(file, found);
+    }
     for (client, path, is, rule) in OF_FILE {
         if *client != file.place.client {
             continue;
@@ -166,6 +181,34 @@ pub(super) fn of_file(file: &ClientFile, found: &mut Vec<Finding>) {
                     about: None,
                 });
             }
+        }
+    }
+}
+
+/// Tools of MCP servers among what Claude Code need not ask for: `mcp__SERVER`, `mcp__SERVER__*` or
+/// `mcp__SERVER__TOOL`.
+fn claude_approved(file: &ClientFile, found: &mut Vec<Finding>) {
+    for path in CLAUDE_APPROVED {
+        for node in reached(&file.root, path)
+            .into_iter()
+            .flat_map(Node::entries)
+        {
+            let Some(tools) = node.as_text().and_then(|text| text.strip_prefix("mcp__")) else {
+                continue;
+            };
+            let (server, tool) = tools.split_once("__").unwrap_or((tools, "*"));
+            let which = match tool {
+                "*" => "every tool".to_owned(),
+                tool => format!("`{tool}`"),
+            };
+            found.push(Finding {
+                rule: Rule::AutoApprove,
+                at: Some(file.text.position(node.span.start)),
+                server: None,
+                subject: format!("mcp__{tools}"),
+                message: format!("{which} of `{server}` is called without asking"),
+                about: None,
+            });
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::entry::Entry;
 use super::super::finding::Finding;
 use super::super::machine::{Machine, Status};
 use super::super::table::Rule;
-use super::secrets::secrets;
+use super::secrets::{outside, secrets};
 use crate::config::clients::{ClientFile, ClientFileError, Scope};
 
 const OTHERS_READ: u32 = 0o004;
@@ -61,6 +61,7 @@ pub(super) fn rule(
                 .count()
         })
         .sum();
+    let count = count + outside(file).len();
     if count > 0
         && let Some(status) = machine
             .status(path)
@@ -99,7 +100,7 @@ pub(super) fn rule(
 }
 
 /// Whether a user other than the owner reaches and reads it.
-fn others_may_read(path: &Path, machine: &dyn Machine) -> bool {
+pub(super) fn others_may_read(path: &Path, machine: &dyn Machine) -> bool {
     let real = machine.real(path).unwrap_or_else(|| path.to_owned());
     let lets_in = |folder: &Path| {
         let status = machine.status(folder);

@@ -4,6 +4,7 @@ pub(super) mod across;
 mod approval;
 mod code;
 mod container;
+mod env_file;
 pub(super) mod files;
 mod flags;
 mod names;
@@ -25,7 +26,7 @@ use crate::config::clients::{ClientFile, Position};
 /// A rule about one server. Those about what is started see no server that is switched off.
 type ServerRule = fn(&Entry<'_>, &dyn Machine, &mut Vec<Finding>);
 
-const ALWAYS: [ServerRule; 3] = [secrets::rule, token::rule, names::rule];
+const ALWAYS: [ServerRule; 4] = [secrets::rule, token::rule, names::rule, env_file::rule];
 const IF_STARTED: [ServerRule; 9] = [
     versions::rule,
     code::rule,
@@ -61,6 +62,7 @@ pub(super) fn of_file(
     let mut found = Vec::new();
     files::rule(file, entries, machine, &mut found);
     approval::of_file(file, &mut found);
+    secrets::outside_servers(file, &mut found);
     found
 }
 

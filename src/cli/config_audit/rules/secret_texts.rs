@@ -115,6 +115,18 @@ const WEAK: &[&str] = &[
     "PWD",
 ];
 
+/// Those that have none.
+const STRONG: &[&str] = &[
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "APIKEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+];
+
 /// Parts of values that stand where a secret is to be filled in.
 const SAMPLES: &[&str] = &[
     "YOUR",
@@ -265,18 +277,26 @@ pub(super) fn certain(name: &str, text: &str) -> Option<String> {
     is_secret_by_name(name, &value).then_some(value)
 }
 
+/// Shortest value that its name alone makes a token of.
+const MIN_TOKEN: usize = 16;
+
+/// Whether a secret can be nothing else: by its shape, or by a name that ends in a word without
+/// another meaning and a value that nobody would type.
+pub(super) fn is_token(name: &str, secret: &str) -> bool {
+    let parts = parts(name);
+    let end = &parts[parts.len().saturating_sub(2)..];
+    let is_named = end
+        .last()
+        .is_some_and(|last| STRONG.contains(&last.as_str()))
+        || matches!(end, [api, key] if api == "API" && key == "KEY");
+    let looks_made = secret.len() >= MIN_TOKEN
+        && secret.bytes().any(|byte| byte.is_ascii_digit())
+        && !secret.contains(char::is_whitespace);
+    shaped_word(secret).is_some() || (looks_made && is_named)
+}
+
 fn has_strong_word(parts: &[String]) -> bool {
-    let strong = [
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PASSPHRASE",
-        "APIKEY",
-        "CREDENTIAL",
-        "CREDENTIALS",
-    ];
-    parts.iter().any(|part| strong.contains(&part.as_str()))
+    parts.iter().any(|part| STRONG.contains(&part.as_str()))
         || parts
             .windows(2)
             .any(|two| two[0] == "API" && two[1] == "KEY")

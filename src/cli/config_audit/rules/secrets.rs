@@ -1,12 +1,13 @@
 //! Secrets that stand in a config.
 
-use super::super::entry::{Entry, Named};
+use super::super::entry::{Entry, Named, texts_outside};
 use super::super::finding::Finding;
 use super::super::machine::Machine;
 use super::super::table::Rule;
 use super::about;
 use super::remote::addresses;
-use super::secret_texts::{certain, excerpt, in_address, is_random, random_in_path};
+use super::secret_texts::{certain, excerpt, in_address, is_random, is_token, random_in_path};
+use crate::config::clients::ClientFile;
 
 /// A secret of an entry. Its value is compared with others and never shown.
 pub(in super::super) struct Secret<'e> {
@@ -61,5 +62,33 @@ pub(super) fn rule(entry: &Entry<'_>, _: &dyn Machine, found: &mut Vec<Finding>)
             &secret.text.name,
             message,
         ));
+    }
+}
+
+/// Secrets of the client's own, with their values. More careful than within a server: there are
+/// settings of every kind, such as colours of tokens.
+pub(super) fn outside(file: &ClientFile) -> Vec<(Named, String)> {
+    let texts = texts_outside(file).into_iter();
+    let secrets = texts.filter_map(|text| {
+        let value = certain(&text.name, &text.text)?;
+        is_token(&text.name, &value).then_some((text, value))
+    });
+    secrets.collect()
+}
+
+pub(super) fn outside_servers(file: &ClientFile, found: &mut Vec<Finding>) {
+    for (text, value) in outside(file) {
+        let name = match text.name.as_str() {
+            "" => "a text".to_owned(),
+            name => format!("`{name}`"),
+        };
+        found.push(Finding {
+            rule: Rule::SecretOutsideServers,
+            at: Some(text.at),
+            server: None,
+            message: format!("{name} holds a secret ({})", excerpt(&value)),
+            subject: text.name,
+            about: None,
+        });
     }
 }

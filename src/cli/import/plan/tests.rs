@@ -8,10 +8,16 @@ struct Words;
 impl Machine for Words {
     fn kind(&self, path: &Path) -> Kind {
         match self.real(path).unwrap().to_str().unwrap() {
-            "/" | "/home/ada" | "/home/ada/code" | "/home/ada/code/w" | "/work/link"
-            | "/home/ada/notes" | "/home/ada/.ssh" | "/work" | "/work/data" | "/etc/x" => {
-                Kind::Folder
-            }
+            "/"
+            | "/home/ada"
+            | "/home/ada/code"
+            | "/home/ada/code/w"
+            | "/home/ada/work/link"
+            | "/home/ada/notes"
+            | "/home/ada/.ssh"
+            | "/home/ada/work"
+            | "/home/ada/work/data"
+            | "/etc/x" => Kind::Folder,
             "/home/ada/notes/a.db"
             | "/home/ada/code/package.json"
             | "/home/ada/code/srv.js"
@@ -28,7 +34,7 @@ impl Machine for Words {
             | "/tmp/srv.js"
             | "/home/ada/s/package.json"
             | "/home/ada/s/build/index.js"
-            | "/work/server.py"
+            | "/home/ada/work/server.py"
             | "/opt/bin/server" => Kind::File,
             _ => Kind::Nothing,
         }
@@ -50,7 +56,7 @@ impl Machine for Words {
                 part => real.push(part),
             }
         }
-        Some(match real.strip_prefix("/work/link") {
+        Some(match real.strip_prefix("/home/ada/work/link") {
             // Joined with nothing it would end in a slash.
             Ok(rest) => Path::new("/home/ada/notes")
                 .join(rest)
@@ -101,8 +107,8 @@ fn commands_become_sources() {
             &["--x"],
         ),
         (
-            "python3 -u /work/server.py",
-            "path:/work/server.py",
+            "python3 -u /home/ada/work/server.py",
+            "path:/home/ada/work/server.py",
             None,
             &[],
         ),
@@ -176,11 +182,15 @@ fn a_package_is_looked_for_in_the_project_only() {
 #[test]
 fn a_link_of_a_project_leads_to_no_grant() {
     let got = converted(in_project(
-        "/work",
-        &["npx", "fs", "/work/link", "/work/data"],
+        "/home/ada/work",
+        &["npx", "fs", "/home/ada/work/link", "/home/ada/work/data"],
     ));
-    assert_eq!(got.grants.write, ["/work/data"]);
-    assert!(got.notes[0].contains("/work/link"), "{:?}", got.notes);
+    assert_eq!(got.grants.write, ["/home/ada/work/data"]);
+    assert!(
+        got.notes[0].contains("/home/ada/work/link"),
+        "{:?}",
+        got.notes
+    );
 }
 
 #[test]
@@ -266,15 +276,15 @@ fn folders_among_the_arguments_are_granted_and_nothing_wider() {
         );
     }
     // What a project says is somebody else's word.
-    let entry = r#"{"command": "npx", "args": ["fs", "/home/ada/notes", "/work/data"]}"#;
+    let entry = r#"{"command": "npx", "args": ["fs", "/home/ada/notes", "/home/ada/work/data"]}"#;
     let mut file = ClientFile::parse(
-        &place_of(Path::new("/work/.vscode/mcp.json"), None),
+        &place_of(Path::new("/home/ada/work/.vscode/mcp.json"), None),
         format!("{{\"servers\": {{\"a\": {entry}}}}}").into_bytes(),
     )
     .unwrap();
     file.place.scope = Scope::Project;
     let got = converted(decide(&file, &file.servers[0], &Words));
-    assert_eq!(got.grants.write, ["/work/data"]);
+    assert_eq!(got.grants.write, ["/home/ada/work/data"]);
     assert!(got.notes[0].contains("/home/ada/notes"), "{:?}", got.notes);
 }
 

@@ -1,0 +1,107 @@
+//! What is proposed, written into manifest and lock.
+
+use anyhow::Context as _;
+
+use super::super::context::Context;
+use super::super::exit::{DriftError, Exit, UsageError};
+use super::super::locking::repin_policy;
+use super::super::output;
+use super::super::session::command;
+use super::judge::Judged;
+use crate::config::{Additions, ConfigError, Manifest, grant};
+use crate::lockfile::{printable, replace_atomically};
+
+/// Lines around a change.
+const CONTEXT_LINES: usize = 3;
+/// Of a line that is shown, in characters.
+const MAX_LINE: usize = 2_000;
+
+/// Shows the difference, asks, and writes.
+///
+/// # Errors
+/// When there is nobody to ask, when the answer is no, and when the change can't be written.
+pub(super) fn apply(context: &Context, judged: &Judged, yes: bool) -> anyhow::Result<Exit> {
+    if judged.proposal.lines.is_empty() {
+        output::note(&format!(
+            "Nothing is proposed for `{}`; nothing was changed.",
+            judged.name
+        ));
+        return Ok(Exit::Success);
+    }
+    let additions = additions(judged);
+    let before = Manifest::load_text(&context.paths)?;
+    let after = grant(&before, &judged.name, &additions)?;
+    let path = context.paths.manifest.display().to_string();
+    let diff = similar::TextDiff::from_lines(before.as_str(), after.as_str());
+    let unified = diff
+        .unified_diff()
+        .context_radius(CONTEXT_LINES)
+        .header(&path, &path)
+        .to_string();
+    for line in unified.lines() {
+        let line = printable(line, MAX_LINE).replace("\\x09", "\t");
+        output::data(&line.replace("\\x0d", ""));
+    }
+    if !yes {
+        if !output::interactive() {
+            return Err(UsageError(
+                "there is nobody to ask; `--yes` writes this without a question".to_owned(),
+            )
+            .into());
+        }
+        if !output::yes("Write this into the manifest, and agree to it in the lock? [y/N] ") {
+            return Err(DriftError("nothing was changed".to_owned()).into());
+        }
+    }
+    write(context, judged, &additions)?;
+    output::note(&format!(
+        "Manifest and lock say so now; `{}` shows what else it may do.",
+        command(context, "explain", &judged.name)
+    ));
+    if !context.paths.own_manifest {
+        output::note(&format!(
+            "It is not your own manifest, so it has to be trusted anew: pinfold trust {path}"
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+fn write(context: &Context, judged: &Judged, additions: &Additions) -> anyhow::Result<()> {
+    let _guard = context.write_lock()?;
+    // Read again: somebody else may have written meanwhile.
+    let text = grant(
+        &Manifest::load_text(&context.paths)?,
+        &judged.name,
+        additions,
+    )?;
+    let paths = &context.paths;
+    let manifest = Manifest::parse(&text, &paths.manifest, paths.home.as_deref())
+        .map_err(ConfigError::Invalid)?;
+    let mut lock = context.lock()?;
+    let (name, server, locked) = context.server(judged.name.as_str(), &manifest, &lock)?;
+    let mut locked = locked.clone();
+    repin_policy(context, server, &mut locked)?;
+    lock.servers.insert(name, locked);
+    // The lock first: until the manifest says the same, nothing starts.
+    context.save(lock, "observe")?;
+    replace_atomically(&paths.manifest, text.as_bytes(), 0o600)
+        .with_context(|| format!("could not write {}", paths.manifest.display()))
+}
+
+fn additions(judged: &Judged) -> Additions {
+    let of = |key: &str| -> Vec<String> {
+        let lines = judged.proposal.lines.iter();
+        lines
+            .filter(|line| line.key == key)
+            .map(|line| line.value.clone())
+            .collect()
+    };
+    Additions {
+        profile: of("profile").pop(),
+        read: of("files.read"),
+        write: of("files.write"),
+        exec: of("exec"),
+        egress: of("egress"),
+        egress_before: judged.egress_before.clone(),
+    }
+}
