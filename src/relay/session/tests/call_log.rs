@@ -81,7 +81,7 @@ fn calls_and_how_they_end() {
     let (mut session, log) = recorded(policy(&["echo"]));
     for (answer, outcome) in [
         (r#""result":{"content":[]}"#, "Ok"),
-        (r#""result":{"content":[],"isError":true}"#, "Error"),
+        (r#""result":{"content":[],"isError":true}"#, "ToolError"),
         (r#""error":{"code":1,"message":"no"}"#, "Error"),
         (r#""result":{"task":{}}"#, "Refused"),
         (r#""result":{"a":1,"a":2}"#, "Refused"),
