@@ -61,6 +61,9 @@ fn mapped() -> Mapped {
 }
 
 /// Of the first object only, which is the program (dl_iterate_phdr(3)).
+///
+/// # Safety
+/// Called by dl_iterate_phdr(3), with a [`Mapped`] that nobody else has a reference to.
 unsafe extern "C" fn look(info: *mut dl_phdr_info, _: size_t, into: *mut c_void) -> c_int {
     // SAFETY: dl_iterate_phdr(3) gives a valid structure for as long as this runs.
     let info = unsafe { &*info };
