@@ -87,6 +87,18 @@ fn filesystem_server(test: &str, tier: Tier) {
     let unasked = home.run(["observe", "fs", "--apply"]);
     assert_eq!(unasked.code, Some(2), "{unasked:#?}");
     assert_eq!(fs::read_to_string(home.manifest()).unwrap(), manifest);
+    // What somebody else has put there meanwhile is not agreed to along with it.
+    let more = folder(&home, "more");
+    let with_more = format!("read = [\"{}\", ", text(&more));
+    let drifted = manifest.replacen("read = [", &with_more, 1);
+    assert_ne!(drifted, manifest);
+    fs::write(home.manifest(), &drifted).unwrap();
+    let refused = home.run(["observe", "fs", "--apply", "--yes"]);
+    assert_ne!(refused.code, Some(0), "{refused:#?}");
+    assert!(refused.stderr.contains("pinfold lock fs"), "{refused:#?}");
+    assert_eq!(fs::read_to_string(home.manifest()).unwrap(), drifted);
+    // The control: without that it is written.
+    fs::write(home.manifest(), &manifest).unwrap();
     home.succeed(["observe", "fs", "--apply", "--yes"]);
 
     let after = home.succeed([

@@ -361,3 +361,22 @@ async fn interpreter_of(
 fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
+
+/// The lock is made to agree with the manifest: with this change of it, and with no other one that
+/// nobody has looked at yet.
+pub(super) fn refuse_other_changes(
+    context: &Context,
+    name: &ServerName,
+    server: &Server,
+    locked: &LockedServer,
+) -> anyhow::Result<()> {
+    let mut now = locked.clone();
+    repin_policy(context, server, &mut now)?;
+    if now.confinement == locked.confinement && locked.source == server.source_text {
+        return Ok(());
+    }
+    Err(DriftError(format!(
+        "what the manifest says of `{name}` is not what was locked; run `pinfold lock {name}` first"
+    ))
+    .into())
+}

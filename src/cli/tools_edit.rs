@@ -8,7 +8,7 @@ use super::args::Tools;
 use super::choosing::{choose_again, tool_names};
 use super::context::Context;
 use super::exit::{DriftError, Exit, UsageError};
-use super::locking::repin_policy;
+use super::locking::{refuse_other_changes, repin_policy};
 use super::output;
 use crate::config::{ConfigError, Manifest, Server, set_tools};
 use crate::lockfile::{LockedServer, ServerName, ToolName, replace_atomically};
@@ -51,25 +51,6 @@ pub(super) fn run(
         output::note("Manifest and lock changed, so this manifest has to be trusted again.");
     }
     Ok(Exit::Success)
-}
-
-/// The lock is made to agree with the manifest: with this change of it, and with no other one that
-/// nobody has looked at yet.
-fn refuse_other_changes(
-    context: &Context,
-    name: &ServerName,
-    server: &Server,
-    locked: &LockedServer,
-) -> anyhow::Result<()> {
-    let mut now = locked.clone();
-    repin_policy(context, server, &mut now)?;
-    if now.confinement == locked.confinement && locked.source == server.source_text {
-        return Ok(());
-    }
-    Err(DriftError(format!(
-        "what the manifest says of `{name}` is not what was locked; run `pinfold lock {name}` first"
-    ))
-    .into())
 }
 
 fn edited(

@@ -72,6 +72,8 @@ impl Change {
                     written.clear();
                     table = inner;
                 }
+                // The line would hold the values of other variables, which may be secrets.
+                Some((_, Item::Value(_))) if *part == "env" && !below.is_empty() => return None,
                 Some((found, Item::Value(old))) => {
                     let span = found.span()?.start..old.span()?.end;
                     let new = if below.is_empty() {
@@ -282,6 +284,24 @@ mod tests {
         assert_eq!(entry["egress"][0].as_str(), Some("a.test:443"));
         assert_eq!(entry["grants"]["sampling"].as_bool(), Some(true));
         assert_eq!(entry["env"]["LANG"]["from"].as_str(), Some("LANG"));
+    }
+
+    #[test]
+    fn the_values_of_other_variables_are_not_shown() {
+        let of = |variables: &str| {
+            let text = format!("[servers.a]\nsource = \"npm:x\"\n{variables}");
+            let value = NewValue::Table("from", "LANG".to_owned());
+            change(&text, &["env", "LANG"], value)
+        };
+        assert_eq!(of("env = { TOKEN = \"s3cret\" }\n"), None);
+        // The control.
+        for variables in [
+            "env.TOKEN = \"s3cret\"\n",
+            "[servers.a.env]\nTOKEN = \"s3cret\"\n",
+        ] {
+            let (change, _) = of(variables).unwrap();
+            assert!(!change.text.contains("s3cret"), "{}", change.text);
+        }
     }
 
     #[test]

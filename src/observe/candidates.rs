@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::habits::{forbidden, habit};
+use super::habits::{Forbidden, habit};
 use super::observed::{BETWEEN, Observed, START, Seen, Wish};
 use super::outside::{Kind, Outside};
 use super::proposal::{NotProposed, Situation};
@@ -27,6 +27,13 @@ pub(super) struct Candidate {
     pub asked: BTreeSet<String>,
 }
 
+/// What a path is held against.
+struct Judge<'j, O> {
+    situation: &'j Situation,
+    outside: &'j O,
+    forbidden: &'j Forbidden,
+}
+
 #[derive(Default)]
 pub(super) struct Candidates {
     pub wanted: Vec<Candidate>,
@@ -42,9 +49,14 @@ pub(super) fn candidates(
 ) -> Candidates {
     let mut all = Candidates::default();
     let mut found: BTreeMap<PathBuf, Candidate> = BTreeMap::new();
+    let forbidden = Forbidden::of(situation.home.as_deref(), &situation.own, outside);
+    let judge = Judge {
+        situation,
+        outside,
+        forbidden: &forbidden,
+    };
     for (asked, seen) in &observed.denied {
-        let Some(candidate) = candidate(Path::new(asked), seen, situation, outside, &mut all)
-        else {
+        let Some(candidate) = candidate(Path::new(asked), seen, &judge, &mut all) else {
             continue;
         };
         match found.get_mut(&candidate.path) {
@@ -52,7 +64,7 @@ pub(super) fn candidates(
             None => drop(found.insert(candidate.path.clone(), candidate)),
         }
     }
-    let found = as_folders(found, situation);
+    let found = as_folders(found, &judge);
     // Folders are looked at on the way to what is in them.
     let on_the_way = |path: &Path| {
         found
@@ -104,10 +116,12 @@ impl Candidates {
 fn candidate(
     asked: &Path,
     seen: &Seen,
-    situation: &Situation,
-    outside: &impl Outside,
+    judge: &Judge<'_, impl Outside>,
     all: &mut Candidates,
 ) -> Option<Candidate> {
+    let Judge {
+        situation, outside, ..
+    } = judge;
     let below = |folders: &[PathBuf]| folders.iter().any(|folder| asked.starts_with(folder));
     let write = seen.wishes.iter().any(|wish| wish.changes());
     if habit(asked).is_some() {
@@ -147,7 +161,7 @@ fn candidate(
         during: seen.during.clone(),
         asked: BTreeSet::new(),
     };
-    if !execute && let Some((named, kind)) = named(&path, situation, outside) {
+    if !execute && let Some((named, kind)) = named(&path, candidate.write, judge) {
         candidate.is_wanted |= looks;
         candidate.kind = kind;
         candidate.path = named;
@@ -169,7 +183,7 @@ fn candidate(
     if !candidate.is_wanted {
         return Some(candidate);
     }
-    if let Some(why) = forbidden(path, situation.home.as_deref(), &situation.own) {
+    if let Some(why) = judge.forbidden.why(path, candidate.write, *outside) {
         // What lies on the way to something else is not worth a word.
         if seen.wishes.iter().any(|wish| wish.is_about_content()) {
             all.refuse(&candidate, &why);
@@ -189,19 +203,24 @@ fn candidate(
 
 /// The deepest place that the server was told of by its arguments or variables and that `path` is, or
 /// lies in.
-fn named(path: &Path, situation: &Situation, outside: &impl Outside) -> Option<(PathBuf, Kind)> {
+fn named(path: &Path, write: bool, judge: &Judge<'_, impl Outside>) -> Option<(PathBuf, Kind)> {
+    let Judge {
+        situation,
+        outside,
+        forbidden,
+    } = judge;
     let within = situation
         .named
         .iter()
         .filter(|named| path.starts_with(named))
-        .filter(|named| forbidden(named, situation.home.as_deref(), &situation.own).is_none());
+        .filter(|named| forbidden.why(named, write, *outside).is_none());
     let deepest = within.max_by_key(|named| named.components().count())?;
     Some((deepest.clone(), outside.kind(deepest)?))
 }
 
 fn as_folders(
     found: BTreeMap<PathBuf, Candidate>,
-    situation: &Situation,
+    judge: &Judge<'_, impl Outside>,
 ) -> BTreeMap<PathBuf, Candidate> {
     let is_file = |candidate: &Candidate| {
         candidate.kind == Kind::File && candidate.is_wanted && !candidate.execute
@@ -217,7 +236,10 @@ fn as_folders(
         let folder = path.parent().unwrap_or(&path).to_owned();
         let many = counts.get(&folder).is_some_and(|count| *count >= MANY)
             && is_file(&candidate)
-            && forbidden(&folder, situation.home.as_deref(), &situation.own).is_none();
+            && judge
+                .forbidden
+                .why(&folder, candidate.write, judge.outside)
+                .is_none();
         if many {
             candidate.asked.insert(path.display().to_string());
             candidate.path = folder;

@@ -1,6 +1,8 @@
 //! What programs ask for by habit and live without, and what no observation ever proposes: data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::outside::Outside;
 
 /// Paths, with everything below them, that runtimes and libc look at and do without.
 const HABITS: &[(&str, &str)] = &[
@@ -177,9 +179,32 @@ const PRIVATE_OF_HOME: &[(&str, &str)] = &[
     (".zshrc", "what a shell runs"),
     (".config/autostart", "what the desktop runs"),
     (".config/systemd", "what the user's services run"),
+    (".config/Claude", "the settings and tokens of an MCP client"),
+    (".thunderbird", "mail"),
+    (".config/BraveSoftware", "the browser's sessions"),
+    (".config/microsoft-edge", "the browser's sessions"),
 ];
 
-/// The same, of the machine.
+/// Below the user's home: what other programs run or obey, outside of the box. It may be read and
+/// executed, and is not proposed to be written.
+const OBEYED_OF_HOME: &[(&str, &str)] = &[
+    (".zshenv", "what a shell runs"),
+    (".zprofile", "what a shell runs"),
+    (".bash_login", "what a shell runs"),
+    (".bash_logout", "what a shell runs"),
+    (".bash_aliases", "what a shell runs"),
+    (".config/fish", "what a shell runs"),
+    (".xprofile", "what the desktop runs"),
+    (".local/share/applications", "what the desktop runs"),
+    (".local/share/systemd", "what the user's services run"),
+    (".local/bin", "programs that are found by name"),
+    ("bin", "programs that are found by name"),
+    (".gitconfig", "what git runs"),
+    (".config/git", "what git runs"),
+    (".vscode", "what an editor runs"),
+];
+
+/// As [`PRIVATE_OF_HOME`], of the machine.
 const PRIVATE: &[(&str, &str)] = &[
     ("/etc/shadow", "passwords"),
     ("/etc/gshadow", "passwords"),
@@ -189,59 +214,164 @@ const PRIVATE: &[(&str, &str)] = &[
     ("/var/lib/docker", "all containers"),
 ];
 
+/// As [`OBEYED_OF_HOME`], of the machine.
+const OBEYED: &[(&str, &str)] = &[
+    ("/var/spool/cron", "what the machine runs"),
+    ("/etc/crontab", "what the machine runs"),
+    ("/etc/cron.d", "what the machine runs"),
+    ("/etc/systemd", "what the machine runs"),
+    ("/etc/profile.d", "what a shell runs"),
+];
+
 /// Why a path is asked for by habit, if it is.
 pub(super) fn habit(path: &Path) -> Option<&'static str> {
     let found = HABITS.iter().find(|(folder, _)| path.starts_with(folder));
     found.map(|(_, why)| *why)
 }
 
-/// Why a path must not be proposed, if it must not. `own` are pinfold's own folders.
-pub(super) fn forbidden(
-    path: &Path,
-    home: Option<&Path>,
-    own: &[std::path::PathBuf],
-) -> Option<String> {
-    let meets = |other: &Path| path.starts_with(other) || other.starts_with(path);
-    if own.iter().any(|own| meets(own)) {
-        return Some("pinfold's own files are there".to_owned());
+/// What is never proposed, with links resolved, too: a home or a folder of keys may be one, and a
+/// link that somebody made may lead there.
+pub(super) struct Forbidden {
+    own: Vec<PathBuf>,
+    homes: Vec<PathBuf>,
+    private: Vec<(PathBuf, &'static str)>,
+    /// Of what would be written.
+    obeyed: Vec<(PathBuf, &'static str)>,
+}
+
+impl Forbidden {
+    /// `own` are pinfold's own folders.
+    pub(super) fn of(home: Option<&Path>, own: &[PathBuf], outside: &impl Outside) -> Self {
+        let both = |path: PathBuf| {
+            let real = outside.real(&path);
+            std::iter::once(real.clone())
+                .filter(|real| *real != path)
+                .chain([path.clone()])
+                .collect::<Vec<_>>()
+        };
+        let places = |of_machine: &[(&str, &'static str)], of_home: &[(&str, &'static str)]| {
+            let at_home = |(place, what): &(&str, &'static str)| Some((home?.join(place), *what));
+            let of_machine = of_machine
+                .iter()
+                .map(|(place, what)| (PathBuf::from(place), *what));
+            of_machine
+                .chain(of_home.iter().filter_map(at_home))
+                .flat_map(|(place, what)| both(place).into_iter().map(move |place| (place, what)))
+                .collect()
+        };
+        Self {
+            own: own.iter().cloned().flat_map(both).collect(),
+            homes: home
+                .map(Path::to_owned)
+                .into_iter()
+                .flat_map(both)
+                .collect(),
+            private: places(PRIVATE, PRIVATE_OF_HOME),
+            obeyed: places(OBEYED, OBEYED_OF_HOME),
+        }
     }
-    if home.is_some_and(|home| home.starts_with(path)) {
-        return Some("it is your whole home, or holds it".to_owned());
-    }
-    if WHOLE.iter().any(|whole| path == Path::new(whole)) {
-        return Some("it is a folder of the whole machine".to_owned());
-    }
-    let private = PRIVATE
-        .iter()
-        .map(|(place, what)| (std::path::PathBuf::from(place), *what));
-    let of_home = home.into_iter().flat_map(|home| {
-        PRIVATE_OF_HOME
-            .iter()
-            .map(|(place, what)| (home.join(place), *what))
-    });
-    private
-        .chain(of_home)
-        .find(|(place, _)| meets(place))
-        .map(|(place, what)| {
-            if path.starts_with(&place) {
-                format!("it holds {what}")
-            } else {
-                format!("it holds {} ({what})", place.display())
-            }
+
+    /// Why a path must not be proposed, if it must not: neither by its name nor by where it leads.
+    pub(super) fn why(&self, path: &Path, write: bool, outside: &impl Outside) -> Option<String> {
+        self.why_of(path, write).or_else(|| {
+            let real = outside.real(path);
+            self.why_of(&real, write).filter(|_| real != path)
         })
+    }
+
+    fn why_of(&self, path: &Path, write: bool) -> Option<String> {
+        let meets = |other: &Path| path.starts_with(other) || other.starts_with(path);
+        if self.own.iter().any(|own| meets(own)) {
+            return Some("pinfold's own files are there".to_owned());
+        }
+        if self.homes.iter().any(|home| home.starts_with(path)) {
+            return Some("it is your whole home, or holds it".to_owned());
+        }
+        if WHOLE.iter().any(|whole| path == Path::new(whole)) {
+            return Some("it is a folder of the whole machine".to_owned());
+        }
+        let obeyed = self.obeyed.iter().filter(|_| write);
+        let (place, what) = self
+            .private
+            .iter()
+            .chain(obeyed)
+            .find(|(place, _)| meets(place))?;
+        Some(if path.starts_with(place) {
+            format!("it holds {what}")
+        } else {
+            format!("it holds {} ({what})", place.display())
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
+    use super::super::outside::Kind;
     use super::*;
+
+    /// A machine with nothing but these links.
+    struct Links(Vec<(&'static str, &'static str)>);
+
+    impl Outside for Links {
+        fn kind(&self, _: &Path) -> Option<Kind> {
+            None
+        }
+
+        fn may(&self, _: &Path, _: bool) -> bool {
+            false
+        }
+
+        fn is_program(&self, _: &Path) -> bool {
+            false
+        }
+
+        fn real(&self, path: &Path) -> PathBuf {
+            let found = self.0.iter().find_map(|(link, target)| {
+                let below = path.strip_prefix(link).ok()?;
+                Some(Path::new(target).join(below).components().collect())
+            });
+            found.unwrap_or_else(|| path.to_owned())
+        }
+    }
+
+    #[test]
+    fn a_link_is_no_way_to_what_is_forbidden() {
+        let links = [
+            ("/srv/link", "/home/me/.ssh"),
+            ("/home/me/.gnupg", "/data/keys"),
+            ("/home/me", "/var/home/me"),
+        ];
+        let why = |path: &str, links: &[(&'static str, &'static str)]| {
+            let machine = Links(links.to_vec());
+            let own = [PathBuf::from("/home/me/.local/share/pinfold")];
+            Forbidden::of(Some(Path::new("/home/me")), &own, &machine)
+                .why(Path::new(path), false, &machine)
+                .is_some()
+        };
+        for path in [
+            "/srv/link",
+            "/srv/link/id_rsa",
+            "/data/keys",
+            "/data",
+            "/var/home/me",
+            "/var/home/me/.ssh/id_rsa",
+            "/var/home/me/.local/share/pinfold/store",
+        ] {
+            assert!(why(path, &links), "{path}");
+            // The control.
+            assert!(!why(path, &[]), "{path}");
+        }
+        assert!(!why("/var/home/me/documents", &links));
+    }
 
     #[test]
     fn what_holds_keys_and_what_is_too_much_is_forbidden() {
         let home = Path::new("/home/me");
         let own = [PathBuf::from("/home/me/.local/share/pinfold")];
-        let is_forbidden = |path: &str| forbidden(Path::new(path), Some(home), &own).is_some();
+        let machine = Links(Vec::new());
+        let all = Forbidden::of(Some(home), &own, &machine);
+        let may = |path: &str, write| all.why(Path::new(path), write, &machine).is_none();
+        let is_forbidden = |path: &str| !may(path, false);
         for path in [
             "/",
             "/home",
@@ -267,7 +397,17 @@ mod tests {
         ] {
             assert!(!is_forbidden(path), "{path}");
         }
-        assert!(forbidden(Path::new("/home/me"), None, &[]).is_none());
+        for path in [
+            "/home/me/.local/bin/git",
+            "/home/me/.gitconfig",
+            "/home/me/.zshenv",
+            "/etc/cron.d/x",
+        ] {
+            // The control: they may be read.
+            assert!(!may(path, true) && may(path, false), "{path}");
+        }
+        let all = Forbidden::of(None, &[], &machine);
+        assert!(all.why(Path::new("/home/me"), true, &machine).is_none());
     }
 
     #[test]

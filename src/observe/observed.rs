@@ -10,6 +10,10 @@ pub(super) const FORMAT: u32 = 1;
 
 /// Different paths of each kind that are kept; what comes after them is counted.
 const MAX_PATHS: usize = 20_000;
+/// After so many, long ones are counted, too: a server may ask for the longest paths there are.
+const MAX_LONG: usize = 500;
+/// Bytes of a path that is not long, as JSON has it.
+const LONG: usize = 256;
 /// Different calls of tools that are kept of one path.
 const MAX_MOMENTS: usize = 20;
 
@@ -179,11 +183,22 @@ pub(super) fn kept<'m>(
     key: &str,
     lost: &mut u64,
 ) -> Option<&'m mut Seen> {
-    if map.len() >= MAX_PATHS && !map.contains_key(key) {
+    let has_place = map.len() < MAX_LONG || map.len() < MAX_PATHS && written(key) <= LONG;
+    if !has_place && !map.contains_key(key) {
         *lost += 1;
         return None;
     }
     Some(map.entry(key.to_owned()).or_default())
+}
+
+/// Bytes of a text in JSON, where a control character takes six.
+fn written(text: &str) -> usize {
+    let more = |byte: u8| match byte {
+        b'"' | b'\\' => 1,
+        0..b' ' => 5,
+        _ => 0,
+    };
+    text.bytes().map(|byte| 1 + more(byte)).sum()
 }
 
 #[cfg(test)]
@@ -228,5 +243,17 @@ mod tests {
         assert_eq!((all.used.len(), all.lost), (MAX_PATHS, 10));
         let _ = kept(&mut all.used, "/0", &mut all.lost);
         assert_eq!(all.lost, 10);
+    }
+
+    #[test]
+    fn the_longest_paths_fill_no_more_than_can_be_read_again() {
+        let mut all = Observed::of_policy("a");
+        for number in 0..MAX_LONG + 10 {
+            let long = format!("/{number}{}", "\u{1}".repeat(LONG / 6 + 1));
+            let _ = kept(&mut all.used, &long, &mut all.lost);
+        }
+        assert_eq!((all.used.len(), all.lost), (MAX_LONG, 10));
+        // The control: a short one still has its place.
+        assert!(kept(&mut all.used, "/short", &mut all.lost).is_some());
     }
 }

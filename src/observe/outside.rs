@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
@@ -24,6 +24,8 @@ pub trait Outside {
     fn may(&self, path: &Path, write: bool) -> bool;
     /// Whether it is a file that may be executed.
     fn is_program(&self, path: &Path) -> bool;
+    /// Where it leads, without links; the path itself where nothing is.
+    fn real(&self, path: &Path) -> PathBuf;
 }
 
 /// This machine, as it is now.
@@ -51,5 +53,9 @@ impl Outside for ThisMachine {
     fn is_program(&self, path: &Path) -> bool {
         fs::metadata(path)
             .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    }
+
+    fn real(&self, path: &Path) -> PathBuf {
+        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
     }
 }

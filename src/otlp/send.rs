@@ -73,7 +73,7 @@ impl Sender {
         let targets = targets.into_iter().flatten();
         let fetch = FetchSettings {
             extra_certificates: settings.certificate.iter().cloned().collect(),
-            proxy,
+            proxy: past_proxies(proxy),
             // The user has named it with `http://`; settings refuse credentials there.
             plain_http_origins: targets.map(|target| origin_of(&target.url)).collect(),
             // The whole request has that time, which says more when it is over.
@@ -152,6 +152,17 @@ impl Sender {
     }
 }
 
+/// A collector on this machine is no proxy's business, which would have the headers in the open: an
+/// address of the proxy's own machine is meant there.
+fn past_proxies(proxy: ProxySettings) -> ProxySettings {
+    let own = proxy.no_proxy.iter().map(String::as_str);
+    let exceptions: Vec<&str> = own.chain(["localhost", "127.0.0.0/8", "::1"]).collect();
+    ProxySettings {
+        no_proxy: Some(exceptions.join(",")),
+        ..proxy
+    }
+}
+
 fn settled(
     target: &Target,
     reception: Reception,
@@ -187,4 +198,50 @@ fn settled(
         Reception::Later { .. } => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// Who answers every request of one connection with its own name.
+    fn serve() -> (String, std::thread::JoinHandle<String>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+                .unwrap();
+            String::from_utf8_lossy(&bytes[..count]).into_owned()
+        });
+        (address, thread)
+    }
+
+    #[tokio::test]
+    async fn headers_for_this_machine_pass_no_proxy() {
+        let (collector, asked) = serve();
+        let get = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(format!("http://{collector}")),
+            "OTEL_EXPORTER_OTLP_HEADERS" => Some("authorization=s3cret".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::read(&get, None).unwrap();
+        // Nobody is there.
+        let proxy = ProxySettings {
+            http: Some("http://127.0.0.1:1".to_owned()),
+            no_proxy: Some("other.example".to_owned()),
+            ..ProxySettings::default()
+        };
+        let mut sender = Sender::new(&settings, proxy, Some(Duration::ZERO)).unwrap();
+        let target = settings.traces.as_ref().unwrap();
+        sender.send(target, &Value::Null, |_| {}).await.unwrap();
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with("POST /v1/traces "), "{asked}");
+        assert!(asked.contains("s3cret"), "{asked}");
+    }
 }

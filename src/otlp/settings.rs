@@ -195,7 +195,8 @@ fn target(
             break;
         }
     }
-    let has_credential = !headers.is_empty() || !url.username().is_empty();
+    let has_credential =
+        !headers.is_empty() || !url.username().is_empty() || url.password().is_some();
     if url.scheme() == "http" && has_credential && !is_loopback(&url) {
         return Err(SettingsError::Credential {
             url: crate::fetch::without_secrets(&url),
@@ -375,6 +376,10 @@ mod tests {
         assert!(matches!(error, SettingsError::Credential { .. }));
         let error = read(&[(ENDPOINT, "http://u:p@c.example:4318")]).unwrap_err();
         assert!(!error.to_string().contains("u:p"), "{error}");
+        // A token is sent as a password without a name, too.
+        let error = read(&[(ENDPOINT, "http://:s3cret@c.example:4318")]).unwrap_err();
+        assert!(matches!(error, SettingsError::Credential { .. }));
+        assert!(!error.to_string().contains("s3cret"), "{error}");
         for fine in ["https://c.example", "http://127.0.0.1:4318"] {
             let settings = read(&[(ENDPOINT, fine), headers]).unwrap();
             assert!(!format!("{settings:?}").contains("s3cret"));

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::super::context::Context;
 use super::super::exit::{DriftError, Exit, UsageError};
-use super::super::locking::repin_policy;
+use super::super::locking::{refuse_other_changes, repin_policy};
 use super::super::output;
 use super::super::session::command;
 use super::judge::Judged;
@@ -30,6 +30,7 @@ pub(super) fn apply(context: &Context, judged: &Judged, yes: bool) -> anyhow::Re
     }
     let additions = additions(judged);
     let before = Manifest::load_text(&context.paths)?;
+    refuse_drift(context, judged, &before)?;
     let after = grant(&before, &judged.name, &additions)?;
     let path = context.paths.manifest.display().to_string();
     let diff = similar::TextDiff::from_lines(before.as_str(), after.as_str());
@@ -69,11 +70,9 @@ pub(super) fn apply(context: &Context, judged: &Judged, yes: bool) -> anyhow::Re
 fn write(context: &Context, judged: &Judged, additions: &Additions) -> anyhow::Result<()> {
     let _guard = context.write_lock()?;
     // Read again: somebody else may have written meanwhile.
-    let text = grant(
-        &Manifest::load_text(&context.paths)?,
-        &judged.name,
-        additions,
-    )?;
+    let before = Manifest::load_text(&context.paths)?;
+    refuse_drift(context, judged, &before)?;
+    let text = grant(&before, &judged.name, additions)?;
     let paths = &context.paths;
     let manifest = Manifest::parse(&text, &paths.manifest, paths.home.as_deref())
         .map_err(ConfigError::Invalid)?;
@@ -86,6 +85,16 @@ fn write(context: &Context, judged: &Judged, additions: &Additions) -> anyhow::R
     context.save(lock, "observe")?;
     replace_atomically(&paths.manifest, text.as_bytes(), 0o600)
         .with_context(|| format!("could not write {}", paths.manifest.display()))
+}
+
+/// Only what is shown here is agreed to, and nothing else that the manifest says by now.
+fn refuse_drift(context: &Context, judged: &Judged, text: &str) -> anyhow::Result<()> {
+    let paths = &context.paths;
+    let manifest = Manifest::parse(text, &paths.manifest, paths.home.as_deref())
+        .map_err(ConfigError::Invalid)?;
+    let lock = context.lock()?;
+    let (name, server, locked) = context.server(judged.name.as_str(), &manifest, &lock)?;
+    refuse_other_changes(context, &name, server, locked)
 }
 
 fn additions(judged: &Judged) -> Additions {

@@ -26,7 +26,7 @@ use client::Call;
 use judge::Judged;
 
 /// More than this was not written by pinfold.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 128 << 20;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Observe) -> anyhow::Result<Exit> {
     if arguments.report || arguments.apply {

@@ -34,6 +34,10 @@ impl Outside for Machine {
     fn is_program(&self, path: &Path) -> bool {
         self.find(path).is_some_and(|entry| entry.ends_with('*'))
     }
+
+    fn real(&self, path: &Path) -> std::path::PathBuf {
+        path.to_owned()
+    }
 }
 
 fn machine() -> Machine {
