@@ -1,31 +1,17 @@
 //! Memory of this very process.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::ptr;
 
 use libc::{dl_phdr_info, size_t};
-
-unsafe extern "C" {
-    /// The first byte after the program's code (end(3)).
-    static etext: c_char;
-}
 
 /// elf(5)
 const DT_FLAGS: u64 = 30;
 const DF_TEXTREL: u64 = 4;
 const DT_TEXTREL: u64 = 22;
 
-/// What the program's own headers say of its memory.
-#[derive(Default)]
-struct Mapped {
-    /// Addresses of what is mapped from its file and never written.
-    constant: Vec<Range<usize>>,
-    /// Its code was changed at the start.
-    is_relocated: bool,
-}
-
-/// Gives the pages of the program's code back, which go on being in the page cache; those that are
+/// Gives the pages of the program's code back, and of its libraries', which go on being in the page cache; those that are
 /// needed come back by themselves (madvise(2), MADV_DONTNEED). The code that only ran at the start is
 /// no part of what the process holds from then on.
 pub fn give_back_code() {
@@ -37,61 +23,63 @@ pub fn give_back_code() {
     else {
         return;
     };
-    let mapped = mapped();
-    if mapped.is_relocated {
-        return;
-    }
-    let end = ptr::addr_of!(etext).addr();
-    for range in mapped.constant {
+    for range in constant() {
         let start = range.start.next_multiple_of(page);
-        let length = range.end.min(end).saturating_sub(start) / page * page;
+        let length = range.end.saturating_sub(start) / page * page;
         let start = ptr::with_exposed_provenance_mut::<c_void>(start);
-        // SAFETY: the program's headers say that these pages are mapped from its file without the right
+        // SAFETY: the headers of the program or the library say that these pages are mapped from its file without the right
         // to write, and that no relocation changes them; so every byte comes back as it was.
         let _ = unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) };
     }
 }
 
-fn mapped() -> Mapped {
-    let mut mapped = Mapped::default();
+/// Addresses of what is mapped from files and never written.
+fn constant() -> Vec<Range<usize>> {
+    let mut constant = Vec::new();
     // SAFETY: `look` has the type that is asked for, keeps nothing of what it is given, and gets the
-    // pointer to `mapped` back, which outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(look), ptr::from_mut(&mut mapped).cast()) };
-    mapped
+    // pointer to `constant` back, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(look), ptr::from_mut(&mut constant).cast()) };
+    constant
 }
 
-/// Of the first object only, which is the program (dl_iterate_phdr(3)).
+/// Of the program or of one of its libraries (dl_iterate_phdr(3)). Nothing where the code itself was
+/// changed at the start.
 ///
 /// # Safety
-/// Called by dl_iterate_phdr(3), with a [`Mapped`] that nobody else has a reference to.
+/// Called by dl_iterate_phdr(3), with a list of ranges that nobody else has a reference to.
 unsafe extern "C" fn look(info: *mut dl_phdr_info, _: size_t, into: *mut c_void) -> c_int {
     // SAFETY: dl_iterate_phdr(3) gives a valid structure for as long as this runs.
     let info = unsafe { &*info };
-    // SAFETY: it is the `Mapped` that `mapped` has given, and nobody else has a reference to it.
-    let into = unsafe { &mut *into.cast::<Mapped>() };
+    // SAFETY: it is the list that `constant` has given, and nobody else has a reference to it.
+    let into = unsafe { &mut *into.cast::<Vec<Range<usize>>>() };
     // SAFETY: so many headers are there, and nobody writes to them.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    let mut found = Vec::new();
+    let mut is_relocated = false;
     let number = |value| usize::try_from(value).unwrap_or(0);
     for header in headers {
         let start = number(info.dlpi_addr).wrapping_add(number(header.p_vaddr));
         match header.p_type {
             libc::PT_LOAD if header.p_flags & libc::PF_W == 0 => {
-                into.constant.push(start..start + number(header.p_filesz));
+                found.push(start..start + number(header.p_filesz));
             }
             libc::PT_DYNAMIC => {
                 let entries = number(header.p_memsz) / size_of::<[u64; 2]>();
                 let table = ptr::with_exposed_provenance::<[u64; 2]>(start);
-                // SAFETY: the program's dynamic section is mapped there, aligned and so long (elf(5)),
+                // SAFETY: its dynamic section is mapped there, aligned and so long (elf(5)),
                 // and after the start nobody writes to it.
                 let table = unsafe { std::slice::from_raw_parts(table, entries) };
-                into.is_relocated |= table.iter().any(|[tag, value]| {
+                is_relocated |= table.iter().any(|[tag, value]| {
                     *tag == DT_TEXTREL || *tag == DT_FLAGS && value & DF_TEXTREL != 0
                 });
             }
             _ => {}
         }
     }
-    1
+    if !is_relocated {
+        into.append(&mut found);
+    }
+    0
 }
 
 #[cfg(test)]
@@ -102,9 +90,8 @@ mod tests {
     fn what_is_given_back_is_never_written() {
         static CONSTANT: [u8; 4] = *b"text";
         static WRITTEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(1);
-        let mapped = mapped();
-        let has = |at: usize| mapped.constant.iter().any(|range| range.contains(&at));
-        assert!(!mapped.is_relocated);
+        let constant = constant();
+        let has = |at: usize| constant.iter().any(|range| range.contains(&at));
         assert!(has(resident as fn() -> u64 as usize) && has(CONSTANT.as_ptr().addr()));
         // A table with addresses is relocated at the start, in a place of its own.
         static RELOCATED: [&&str; 1] = [&"x"];
