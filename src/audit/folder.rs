@@ -172,7 +172,9 @@ impl Folder {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         // So that those who came together don't come back together.
-        let apart = Duration::from_micros(u64::from(nix::unistd::getpid().as_raw().unsigned_abs() % 16) * 50);
+        let apart = Duration::from_micros(
+            u64::from(nix::unistd::getpid().as_raw().unsigned_abs() % 16) * 50,
+        );
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Held(file)),
