@@ -50,6 +50,12 @@ pub(super) async fn add(
     // Everything that can be wrong with the words is found before anything is downloaded.
     let (place, home) = (&context.paths.manifest, context.paths.home.as_deref());
     let mut server = parsed(&wanted, place, home)?;
+    for path in ungranted(&server, |path| path.exists()) {
+        let path = output::foreign(&path.display().to_string(), 300);
+        output::note(&format!(
+            "note: `{path}` is among its arguments and not granted; `--read` or `--write {path}` grants it"
+        ));
+    }
     let manifest = context.manifest_or_empty()?;
     refuse_other(&manifest, &name, &server, choice.allow.is_empty())?;
     let lock = context.lock_or_empty()?;
@@ -103,6 +109,22 @@ pub(super) async fn add(
             .with_context(|| format!("could not write {}", context.paths.manifest.display()))?;
     }
     Ok(server)
+}
+
+/// Files and folders among the arguments, as in `--root=/srv/notes` too, that the server will not
+/// see.
+fn ungranted(server: &Server, is_there: impl Fn(&Path) -> bool) -> Vec<&Path> {
+    let files = &server.files;
+    let granted = || files.read.iter().chain(&files.write);
+    let values = server.args.iter().map(|arg| match arg.split_once('=') {
+        Some((option, value)) if option.starts_with('-') => value,
+        _ => arg.as_str(),
+    });
+    values
+        .map(Path::new)
+        .filter(|path| path.is_absolute() && is_there(path))
+        .filter(|path| !granted().any(|grant| path.starts_with(grant)))
+        .collect()
 }
 
 /// A server of that name may be there only if it is this very one, as after an `add` that was
@@ -250,12 +272,16 @@ pub(super) fn config(
     Ok(config)
 }
 
-/// The shell has expanded `~`; relative paths mean the present folder.
+/// Relative paths mean the present folder. `~` stays, which the manifest knows: the shell doesn't
+/// expand it in `--write=~/notes` or between quotes.
 fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     paths
         .iter()
         .map(|path| {
-            std::path::absolute(path)
+            let of_home = path.starts_with("~");
+            let whole = of_home.then(|| Ok(path.clone()));
+            whole
+                .unwrap_or_else(|| std::path::absolute(path))
                 .ok()
                 .and_then(|path| path.to_str().map(str::to_owned))
                 .ok_or_else(|| {
@@ -314,5 +340,31 @@ mod tests {
             let named = words.contains(&"--egress");
             assert_eq!(new.egress.len(), if named { 2 } else { 0 }, "{words:?}");
         }
+    }
+
+    #[test]
+    fn what_is_among_the_arguments_and_not_granted_is_found() {
+        let found = |words: &[&str]| {
+            let words = [
+                words,
+                &["--", "/srv/notes", "--db=/srv/a.db", "/nowhere", "x"],
+            ]
+            .concat();
+            let home = Some(Path::new("/home/ada"));
+            let server = parsed(&described(&words), Path::new("pinfold.toml"), home).unwrap();
+            let found = ungranted(&server, |path| path.starts_with("/srv"));
+            found.into_iter().map(Path::to_owned).collect::<Vec<_>>()
+        };
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(found(&[]), paths(&["/srv/notes", "/srv/a.db"]));
+        assert_eq!(found(&["--write", "/srv/notes"]), paths(&["/srv/a.db"]));
+        assert_eq!(found(&["--read", "/srv"]), paths(&[]));
+    }
+
+    #[test]
+    fn a_tilde_that_no_shell_expanded_is_the_home_folder() {
+        assert_eq!(described(&["--write=~/notes"]).write, ["~/notes"]);
+        assert_eq!(described(&["--read", "/a"]).read, ["/a"]);
+        assert!(described(&["--read", "a~"]).read[0].starts_with('/'));
     }
 }

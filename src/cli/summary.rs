@@ -9,7 +9,7 @@ use crate::relay::Introspection;
 use crate::sandbox::{Layer, Plan};
 
 /// Longest part of a tool description that is shown, in characters.
-const MAX_DESCRIPTION: usize = 90;
+const MAX_DESCRIPTION: usize = 200;
 
 /// Longest part of a version that is shown, in characters.
 const MAX_VERSION: usize = 100;
@@ -115,7 +115,9 @@ pub(super) fn vouched(locked: &LockedServer) -> String {
     let signed = all.values().filter(|one| one.signature.is_some());
     let built = all.values().filter(|one| one.provenance.is_some());
     match (signed.count(), built.count()) {
-        (0, 0) => "by nobody: the registry offers neither signatures nor provenance".to_owned(),
+        (0, 0) => {
+            "nothing is signed: the registry offers neither signatures nor provenance".to_owned()
+        }
         (signed, built) => format!(
             "{signed} of {} signed by their registry, {built} with provenance; all that is offered was verified",
             all.len()

@@ -114,7 +114,7 @@ pub enum LaunchError {
     #[error("the entry point {} of `{name}` is not in its tree", path.display())]
     EntryPoint { name: ServerName, path: PathBuf },
     #[error(
-        "{} is granted in the manifest but can't be opened: {source}; create it or remove the line and run `pinfold lock`",
+        "{} is to be granted, but can't be opened: {source}; create it, or take it out of the manifest (then `pinfold lock`) or of the command",
         path.display()
     )]
     GrantedPath { path: PathBuf, source: io::Error },
@@ -128,7 +128,7 @@ pub enum LaunchError {
         "`{name}` says one of its secrets in {place}, which pinfold would keep and show; nothing was kept of it"
     )]
     SecretSaid { name: ServerName, place: String },
-    #[error("the program `{program}` that the manifest names can't be used: {reason}")]
+    #[error("the program `{program}` can't be used: {reason}")]
     Program { program: String, reason: String },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
     State { path: PathBuf, source: io::Error },

@@ -45,7 +45,8 @@ impl<'a> SandboxedUv<'a> {
                 program: "uv".to_owned(),
                 reason: format!(
                     "{found}. It chooses the versions of Python packages, once, when a server is locked; \
-                     `pipx install uv` or `python3 -m pip install uv` gets it"
+                     `pipx install uv` gets it (on Debian and Ubuntu after `apt install pipx`; no other Python \
+                     packages are needed), and `~/.local/bin` must be on PATH"
                 ),
             }
         })?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::plan::{Kind, Machine};
+use super::variables::{Held, Variables};
 
 /// Paths as they shall stand in the manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +67,37 @@ pub(super) fn grants(
         }
     }
     (grants, notes)
+}
+
+/// What to say of files and folders that variables name: unlike arguments they grant nothing, so the
+/// server would not find them. A file that isn't there yet counts when its folder is.
+pub(super) fn unreached(
+    variables: &Variables,
+    grants: &Grants,
+    machine: &dyn Machine,
+) -> Vec<String> {
+    let granted = |path: &Path| {
+        let mut grants = grants.read.iter().chain(&grants.write);
+        grants.any(|grant| path.starts_with(grant))
+    };
+    let names_something = |path: &Path| {
+        let folder = path.parent();
+        machine.kind(path) != Kind::Nothing
+            || folder.is_some_and(|folder| {
+                folder.parent().is_some() && machine.kind(folder) == Kind::Folder
+            })
+    };
+    let mut notes = Vec::new();
+    for (name, held) in &variables.held {
+        let Held::Literal(value) = held else { continue };
+        let path = Path::new(value);
+        if path.is_absolute() && names_something(path) && !granted(path) {
+            notes.push(format!(
+                "not granted: `{value}`, which `{name}` names; `files.read` or `files.write` in the manifest would, and `pinfold observe` shows what the server asks for"
+            ));
+        }
+    }
+    notes
 }
 
 /// Why nobody means all of a folder.

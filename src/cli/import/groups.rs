@@ -44,13 +44,25 @@ impl Wishes {
         })
     }
 
+    /// Servers that are named and were taken over before: the same command may be given again after
+    /// some could not be locked.
+    ///
     /// # Errors
-    /// One that is about no server of the plan.
-    pub(super) fn check(&self, groups: &[Group]) -> anyhow::Result<()> {
-        let known: BTreeSet<&ServerName> = groups.iter().map(|group| &group.wanted.name).collect();
-        let mut named = self.tools.keys().chain(self.egress.keys());
-        match named.find(|name| !known.contains(name)) {
-            None => Ok(()),
+    /// One that is about no server of the plan, and none of the manifest.
+    pub(super) fn check(
+        &self,
+        groups: &[Group],
+        manifest: &Manifest,
+    ) -> anyhow::Result<BTreeSet<&ServerName>> {
+        let planned: BTreeSet<&ServerName> =
+            groups.iter().map(|group| &group.wanted.name).collect();
+        let named = self.tools.keys().chain(self.egress.keys());
+        let others: BTreeSet<&ServerName> = named.filter(|name| !planned.contains(name)).collect();
+        let unknown = others
+            .iter()
+            .find(|name| !manifest.servers.contains_key(**name));
+        match unknown {
+            None => Ok(others),
             Some(name) => Err(UsageError(format!(
                 "no server that would be taken over is called `{name}`; `pinfold import --dry-run` shows their names"
             ))
@@ -357,5 +369,17 @@ mod tests {
         assert_eq!(names["TOKEN"].as_str(), "weather.token");
         let long = with_end(&"x".repeat(64), "2");
         assert!(long.len() == 64 && long.ends_with("x-2"), "{long}");
+    }
+
+    #[test]
+    fn words_about_servers_of_the_manifest_are_no_mistake() {
+        let text = "[servers.files]\nsource = \"npm:x\"\ntools = { allow = [] }\n";
+        let manifest = Manifest::parse(text, std::path::Path::new("pinfold.toml"), None).unwrap();
+        let wishes = |word: &str| Wishes::read(&[word.to_owned()], &[]).unwrap();
+        let known = wishes("files:a");
+        let there = known.check(&[], &manifest).unwrap();
+        assert_eq!(there.len(), 1);
+        let error = wishes("other:a").check(&[], &manifest).unwrap_err();
+        assert!(error.to_string().contains("`other`"), "{error}");
     }
 }

@@ -55,7 +55,11 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
         output::note("No config of an MCP client was found; name one: `pinfold import FILE`");
         return Ok(Exit::Success);
     }
-    wishes.check(&groups)?;
+    for name in wishes.check(&groups, &context.manifest_or_empty()?)? {
+        output::warning(&format!(
+            "`{name}` is in the manifest already and stays as it is; `pinfold tools {name} --allow TOOL` and `egress` in the manifest change it"
+        ));
+    }
     let unless_broken = match found.iter().any(|found| found.file.is_err()) {
         true => Exit::Usage,
         false => Exit::Success,

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::super::launchers::{Started, started};
-use super::grants::{Grants, grants, too_much};
+use super::grants::{Grants, grants, too_much, unreached};
+
 use super::variables::{Variables, variables};
 use crate::config::clients::{
     ClientFile, ClientServer, Scope, Transport, may_be_placeholder, secret_in_argument,
@@ -101,6 +102,7 @@ fn convert(
     let (grants, mut notes) = grants(&code.args, trusted, machine);
     let (variables, more) = variables(server)?;
     notes.extend(more);
+    notes.extend(unreached(&variables, &grants, machine));
     if server.node.get("envFile").is_some() {
         notes.push("of its `envFile` only variables that the manifest names reach it: `env.NAME = { from = \"NAME\" }`".to_owned());
     }

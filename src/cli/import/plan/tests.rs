@@ -316,3 +316,33 @@ fn variables_go_where_their_values_still_arrive() {
         Decision::Refuse(_)
     ));
 }
+
+#[test]
+fn files_that_variables_name_are_said_to_be_out_of_reach() {
+    let notes = |command: &str, value: &str| {
+        let entry =
+            format!(r#"{{"command": "npx", "args": [{command}], "env": {{"DB": "{value}"}}}}"#);
+        converted(decided("/home/ada/.cursor/mcp.json", &entry)).notes
+    };
+    for value in [
+        "/home/ada/notes/a.db",
+        "/home/ada/notes/new.db",
+        "/home/ada/work",
+    ] {
+        let said = notes(r#""b""#, value);
+        assert_eq!(said.len(), 1, "{value}: {said:?}");
+        assert!(
+            said[0].contains(value) && said[0].contains("`DB`"),
+            "{said:?}"
+        );
+    }
+    // What is granted by an argument, what is no path of this machine, and what is no path.
+    for (command, value) in [
+        (r#""b", "/home/ada/notes""#, "/home/ada/notes/new.db"),
+        (r#""b""#, "/v1/items"),
+        (r#""b""#, "/v1"),
+        (r#""b""#, "debug"),
+    ] {
+        assert_eq!(notes(command, value), [""; 0], "{command} {value}");
+    }
+}
