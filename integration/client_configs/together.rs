@@ -48,7 +48,7 @@ fn the_same_server_in_two_configs_is_locked_once() {
     for ran in &all {
         assert_eq!(ran.code, Some(0), "{all:#?}");
     }
-    let waited = |ran: &&Ran| ran.stderr.contains("Another `pinfold import` (process ");
+    let waited = |ran: &&Ran| ran.stderr.contains("Another `pinfold import`");
     assert_eq!(all.iter().filter(waited).count(), 1, "{all:#?}");
     for path in &paths {
         assert_eq!(arguments(path, "notes"), json!(["run", "notes"]));
