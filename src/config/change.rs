@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use toml_edit::{Array, Document, InlineTable, Item, Key, Table, TableLike, Value};
 
+use super::clients::looks_secret;
 use super::edit::{line, list_line};
 use crate::lockfile::ServerName;
 
@@ -72,8 +73,10 @@ impl Change {
                     written.clear();
                     table = inner;
                 }
-                // The line would hold the values of other variables, which may be secrets.
-                Some((_, Item::Value(_))) if *part == "env" && !below.is_empty() => return None,
+                // The line would hold the values of other variables.
+                Some((_, Item::Value(old))) if !below.is_empty() && holds_a_secret(old) => {
+                    return None;
+                }
                 Some((found, Item::Value(old))) => {
                     let span = found.span()?.start..old.span()?.end;
                     let new = if below.is_empty() {
@@ -203,6 +206,12 @@ fn quoted(part: &&str) -> String {
     Key::new(*part).to_string()
 }
 
+/// Whether what is written there has a value that looks like a secret.
+fn holds_a_secret(written: &Value) -> bool {
+    let mut values = written.as_inline_table().into_iter().flatten();
+    values.any(|(name, value)| value.as_str().is_some_and(|text| looks_secret(name, text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,6 +305,7 @@ mod tests {
         assert_eq!(of("env = { TOKEN = \"s3cret\" }\n"), None);
         // The control.
         for variables in [
+            "env = { LEVEL = \"x\" }\n",
             "env.TOKEN = \"s3cret\"\n",
             "[servers.a.env]\nTOKEN = \"s3cret\"\n",
         ] {
