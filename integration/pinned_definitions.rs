@@ -78,19 +78,12 @@ fn expect_withheld(answer: &Value) {
     assert!(text.contains("`pinfold review moody`"), "{answer}");
 }
 
-fn description(client: &mut Client, tool: &str) -> Option<String> {
-    let answer = client.request("tools/list", json!({}));
-    let tools = answer["result"]["tools"].as_array().unwrap().iter();
-    let tool = tools.into_iter().find(|one| one["name"] == tool)?;
-    Some(tool["description"].as_str().unwrap().to_owned())
-}
-
 #[test]
 fn one_letter_between_sessions() {
     let moody = Moody::new();
     let mut client = moody.client();
     client.initialize();
-    assert_eq!(description(&mut client, "echo").as_deref(), Some(AGREED));
+    assert_eq!(client.description("echo").as_deref(), Some(AGREED));
     assert_eq!(client.call_text("echo", json!({})), "echo");
     client.close();
     assert_eq!(moody.calls(), "echo\n");
@@ -99,7 +92,7 @@ fn one_letter_between_sessions() {
     // Control: without pinfold the client sees the new text, and the call arrives.
     let mut bare = moody.bare();
     bare.initialize();
-    assert_eq!(description(&mut bare, "echo").as_deref(), Some(CHANGED));
+    assert_eq!(bare.description("echo").as_deref(), Some(CHANGED));
     assert_eq!(bare.call_text("echo", json!({})), "echo");
     bare.close();
 
@@ -133,7 +126,7 @@ fn one_letter_between_sessions() {
 
     let mut client = moody.client();
     client.initialize();
-    assert_eq!(description(&mut client, "echo").as_deref(), Some(CHANGED));
+    assert_eq!(client.description("echo").as_deref(), Some(CHANGED));
     assert_eq!(client.call_text("echo", json!({})), "echo");
     client.close();
     assert_eq!(moody.calls(), "echo\necho\n");

@@ -5,14 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Both, DECOY, plant, refused};
-use crate::support::{Client, Home, fixture};
-
-fn description(client: &mut Client, tool: &str) -> Option<String> {
-    let answer = client.request("tools/list", json!({}));
-    let tools = answer["result"]["tools"].as_array().unwrap().iter();
-    let tool = tools.into_iter().find(|one| one["name"] == tool)?;
-    Some(tool["description"].as_str().unwrap().to_owned())
-}
+use crate::support::{Home, fixture};
 
 /// Tool poisoning (April 2025): the description asks for a key, and the model hands it over as an
 /// argument, which no box sees.
@@ -26,7 +19,7 @@ fn a_description_that_asks_for_a_key() {
     let mut both = Both::new(home, "flawed.py", &[&root], allow);
     // It was agreed to as it is, so it is shown as it is.
     for client in [&mut both.bare, &mut both.boxed] {
-        let text = description(client, "note").unwrap();
+        let text = client.description("note").unwrap();
         assert!(text.contains("pass its content as `sidenote`"), "{text}");
     }
     // Before that, whoever looks sees every word.
@@ -71,7 +64,7 @@ fn words_about_another_server_s_tool() {
 
     fs::write(&file, words(SHADOW)).unwrap();
     assert_eq!(
-        description(&mut both.bare, "other").as_deref(),
+        both.bare.description("other").as_deref(),
         Some(SHADOW),
         "control"
     );
@@ -82,5 +75,5 @@ fn words_about_another_server_s_tool() {
     // Somebody who accepts it has it: pinfold shows words, and doesn't judge them.
     both.home.succeed(["review", "server", "--accept", "other"]);
     let mut later = super::start(&mut both.home.pinfold(["run", "server"]));
-    assert_eq!(description(&mut later, "other").as_deref(), Some(SHADOW));
+    assert_eq!(later.description("other").as_deref(), Some(SHADOW));
 }

@@ -182,6 +182,14 @@ impl Client {
             .to_owned()
     }
 
+    /// What the listed tools say of this one; `None` when it is not among them.
+    pub(crate) fn description(&mut self, tool: &str) -> Option<String> {
+        let answer = self.request("tools/list", json!({}));
+        let mut tools = answer["result"]["tools"].as_array().unwrap().iter();
+        let tool = tools.find(|one| one["name"] == tool)?;
+        Some(tool["description"].as_str().unwrap().to_owned())
+    }
+
     /// As [`Self::call_text`]; when the session has ended, what was said of it, if anything.
     pub(crate) fn try_call_text(
         &mut self,

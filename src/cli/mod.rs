@@ -22,6 +22,7 @@ mod explain;
 mod explain_bundle;
 mod explain_text;
 mod fetch;
+mod file_difference;
 mod fingerprint;
 mod gc;
 mod generate;

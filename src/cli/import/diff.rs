@@ -1,16 +1,10 @@
 //! What would change in a file, as a unified diff in which no secret can be read.
 
 use super::super::context::Context;
-use super::super::output;
+use super::super::file_difference;
 use super::apply::{rewritten, wanted};
 use super::{Found, Group};
 use crate::config::clients::{ClientFile, known_tokens, secrets_in};
-use crate::lockfile::printable;
-
-/// Lines around a change.
-const CONTEXT_LINES: usize = 3;
-/// A config in one line would be shown whole.
-const MAX_LINE: usize = 2_000;
 
 /// Stands for a secret.
 pub(super) const HIDDEN: &str = "[secret]";
@@ -35,19 +29,7 @@ pub(super) fn show(
     let after = mask.apply(&String::from_utf8_lossy(&after));
     let after = after.trim_start_matches('\u{feff}');
     let path = found.place.path.display().to_string();
-    let diff = similar::TextDiff::from_lines(before.as_str(), after);
-    let unified = diff
-        .unified_diff()
-        .context_radius(CONTEXT_LINES)
-        .header(&path, &path)
-        .to_string();
-    for line in unified.lines() {
-        output::data(
-            &printable(line, MAX_LINE)
-                .replace("\\x09", "\t")
-                .replace("\\x0d", ""),
-        );
-    }
+    file_difference::show(&path, &before, after);
 }
 
 /// Takes the secrets of a file out of any text about it.

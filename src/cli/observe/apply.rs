@@ -4,17 +4,13 @@ use anyhow::Context as _;
 
 use super::super::context::Context;
 use super::super::exit::{DriftError, Exit, UsageError};
+use super::super::file_difference;
 use super::super::locking::{refuse_other_changes, repin_policy};
 use super::super::output;
 use super::super::session::command;
 use super::judge::Judged;
 use crate::config::{Additions, ConfigError, Manifest, grant};
-use crate::lockfile::{printable, replace_atomically};
-
-/// Lines around a change.
-const CONTEXT_LINES: usize = 3;
-/// Of a line that is shown, in characters.
-const MAX_LINE: usize = 2_000;
+use crate::lockfile::replace_atomically;
 
 /// Shows the difference, asks, and writes.
 ///
@@ -33,16 +29,7 @@ pub(super) fn apply(context: &Context, judged: &Judged, yes: bool) -> anyhow::Re
     refuse_drift(context, judged, &before)?;
     let after = grant(&before, &judged.name, &additions)?;
     let path = context.paths.manifest.display().to_string();
-    let diff = similar::TextDiff::from_lines(before.as_str(), after.as_str());
-    let unified = diff
-        .unified_diff()
-        .context_radius(CONTEXT_LINES)
-        .header(&path, &path)
-        .to_string();
-    for line in unified.lines() {
-        let line = printable(line, MAX_LINE).replace("\\x09", "\t");
-        output::data(&line.replace("\\x0d", ""));
-    }
+    file_difference::show(&path, &before, &after);
     if !yes {
         if !output::interactive() {
             return Err(UsageError(

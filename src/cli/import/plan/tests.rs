@@ -12,11 +12,11 @@ impl Machine for Words {
             | "/home/ada"
             | "/home/ada/code"
             | "/home/ada/code/w"
-            | "/home/ada/work/link"
+            | "/home/ada/project/link"
             | "/home/ada/notes"
             | "/home/ada/.ssh"
-            | "/home/ada/work"
-            | "/home/ada/work/data"
+            | "/home/ada/project"
+            | "/home/ada/project/data"
             | "/etc/x" => Kind::Folder,
             "/home/ada/notes/a.db"
             | "/home/ada/code/package.json"
@@ -34,7 +34,7 @@ impl Machine for Words {
             | "/tmp/srv.js"
             | "/home/ada/s/package.json"
             | "/home/ada/s/build/index.js"
-            | "/home/ada/work/server.py"
+            | "/home/ada/project/server.py"
             | "/opt/bin/server" => Kind::File,
             _ => Kind::Nothing,
         }
@@ -56,7 +56,7 @@ impl Machine for Words {
                 part => real.push(part),
             }
         }
-        Some(match real.strip_prefix("/home/ada/work/link") {
+        Some(match real.strip_prefix("/home/ada/project/link") {
             // Joined with nothing it would end in a slash.
             Ok(rest) => Path::new("/home/ada/notes")
                 .join(rest)
@@ -107,8 +107,8 @@ fn commands_become_sources() {
             &["--x"],
         ),
         (
-            "python3 -u /home/ada/work/server.py",
-            "path:/home/ada/work/server.py",
+            "python3 -u /home/ada/project/server.py",
+            "path:/home/ada/project/server.py",
             None,
             &[],
         ),
@@ -182,12 +182,17 @@ fn a_package_is_looked_for_in_the_project_only() {
 #[test]
 fn a_link_of_a_project_leads_to_no_grant() {
     let got = converted(in_project(
-        "/home/ada/work",
-        &["npx", "fs", "/home/ada/work/link", "/home/ada/work/data"],
+        "/home/ada/project",
+        &[
+            "npx",
+            "fs",
+            "/home/ada/project/link",
+            "/home/ada/project/data",
+        ],
     ));
-    assert_eq!(got.grants.write, ["/home/ada/work/data"]);
+    assert_eq!(got.grants.write, ["/home/ada/project/data"]);
     assert!(
-        got.notes[0].contains("/home/ada/work/link"),
+        got.notes[0].contains("/home/ada/project/link"),
         "{:?}",
         got.notes
     );
@@ -202,7 +207,7 @@ fn what_can_t_be_pinned_is_refused_with_a_reason() {
         ("python -m server", "pypi:PACKAGE"),
         ("python -c x", "in the config itself"),
         ("node -e x", "in the config itself"),
-        ("node --inspect /work/server.js", "--inspect"),
+        ("node --inspect /srv/server.js", "--inspect"),
         ("node build/index.js", "only the client knows"),
         ("node /nowhere.js", "no file"),
         ("deno run x", "can't be pinned"),
@@ -276,15 +281,16 @@ fn folders_among_the_arguments_are_granted_and_nothing_wider() {
         );
     }
     // What a project says is somebody else's word.
-    let entry = r#"{"command": "npx", "args": ["fs", "/home/ada/notes", "/home/ada/work/data"]}"#;
+    let entry =
+        r#"{"command": "npx", "args": ["fs", "/home/ada/notes", "/home/ada/project/data"]}"#;
     let mut file = ClientFile::parse(
-        &place_of(Path::new("/home/ada/work/.vscode/mcp.json"), None),
+        &place_of(Path::new("/home/ada/project/.vscode/mcp.json"), None),
         format!("{{\"servers\": {{\"a\": {entry}}}}}").into_bytes(),
     )
     .unwrap();
     file.place.scope = Scope::Project;
     let got = converted(decide(&file, &file.servers[0], &Words));
-    assert_eq!(got.grants.write, ["/home/ada/work/data"]);
+    assert_eq!(got.grants.write, ["/home/ada/project/data"]);
     assert!(got.notes[0].contains("/home/ada/notes"), "{:?}", got.notes);
 }
 
@@ -327,7 +333,7 @@ fn files_that_variables_name_are_said_to_be_out_of_reach() {
     for value in [
         "/home/ada/notes/a.db",
         "/home/ada/notes/new.db",
-        "/home/ada/work",
+        "/home/ada/project",
     ] {
         let said = notes(r#""b""#, value);
         assert_eq!(said.len(), 1, "{value}: {said:?}");
