@@ -43,6 +43,7 @@ mod kept_files;
 mod killed_add;
 mod launch_refused;
 mod line_length;
+mod listed_calls;
 mod long_session;
 mod lying_registry;
 mod matrix;

@@ -67,6 +67,7 @@ fn spec(tier: Tier, script: &str) -> SandboxSpec {
         limits: ResourceLimits::default(),
         own_folders: Vec::new(),
         filters: compile(&rules).unwrap(),
+        own_list: None,
         observed: false,
     }
 }

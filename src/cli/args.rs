@@ -368,7 +368,7 @@ pub(super) struct Explain {
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "pinfold observe NAME\n       pinfold observe NAME --call 'TOOL {ARGUMENTS}'\n       pinfold observe NAME --report [--json]\n       pinfold observe NAME --apply [--yes]"
+    override_usage = "pinfold observe NAME\n       pinfold observe NAME --call 'TOOL {ARGUMENTS}'\n       pinfold observe NAME --report [--system-calls] [--json]\n       pinfold observe NAME --apply [--system-calls] [--yes]"
 )]
 pub(super) struct Observe {
     /// The server's name in the manifest
@@ -387,6 +387,10 @@ pub(super) struct Observe {
     /// Don't ask
     #[arg(long, requires = "apply")]
     pub(super) yes: bool,
+    /// With --report or --apply: limit the server to the system calls that it was seen to make, and to
+    /// those that do the same; run it through all that it is for first
+    #[arg(long, conflicts_with_all = ["call", "anew"])]
+    pub(super) system_calls: bool,
     /// Forget what was observed before
     #[arg(long, conflicts_with_all = ["report", "apply"])]
     pub(super) anew: bool,

@@ -299,7 +299,7 @@ fn document(explained: &Explained<'_>) -> Value {
         "redacted": policy.calls.redacted(&policy.environment),
         "protocol": protocol_document(explained),
         "numbers": explained.numbers().into_iter().map(number).collect::<Vec<_>>(),
-        "system_calls": { "allowed": allowed, "allowed_with": allowed_with, "refused": refused },
+        "system_calls": { "allowed": allowed, "allowed_with": allowed_with, "refused": refused, "unlisted": found.unlisted },
         "layers": found.layers.iter().map(|state| json!({
             "name": state.layer.name(),
             "in_force": state.in_force,

@@ -340,7 +340,7 @@ fn system_calls(explained: &Explained<'_>) -> Vec<Row> {
     let rules = &explained.found.calls;
     let [always, sometimes, never] = calls(&rules.allow, &rules.deny);
     let row = |count: usize, what: &str, names: String| (format!("{count} {what}"), names);
-    vec![
+    let mut rows = vec![
         row(always.len(), "allowed", String::new()),
         row(
             sometimes.len(),
@@ -352,7 +352,19 @@ fn system_calls(explained: &Explained<'_>) -> Vec<Row> {
             "all others unknown (ENOSYS)".to_owned(),
             "--json lists them by name".to_owned(),
         ),
-    ]
+    ];
+    let unlisted = explained.found.unlisted.len();
+    if unlisted > 0 {
+        let of = match explained.lines.get("system_calls") {
+            Some(line) => format!("`system_calls` in line {line}"),
+            None => "`system_calls`".to_owned(),
+        };
+        rows.push((
+            format!("{unlisted} of what its box lets through taken away (ENOSYS)"),
+            of,
+        ));
+    }
+    rows
 }
 
 fn layers(explained: &Explained<'_>) -> Vec<Row> {

@@ -84,6 +84,8 @@ pub struct Server {
     pub grants: Grants,
     pub limits: Limits,
     pub layers: Layers,
+    /// The only ones it may make, of those that its box lets through; `None` is all of them.
+    pub system_calls: Option<BTreeSet<String>>,
     /// So many processes of it the daemon keeps started before a client is there.
     pub warm: u8,
     pub alarms: Alarms,
@@ -260,6 +262,7 @@ impl Server {
             grants: Grants::default(),
             limits: Limits::default(),
             layers: Layers::default(),
+            system_calls: None,
             warm: 0,
             alarms: Alarms::default(),
         }

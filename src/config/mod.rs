@@ -7,6 +7,7 @@ mod alarm_keys;
 mod answer_keys;
 mod audit_keys;
 mod build_keys;
+mod call_keys;
 mod call_rules;
 mod change;
 pub mod clients;

@@ -14,6 +14,7 @@ use super::alarm_keys::alarms;
 use super::answer_keys::{neutralise, redact};
 use super::audit_keys::audit;
 use super::build_keys::build;
+use super::call_keys::system_calls;
 use super::diagnostic::{Code, Diagnostic};
 use super::egress_keys::{check_server_name, egress, egress_tier};
 use super::env_names::{is_variable_name, refused_variable};
@@ -95,7 +96,7 @@ fn settings(walk: &mut Walk, node: &Node<'_>) -> Settings {
     settings
 }
 
-const SERVER_KEYS: [&str; 23] = [
+const SERVER_KEYS: [&str; 24] = [
     "source",
     "program",
     "args",
@@ -117,6 +118,7 @@ const SERVER_KEYS: [&str; 23] = [
     "grants",
     "limits",
     "layers",
+    "system_calls",
     "warm",
     "alarms",
 ];
@@ -192,6 +194,9 @@ fn server(
         .get("layers")
         .map(|node| layers(walk, node))
         .unwrap_or_default();
+    let system_calls = table
+        .get("system_calls")
+        .map(|node| system_calls(walk, node));
     let warm = table.get("warm").map_or(0, |node| warm(walk, node));
     let alarms = table
         .get("alarms")
@@ -219,6 +224,7 @@ fn server(
         grants,
         limits,
         layers,
+        system_calls,
         warm,
         alarms,
     })

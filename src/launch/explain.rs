@@ -1,5 +1,6 @@
 //! What a launch would allow now, with the reason of each right. Nothing of the server is executed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::bundle::asks_client_for;
@@ -12,7 +13,7 @@ use crate::config::Server;
 use crate::lockfile::{BUNDLE_FOLDER, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, Grant, LANDLOCK_FLOOR, Origin, Places, Runtime, decide_environment,
-    syscall_rules,
+    narrowed, syscall_rules,
 };
 use crate::resolve::bundle::{Bundle, BundleDescription};
 use crate::sandbox::{
@@ -33,6 +34,8 @@ pub struct Explanation {
     /// Names of variables that are there now and that it would not get.
     pub withheld: Vec<String>,
     pub calls: SyscallRules,
+    /// Calls that its box lets through and that its own list of system calls takes away.
+    pub unlisted: BTreeSet<String>,
     /// What would be enforced; `None` when this machine can't enforce what is asked.
     pub plan: Option<Plan>,
     pub layers: Vec<LayerState>,
@@ -126,6 +129,15 @@ impl Launcher<'_> {
         let plan = self.plan(&policy, &locked.confinement);
         let own_root = plan.as_ref().is_ok_and(Plan::has_namespaces);
         let calls = syscall_rules(&policy.network(), own_root, policy.own_sockets)?;
+        let (calls, unlisted) = match &policy.system_calls {
+            Some(list) => {
+                let all: BTreeSet<String> = names(&calls);
+                let calls = narrowed(calls, list);
+                let left = names(&calls);
+                (calls, all.difference(&left).cloned().collect())
+            }
+            None => (calls, BTreeSet::new()),
+        };
         let Rights {
             mut rights,
             absent,
@@ -168,6 +180,7 @@ impl Launcher<'_> {
             withheld,
             bundle,
             calls,
+            unlisted,
             plan: plan.ok(),
             layers,
             walls,
@@ -283,6 +296,11 @@ impl Launcher<'_> {
         }
         "this machine can't enforce what is asked".to_owned()
     }
+}
+
+fn names(rules: &SyscallRules) -> BTreeSet<String> {
+    let rules = rules.allow.iter();
+    rules.flat_map(|rule| rule.calls.iter().cloned()).collect()
 }
 
 /// The tier of this machine comes first; where it can't start the server, the stronger one.

@@ -22,7 +22,7 @@ use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
     Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirements,
-    ResourceLimits, SandboxSpec, compile, plan,
+    ResourceLimits, SandboxSpec, compile, compile_list, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -377,6 +377,7 @@ impl<'a> Launcher<'a> {
         });
         let own_sockets = policy.own_sockets && namespaces.is_some();
         let filters = compile(&syscall_rules(&network, namespaces.is_some(), own_sockets)?)?;
+        let own_list = policy.system_calls.as_ref().map(compile_list).transpose()?;
         let spec = SandboxSpec {
             program: input.program,
             arguments: input.arguments,
@@ -398,6 +399,7 @@ impl<'a> Launcher<'a> {
             },
             own_folders,
             filters,
+            own_list,
             observed: false,
         };
         Ok(Launch {

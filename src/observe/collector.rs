@@ -39,6 +39,8 @@ struct Entered {
 #[derive(Default)]
 pub struct Collector {
     filters: Filters,
+    /// The server's own list, which lets everything through where there is none.
+    own_list: Filters,
     entered: HashMap<i32, Entered>,
     /// Numbers of the calls whose names are among the findings.
     made: HashSet<i64>,
@@ -48,10 +50,13 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Of a box with these programs as its filter, packed as `SandboxSpec::filters` says.
-    pub fn new(filters: Vec<Vec<u64>>, observed: Observed) -> Self {
+    /// Of a box with these programs as its filter and its own list of system calls, packed as
+    /// `SandboxSpec::filters` says.
+    pub fn new(filters: &[Vec<u64>], own_list: Option<&Vec<u64>>, observed: Observed) -> Self {
+        let own_list = own_list.into_iter().cloned().collect();
         Self {
-            filters: Filters::new(filters, sys::AUDIT_ARCH),
+            filters: Filters::new(filters.to_vec(), sys::AUDIT_ARCH),
+            own_list: Filters::new(own_list, sys::AUDIT_ARCH),
             observed,
             ..Self::default()
         }
@@ -110,11 +115,19 @@ impl Collector {
         let errno = i32::try_from(result.saturating_neg()).ok();
         let error = errno.filter(|_| result < 0).map(Errno::from_raw);
         // Only these two are answers of the filter, and running it takes longer than most calls.
-        let is_let_through = !matches!(error, Some(Errno::EPERM | Errno::ENOSYS))
-            || self.filters.allow(entered.number, &entered.arguments);
-        if !is_let_through {
-            self.refused_by_filter(&name_of(entered.number), &entered, error, moment);
-            return;
+        if matches!(error, Some(Errno::EPERM | Errno::ENOSYS)) {
+            let Entered {
+                number, arguments, ..
+            } = &entered;
+            let is_let_through = self.filters.allow(*number, arguments);
+            if !is_let_through || !self.own_list.allow(*number, arguments) {
+                let name = name_of(*number);
+                match is_let_through {
+                    true => self.refused_by_own_list(&name, error, moment),
+                    false => self.refused_by_filter(&name, &entered, error, moment),
+                }
+                return;
+            }
         }
         // The kernel's own numbers for calls that are begun again (linux/errno.h).
         let begins_again = errno.is_some_and(|errno| result < 0 && errno >= 512);
@@ -210,6 +223,13 @@ impl Collector {
             _ => (refused_calls, name),
         };
         if let Some(seen) = kept(into, key, lost) {
+            note(seen, error, moment);
+        }
+    }
+
+    fn refused_by_own_list(&mut self, name: &str, error: Option<Errno>, moment: &str) {
+        let Observed { unlisted, lost, .. } = &mut self.observed;
+        if let Some(seen) = kept(unlisted, name, lost) {
             note(seen, error, moment);
         }
     }

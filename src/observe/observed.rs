@@ -97,6 +97,9 @@ pub struct Observed {
     pub system_calls: BTreeSet<String>,
     /// System calls that the box refused.
     pub refused_calls: BTreeMap<String, Seen>,
+    /// System calls that nothing refused but the server's own list of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unlisted: BTreeMap<String, Seen>,
     /// Calls of tools that reached the server.
     pub tools: BTreeMap<String, u64>,
     /// Calls of tools that didn't.
@@ -135,6 +138,7 @@ impl Observed {
             (&mut all.addresses, other.addresses),
             (&mut all.sockets, other.sockets),
             (&mut all.refused_calls, other.refused_calls),
+            (&mut all.unlisted, other.unlisted),
         ] {
             for (key, seen) in from {
                 if let Some(kept) = kept(into, &key, &mut all.lost) {

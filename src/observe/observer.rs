@@ -60,21 +60,27 @@ impl Observer {
             ..Observed::of_policy(policy)
         };
         let observer = Self::default();
-        observer.state().collector = Collector::new(Vec::new(), observed);
+        observer.state().collector = Collector::new(&[], None, observed);
         observer
     }
 
     /// Watches the process that waits to become the server, and all that come of it. `filters` are
-    /// those of its box, packed as `SandboxSpec::filters` says.
+    /// those of its box, `own_list` is that of the server's own list of system calls, packed as
+    /// `SandboxSpec::filters` says.
     ///
     /// # Errors
     /// When this machine doesn't let anybody watch it; it must not be started then.
-    pub fn begin(&self, filters: Vec<Vec<u64>>, server: Option<i32>) -> Result<(), TraceError> {
+    pub fn begin(
+        &self,
+        filters: &[Vec<u64>],
+        own_list: Option<&Vec<u64>>,
+        server: Option<i32>,
+    ) -> Result<(), TraceError> {
         let server = Pid::from_raw(server.ok_or(TraceError::NoServer)?);
         {
             let mut state = self.state();
             let observed = state.collector.observed().clone();
-            state.collector = Collector::new(filters, observed);
+            state.collector = Collector::new(filters, own_list, observed);
         }
         let tracer = tracer::begin(server, self.clone())?;
         self.state().tracer = Some(tracer);

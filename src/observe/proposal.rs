@@ -38,7 +38,7 @@ pub struct Situation {
 /// One line that could stand in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proposed {
-    /// `files.read`, `files.write`, `exec`, `egress` or `profile`.
+    /// `files.read`, `files.write`, `exec`, `egress`, `system_calls` or `profile`.
     pub key: &'static str,
     pub value: String,
     /// What was asked for, where that is not the value.
@@ -122,6 +122,15 @@ pub fn propose(observed: &Observed, situation: &Situation, outside: &impl Outsid
     }
     hosts(observed, &mut lines, &mut not_proposed);
     network(observed, situation, &mut not_proposed);
+    for (name, seen) in &observed.unlisted {
+        lines.push(Proposed {
+            key: "system_calls",
+            value: name.clone(),
+            asked: BTreeSet::new(),
+            during: seen.during.clone(),
+            note: None,
+        });
+    }
     for (name, seen) in &observed.refused_calls {
         if is_tried(name) {
             continue;

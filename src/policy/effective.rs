@@ -11,6 +11,7 @@ use super::network::{
     egress_of, egress_of_build, egress_of_resolver, limitations_of, network_of, sockets_are_its_own,
 };
 use super::settings::settings;
+use super::syscalls::own_list;
 use super::{EgressPolicy, PolicyError, Profile, Runtime};
 use crate::config::{
     self, Alarm, Alarms, ConfigValue, EgressRule, EgressTier, EnvValue, Layers, RuntimeRule,
@@ -57,6 +58,9 @@ pub struct EffectivePolicy {
     /// called `connections` and, for its bytes, `egress`.
     pub origins: BTreeMap<&'static str, Origin>,
     pub layers: Layers,
+    /// The only system calls that it may make, of those that its box lets through; `None` is all of
+    /// them. With those that no list takes away.
+    pub system_calls: Option<BTreeSet<String>>,
     /// What puts it into quarantine by itself.
     pub alarms: Alarms,
     /// What can't be limited yet, in words for a person.
@@ -130,6 +134,7 @@ impl EffectivePolicy {
                 grants.push(manifest_grant(path, access, own)?);
             }
         }
+        let system_calls = server.system_calls.as_ref().map(own_list).transpose()?;
         let own_sockets = profile.own_sockets && sockets_are_its_own(server, egress.as_ref());
         let limitations = egress.iter().flat_map(limitations_of);
         let limitations = limitations
@@ -157,6 +162,7 @@ impl EffectivePolicy {
             own_root: settings.own_root,
             origins: settings.origins,
             layers: server.layers,
+            system_calls,
             alarms: server.alarms.clone(),
             limitations,
         })
@@ -238,6 +244,7 @@ impl EffectivePolicy {
             own_root: settings.own_root,
             origins: settings.origins,
             layers: Layers::default(),
+            system_calls: None,
             alarms: Alarms::default(),
             limitations,
         })
@@ -356,6 +363,9 @@ impl EffectivePolicy {
         }
         if !self.alarms.quarantine.is_empty() {
             document["alarms"] = self.alarms_document();
+        }
+        if let Some(calls) = &self.system_calls {
+            document["system_calls"] = serde_json::json!(calls);
         }
         if self.own_sockets {
             document["own_sockets"] = true.into();

@@ -39,6 +39,10 @@ pub enum PolicyError {
         path.display()
     )]
     ForbiddenGrant { path: PathBuf },
+    #[error(
+        "`system_calls` can't name `{name}`: no box lets that call through, and the list only takes calls away; take it out"
+    )]
+    UnknownCall { name: String },
     #[error("the lock names the layer `{name}`, which this version of pinfold doesn't know")]
     UnknownLayer { name: String },
 }

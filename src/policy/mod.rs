@@ -26,4 +26,4 @@ pub use environment::{
 pub use error::PolicyError;
 pub use grants::{Grant, Origin, OwnFolders, check_grant};
 pub use profile::{PROFILES, Profile, Runtime};
-pub use syscalls::syscall_rules;
+pub use syscalls::{narrowed, proposed_list, syscall_rules};

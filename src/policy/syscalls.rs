@@ -1,9 +1,14 @@
 //! `profiles/seccomp.toml` as rules for one server.
 
+mod own_list;
+
 use serde::Deserialize;
 
 use super::PolicyError;
 use crate::sandbox::{CallRule, Condition, Network, SyscallRules, Test};
+
+pub(super) use own_list::own_list;
+pub use own_list::{narrowed, proposed_list};
 
 const FILE: &str = "profiles/seccomp.toml";
 const TEXT: &str = include_str!("../../profiles/seccomp.toml");
@@ -87,10 +92,7 @@ pub fn syscall_rules(
     own_root: bool,
     own_sockets: bool,
 ) -> Result<SyscallRules, PolicyError> {
-    let text: RulesText = toml::from_str(TEXT).map_err(|error| PolicyError::BuiltIn {
-        file: FILE,
-        message: error.to_string(),
-    })?;
+    let text = rules_text()?;
     let has_network = *network != Network::Off;
     let own_sockets = own_sockets && own_root && network.is_own();
     let rules = |texts: Vec<RuleText>| {
@@ -105,6 +107,13 @@ pub fn syscall_rules(
     Ok(SyscallRules {
         allow: rules(text.allow)?,
         deny: rules(text.deny)?,
+    })
+}
+
+fn rules_text() -> Result<RulesText, PolicyError> {
+    toml::from_str(TEXT).map_err(|error| PolicyError::BuiltIn {
+        file: FILE,
+        message: error.to_string(),
     })
 }
 

@@ -227,6 +227,7 @@ mod tests {
             limits: crate::sandbox::ResourceLimits::default(),
             own_folders: vec![],
             filters: vec![],
+            own_list: None,
             observed: false,
         };
         let works = || {

@@ -44,6 +44,8 @@ pub use private_text::PrivateText;
 pub use probe::{NamespaceSupport, Probe};
 pub use reach::{FileUse, Obstacle, Reached, Walls};
 pub use report::{Counted, Exceeded, Report, Resource};
-pub use seccomp::{Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for};
+pub use seccomp::{
+    Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for, compile_list,
+};
 pub use spec::{Access, Link, Namespaces, Network, OwnFile, PathRule, ResourceLimits, SandboxSpec};
 pub use usage::{of_process_and_descendants, of_this_process_and_descendants, server_of};

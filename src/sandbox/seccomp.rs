@@ -2,9 +2,10 @@
 //!
 //! Three programs are stacked and the kernel takes the strictest answer, the
 //! youngest program's among equals: a guard against other architectures' calls,
-//! the allowlist (ENOSYS for the rest), and the denials (EPERM).
+//! the allowlist (ENOSYS for the rest), and the denials (EPERM). A server whose manifest
+//! lists its system calls has a fourth one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -100,8 +101,31 @@ pub fn compile_for(
     ])
 }
 
+/// The program of a server's own list: whatever it doesn't name gets ENOSYS. It is stacked upon those
+/// of [`compile`], so it can only take away. Names that this architecture doesn't have are left out.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_list(calls: &BTreeSet<String>) -> Result<Vec<u64>, SandboxError> {
+    let listed = CallRule {
+        calls: calls.iter().cloned().collect(),
+        when: Vec::new(),
+    };
+    let unknown = SeccompAction::Errno(libc_errno(nix::errno::Errno::ENOSYS));
+    let here = Architecture::HERE;
+    let target = TargetArch::try_from(here.name).map_err(build_error)?;
+    program(
+        chains(&[listed], here.number)?,
+        unknown,
+        SeccompAction::Allow,
+        target,
+    )
+}
+
 /// Installs the programs on this thread, in order.
-pub(super) fn install(filters: &[Vec<u64>]) -> Result<(), SandboxError> {
+pub(super) fn install<'f>(
+    filters: impl IntoIterator<Item = &'f Vec<u64>>,
+) -> Result<(), SandboxError> {
     for packed in filters {
         let program: Vec<sock_filter> = packed.iter().copied().map(unpack).collect();
         seccompiler::apply_filter(&program)

@@ -139,6 +139,7 @@ mod tests {
                 limits: ResourceLimits::default(),
                 own_folders: vec![],
                 filters: vec![],
+                own_list: None,
                 observed: false,
             };
             own_sockets_are_its_own(&spec).is_err()

@@ -40,6 +40,9 @@ pub struct SandboxSpec {
     /// Seccomp programs in the order in which they are installed, each instruction
     /// packed as `code << 48 | jt << 40 | jf << 32 | k` (struct sock_filter).
     pub filters: Vec<Vec<u64>>,
+    /// One more program, for a server whose manifest has a list of system calls: the last one, and for
+    /// the server alone.
+    pub own_list: Option<Vec<u64>>,
     /// Whether the server's process may be traced while it waits to be executed: its parent is going
     /// to watch it. Nothing of the box is different for the server.
     pub observed: bool,
@@ -243,6 +246,7 @@ mod tests {
             },
             own_folders: vec!["/var/tmp".into()],
             filters: vec![vec![0x6_0000_7fff_0000]],
+            own_list: None,
             observed: false,
         }
     }

@@ -17,7 +17,7 @@ use crate::lockfile::replace_atomically;
 /// # Errors
 /// When there is nobody to ask, when the answer is no, and when the change can't be written.
 pub(super) fn apply(context: &Context, judged: &Judged, yes: bool) -> anyhow::Result<Exit> {
-    if judged.proposal.lines.is_empty() {
+    if judged.proposal.lines.is_empty() && !judged.limits_calls {
         output::note(&format!(
             "Nothing is proposed for `{}`; nothing was changed.",
             judged.name
@@ -99,5 +99,9 @@ fn additions(judged: &Judged) -> Additions {
         exec: of("exec"),
         egress: of("egress"),
         egress_before: judged.egress_before.clone(),
+        system_calls: of("system_calls"),
+        only_system_calls: judged
+            .limits_calls
+            .then(|| judged.calls.iter().cloned().collect()),
     }
 }

@@ -12,7 +12,7 @@ use crate::lockfile::{LockedServer, ServerName};
 use crate::observe::{
     Granted, Observed, Proposal, Situation, ThisMachine, Unused, propose, unused,
 };
-use crate::policy::Origin;
+use crate::policy::{Origin, proposed_list};
 use crate::sandbox::Access;
 
 /// Where programs are looked for by name; as in a launch, and where shells look besides.
@@ -37,6 +37,10 @@ pub(super) struct Judged {
     pub variables: Vec<String>,
     /// System calls that its box lets through.
     pub allowed_calls: usize,
+    /// A list of system calls that would have been enough.
+    pub calls: BTreeSet<String>,
+    /// Whether it is to be limited to these.
+    pub limits_calls: bool,
     /// What `egress` stands for while it is missing.
     pub egress_before: Vec<String>,
     /// Whether the policy is still the one that was observed.
@@ -81,7 +85,9 @@ pub(super) async fn judge(
             .chain([state.home(), state.temporary()])
             .collect(),
         variables: server.env.keys().cloned().collect(),
-        allowed_calls: allowed.len() + conditional.len(),
+        allowed_calls: allowed.len() + conditional.len() + found.unlisted.len(),
+        calls: enough_calls(&observed)?,
+        limits_calls: false,
         egress_before: match &server.egress {
             Some(_) => Vec::new(),
             None => egress
@@ -95,6 +101,13 @@ pub(super) async fn judge(
         proposal,
         answers: answers.unwrap_or_default(),
     })
+}
+
+/// What was made, and what nothing but the present list refused.
+fn enough_calls(observed: &Observed) -> anyhow::Result<BTreeSet<String>> {
+    let made = observed.system_calls.iter();
+    let made = made.chain(observed.unlisted.keys()).cloned().collect();
+    Ok(proposed_list(&made)?)
 }
 
 fn situation(

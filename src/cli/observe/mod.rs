@@ -31,12 +31,21 @@ const MAX_BYTES: u64 = 128 << 20;
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Observe) -> anyhow::Result<Exit> {
     if arguments.report || arguments.apply {
         let context = Context::open(manifest)?;
-        let judged = judge::judge(&context, &arguments.name, None).await?;
+        let judged = Judged {
+            limits_calls: arguments.system_calls,
+            ..judge::judge(&context, &arguments.name, None).await?
+        };
         if arguments.apply {
             return apply::apply(&context, &judged, arguments.yes);
         }
         show(&judged, arguments.json);
         return Ok(Exit::Success);
+    }
+    if arguments.system_calls {
+        return Err(UsageError(
+            "`--system-calls` is about what was observed up to now: with `--report` it shows the list, with `--apply` it writes it".to_owned(),
+        )
+        .into());
     }
     let calls: Vec<Call> = arguments
         .call

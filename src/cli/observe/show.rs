@@ -64,11 +64,7 @@ pub(super) fn lines(judged: &Judged) -> Vec<String> {
         unused_lines(judged),
     );
     section(&mut lines, "Used:", used(judged));
-    lines.push(format!(
-        "System calls: {} of the {} that its box lets through.",
-        observed.system_calls.len(),
-        judged.allowed_calls
-    ));
+    system_calls(judged, &mut lines);
     if judged.proposal.habits > 0 {
         lines.push(format!(
             "{} paths that programs look at by habit, and do without, are left out.",
@@ -126,6 +122,32 @@ fn proposed(judged: &Judged, lines: &mut Vec<String>) {
         judged.name
     ));
     lines.push(String::new());
+}
+
+fn system_calls(judged: &Judged, lines: &mut Vec<String>) {
+    let made = judged.observed.system_calls.len();
+    let all = judged.allowed_calls;
+    lines.push(format!(
+        "System calls: {made} of the {all} that its box lets through."
+    ));
+    if !judged.limits_calls {
+        lines.push(format!(
+            "  `pinfold observe {} --apply --system-calls` limits it to these and their like.",
+            judged.name
+        ));
+        return;
+    }
+    let calls: Vec<&str> = judged.calls.iter().map(String::as_str).collect();
+    lines.push(format!(
+        "  {} with those that do the same, as `system_calls` of the manifest: {}",
+        calls.len(),
+        calls.join(" ")
+    ));
+    if !judged.unused.tools.is_empty() {
+        lines.push(
+            "  What tools that were never called need may not be among them.".to_owned(),
+        );
+    }
 }
 
 fn section(lines: &mut Vec<String>, title: &str, entries: Vec<String>) {
@@ -237,6 +259,7 @@ pub(super) fn document(judged: &Judged) -> Value {
         "calls": calls,
         "proposal": judged.proposal,
         "unused": judged.unused,
+        "enough_system_calls": judged.calls,
         "variables": judged.variables,
         "observed": judged.observed,
     })

@@ -262,6 +262,10 @@ impl Situation<'_> {
                 let key = vec!["env".to_owned(), name.clone()];
                 vec![vec![(key, NewValue::Table("from", name.clone()))]]
             }
+            Question::SystemCall(name) if self.explained.found.unlisted.contains(name) => {
+                let added = NewValue::Added(name.clone());
+                vec![vec![edit("system_calls", added)]]
+            }
             Question::SystemCall(_) if policy.egress.is_none() => vec![vec![profile("web")]],
             Question::SystemCall(_) | Question::Socket(_) | Question::Run => Vec::new(),
         }

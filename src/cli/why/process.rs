@@ -69,6 +69,11 @@ pub(super) fn judge_call(name: &str, explained: &Explained<'_>) -> Finding {
         let reason = "the filter lets it through with some arguments only";
         return Finding::new(Word::Yes, about, reason, base());
     }
+    if explained.found.unlisted.contains(name) {
+        let reason = "the server's own list of system calls doesn't have it (ENOSYS)";
+        let ground = Ground::Manifest("system_calls".to_owned());
+        return Finding::new(Word::No, about, reason, ground);
+    }
     let reason = if has(&never) {
         "it is refused as dangerous (EPERM)"
     } else {

@@ -18,6 +18,10 @@ pub struct Additions {
     pub egress: Vec<String>,
     /// What stands for a missing `egress`, and has to stay when there is one.
     pub egress_before: Vec<String>,
+    /// Entries of `system_calls`.
+    pub system_calls: Vec<String>,
+    /// Takes the place of the present `system_calls`.
+    pub only_system_calls: Option<Vec<String>>,
 }
 
 /// `text` with the rights in the entry of `name`; everything else unchanged.
@@ -50,6 +54,10 @@ pub fn grant(text: &str, name: &ServerName, new: &Additions) -> Result<String, C
         extend(server, "egress", &new.egress).ok_or_else(by_hand)?;
     }
     extend(server, "exec", &new.exec).ok_or_else(by_hand)?;
+    match &new.only_system_calls {
+        Some(calls) => drop(server.insert("system_calls", value(in_lines(calls)))),
+        None => extend(server, "system_calls", &new.system_calls).ok_or_else(by_hand)?,
+    }
     if !new.read.is_empty() || !new.write.is_empty() {
         if server.get("files").is_none() {
             server.insert("files", Item::Table(Table::new()));
@@ -88,6 +96,29 @@ fn extend(table: &mut dyn TableLike, key: &str, entries: &[String]) -> Option<()
         }
     }
     Some(())
+}
+
+/// A long list, as a person would write it.
+fn in_lines(entries: &[String]) -> Array {
+    const WIDTH: usize = 88;
+    const INDENT: &str = "\n    ";
+    let mut list = Array::new();
+    let mut column = WIDTH;
+    for entry in entries {
+        // With quotes, comma and space.
+        let width = entry.chars().count() + 4;
+        let prefix = match column + width > WIDTH {
+            true => INDENT,
+            false => " ",
+        };
+        column = if prefix == INDENT { 4 } else { column } + width;
+        list.push_formatted(Value::from(entry).decorated(prefix, ""));
+    }
+    if !entries.is_empty() {
+        list.set_trailing_comma(true);
+        list.set_trailing("\n");
+    }
+    list
 }
 
 /// As the entries before it: on a line of its own, if they are.
@@ -164,6 +195,32 @@ mod tests {
         assert_eq!(one["exec"][0].as_str(), Some("git"));
         assert!(after.starts_with("[servers.one]\nsource = \"path:/x\"\n"));
         assert!(after.ends_with("[servers.two]\nsource = \"path:/y\"\n"));
+    }
+
+    #[test]
+    fn a_list_of_system_calls_is_written_in_lines_and_takes_the_place_of_another() {
+        let calls: Vec<String> = (0..30).map(|number| format!("call_number_{number}")).collect();
+        let text = "[servers.one]\nsource = \"path:/x\"\nsystem_calls = [\"read\"] # strict\n\n[servers.one.tools]\nallow = []\n";
+        for text in [text.to_owned(), text.replace("system_calls = [\"read\"] # strict\n", "")] {
+            let new = Additions {
+                only_system_calls: Some(calls.clone()),
+                ..Additions::default()
+            };
+            let after = granted(&text, &new).unwrap();
+            let parsed = parse(&after).unwrap();
+            let list = parsed["servers"]["one"]["system_calls"].as_array().unwrap();
+            let list: Vec<&str> = list.iter().filter_map(toml::Value::as_str).collect();
+            assert_eq!(list, calls);
+            assert!(after.lines().all(|line| line.len() <= 90), "{after}");
+            assert!(after.ends_with("\n[servers.one.tools]\nallow = []\n"), "{after}");
+            // One more, as `observe` proposes it where there is a list.
+            let new = Additions {
+                system_calls: vec!["one_more".to_owned()],
+                ..Additions::default()
+            };
+            let after = granted(&after, &new).unwrap();
+            assert!(parse(&after).unwrap()["servers"]["one"]["system_calls"].as_array().unwrap().len() == 31, "{after}");
+        }
     }
 
     #[test]

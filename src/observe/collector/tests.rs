@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::sandbox::{CallRule, SyscallRules, compile};
+use crate::sandbox::{CallRule, SyscallRules, compile, compile_list};
 
 /// A process whose memory is a list of texts; descriptor 7 is the folder `/srv/data`.
 struct Puppet(Vec<(u64, Vec<u8>)>);
@@ -58,7 +58,7 @@ fn begun() -> Collector {
         deny: vec![rule(&["ptrace", "socket"])],
     };
     let filters = compile(&rules).unwrap();
-    let mut collector = Collector::new(filters, Observed::of_policy("p"));
+    let mut collector = Collector::new(&filters, None, Observed::of_policy("p"));
     collector.executes(1, "start");
     collector
 }
@@ -129,6 +129,35 @@ fn what_the_filter_refuses_is_no_file_that_is_missing() {
     assert_eq!(refused, ["ptrace", "unlinkat"]);
     assert!(observed.sockets.contains_key("IPv4"));
     assert!(!observed.system_calls.contains("ptrace"));
+}
+
+#[test]
+fn what_only_the_servers_own_list_refuses_is_told_apart() {
+    let rule = |calls: &[&str]| CallRule {
+        calls: calls.iter().map(ToString::to_string).collect(),
+        when: vec![],
+    };
+    let rules = SyscallRules {
+        allow: vec![rule(&["openat", "symlinkat"])],
+        deny: vec![rule(&["ptrace"])],
+    };
+    let list = ["openat", "ptrace"].map(str::to_owned).into();
+    let list = compile_list(&list).unwrap();
+    let filters = compile(&rules).unwrap();
+    let mut collector = Collector::new(&filters, Some(&list), Observed::of_policy("p"));
+    collector.executes(1, "start");
+    for name in ["symlinkat", "ptrace", "mount"] {
+        call(&mut collector, name, &[], "", -38);
+    }
+    call(&mut collector, "openat", &[AT_HERE, 100, 0], "/etc/x", 3);
+    let observed = collector.observed();
+    let names = |map: &std::collections::BTreeMap<String, Seen>| -> Vec<String> {
+        map.keys().cloned().collect()
+    };
+    assert_eq!(names(&observed.unlisted), ["symlinkat"]);
+    assert_eq!(names(&observed.refused_calls), ["mount", "ptrace"]);
+    assert!(observed.system_calls.contains("openat"));
+    assert!(!observed.system_calls.contains("symlinkat"));
 }
 
 #[test]
