@@ -67,7 +67,10 @@ mod tests {
             ("system_calls = [0]", "a string"),
         ] {
             let said = calls(line).unwrap_err();
-            assert!(said.contains(says) && said.contains(":3:"), "{line}: {said}");
+            assert!(
+                said.contains(says) && said.contains(":3:"),
+                "{line}: {said}"
+            );
         }
         let long = "a".repeat(MAX_NAME_BYTES + 1);
         assert!(calls(&format!("system_calls = ['{long}']")).is_err());

@@ -12,8 +12,8 @@ use super::{LaunchError, StateFolder, network};
 use crate::config::Server;
 use crate::lockfile::{BUNDLE_FOLDER, LockedServer, ServerName};
 use crate::policy::{
-    EffectivePolicy, Grant, LANDLOCK_FLOOR, Origin, Places, Runtime, decide_environment,
-    narrowed, syscall_rules,
+    EffectivePolicy, Grant, LANDLOCK_FLOOR, Origin, Places, Runtime, decide_environment, narrowed,
+    syscall_rules,
 };
 use crate::resolve::bundle::{Bundle, BundleDescription};
 use crate::sandbox::{

@@ -144,9 +144,7 @@ fn system_calls(judged: &Judged, lines: &mut Vec<String>) {
         calls.join(" ")
     ));
     if !judged.unused.tools.is_empty() {
-        lines.push(
-            "  What tools that were never called need may not be among them.".to_owned(),
-        );
+        lines.push("  What tools that were never called need may not be among them.".to_owned());
     }
 }
 

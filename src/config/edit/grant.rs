@@ -199,9 +199,14 @@ mod tests {
 
     #[test]
     fn a_list_of_system_calls_is_written_in_lines_and_takes_the_place_of_another() {
-        let calls: Vec<String> = (0..30).map(|number| format!("call_number_{number}")).collect();
+        let calls: Vec<String> = (0..30)
+            .map(|number| format!("call_number_{number}"))
+            .collect();
         let text = "[servers.one]\nsource = \"path:/x\"\nsystem_calls = [\"read\"] # strict\n\n[servers.one.tools]\nallow = []\n";
-        for text in [text.to_owned(), text.replace("system_calls = [\"read\"] # strict\n", "")] {
+        for text in [
+            text.to_owned(),
+            text.replace("system_calls = [\"read\"] # strict\n", ""),
+        ] {
             let new = Additions {
                 only_system_calls: Some(calls.clone()),
                 ..Additions::default()
@@ -212,14 +217,24 @@ mod tests {
             let list: Vec<&str> = list.iter().filter_map(toml::Value::as_str).collect();
             assert_eq!(list, calls);
             assert!(after.lines().all(|line| line.len() <= 90), "{after}");
-            assert!(after.ends_with("\n[servers.one.tools]\nallow = []\n"), "{after}");
+            assert!(
+                after.ends_with("\n[servers.one.tools]\nallow = []\n"),
+                "{after}"
+            );
             // One more, as `observe` proposes it where there is a list.
             let new = Additions {
                 system_calls: vec!["one_more".to_owned()],
                 ..Additions::default()
             };
             let after = granted(&after, &new).unwrap();
-            assert!(parse(&after).unwrap()["servers"]["one"]["system_calls"].as_array().unwrap().len() == 31, "{after}");
+            assert!(
+                parse(&after).unwrap()["servers"]["one"]["system_calls"]
+                    .as_array()
+                    .unwrap()
+                    .len()
+                    == 31,
+                "{after}"
+            );
         }
     }
 

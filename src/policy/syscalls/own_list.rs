@@ -33,12 +33,10 @@ static LISTS: LazyLock<Result<ListsText, String>> =
     LazyLock::new(|| toml::from_str(TEXT).map_err(|error| error.to_string()));
 
 fn lists() -> Result<&'static ListsText, PolicyError> {
-    LISTS
-        .as_ref()
-        .map_err(|message| PolicyError::BuiltIn {
-            file: FILE,
-            message: message.clone(),
-        })
+    LISTS.as_ref().map_err(|message| PolicyError::BuiltIn {
+        file: FILE,
+        message: message.clone(),
+    })
 }
 
 /// Every call that some box lets through, with whatever arguments.
@@ -127,10 +125,7 @@ mod tests {
         let list = own_list(&names(&["getdents64"])).unwrap();
         assert!(list.contains("getdents64") && list.contains("execve"));
         assert!(!list.contains("openat") && !list.contains("socket"));
-        assert_eq!(
-            own_list(&BTreeSet::new()).unwrap().len() + 1,
-            list.len()
-        );
+        assert_eq!(own_list(&BTreeSet::new()).unwrap().len() + 1, list.len());
     }
 
     #[test]
@@ -138,8 +133,16 @@ mod tests {
         let made = names(&["newfstatat", "read", "getdents64", "no_such_call", "ptrace"]);
         let proposed = proposed_list(&made).unwrap();
         let expected = names(&[
-            "fstat", "getdents64", "lstat", "newfstatat", "pread64", "preadv", "preadv2", "readv",
-            "stat", "statx",
+            "fstat",
+            "getdents64",
+            "lstat",
+            "newfstatat",
+            "pread64",
+            "preadv",
+            "preadv2",
+            "readv",
+            "stat",
+            "statx",
         ]);
         assert_eq!(proposed, expected);
         // It can be written into a manifest, and then it is enough.
