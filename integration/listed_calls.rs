@@ -21,7 +21,7 @@ fn link() -> Value {
 }
 
 fn nothing() -> Value {
-    json!({ "code": "import tempfile\n    tempfile.mkdtemp()\n    return 1" })
+    json!({ "code": "\n    import tempfile\n    tempfile.mkdtemp()\n    return 1" })
 }
 
 /// What the tool answers in a session of its own.
@@ -55,13 +55,13 @@ fn only_what_it_was_seen_to_make(tier: Tier) {
     let home = without_links();
     home.set_tier("puppet", tier);
     // The control: its box lets it.
-    assert_eq!(answers(home.client("puppet"), link()), "ok: made");
+    assert_eq!(answers(home.client("puppet"), link()), "ok: \"made\"");
 
     limit(&home);
     let manifest = fs::read_to_string(home.manifest()).unwrap();
     assert!(manifest.contains("\nsystem_calls = [\n"), "{manifest}");
     assert_eq!(answers(home.client("puppet"), nothing()), "ok: 1");
-    assert_eq!(answers(home.client("puppet"), link()), "ok: ENOSYS");
+    assert_eq!(answers(home.client("puppet"), link()), "ok: \"ENOSYS\"");
     let why = |question: &str| home.run(["explain", "puppet", "--why", question]);
     let no = why("syscall symlink");
     assert_eq!(no.code, Some(1), "{no:#?}");
@@ -78,7 +78,7 @@ fn only_what_it_was_seen_to_make(tier: Tier) {
     assert_eq!(keys, ["system_calls"], "{seen}");
     assert!(lines[0]["value"].as_str().unwrap().starts_with("symlink"));
     home.succeed(["observe", "puppet", "--apply", "--yes"]);
-    assert_eq!(answers(home.client("puppet"), link()), "ok: made");
+    assert_eq!(answers(home.client("puppet"), link()), "ok: \"made\"");
 }
 
 #[test]
@@ -107,10 +107,10 @@ fn the_list_holds_where_namespaces_are_refused() {
     }
     let home = without_links();
     let there = || Client::start(&mut home.behind(&starter, &home.pinfold(["run", "puppet"])));
-    assert_eq!(answers(there(), link()), "ok: made");
+    assert_eq!(answers(there(), link()), "ok: \"made\"");
     limit(&home);
     assert_eq!(answers(there(), nothing()), "ok: 1");
-    assert_eq!(answers(there(), link()), "ok: ENOSYS");
+    assert_eq!(answers(there(), link()), "ok: \"ENOSYS\"");
 }
 
 #[test]

@@ -114,6 +114,12 @@ fn filesystem_server(test: &str, tier: Tier) {
     assert_eq!(plain.call_text("read_text_file", read), "content");
     plain.call_text("write_file", write);
     assert_eq!(fs::read_to_string(wanted.join("new")).unwrap(), "new");
+    // The first folder was granted, and only looked for.
+    let last = document(&home.succeed(["observe", "fs", "--json", "--call", &writing]));
+    assert_eq!(proposed(&last), []);
+    assert_eq!(last["unused"]["read"][0], text(&granted), "{last}");
+    let tools = last["unused"]["tools"].as_array().unwrap();
+    assert!(tools.contains(&json!("move_file")) && !tools.contains(&json!("write_file")));
     // Limited to the system calls that it was seen to make, it does the same.
     home.succeed(["observe", "fs", "--apply", "--system-calls", "--yes"]);
     let mut plain = home.client("fs");
@@ -122,12 +128,6 @@ fn filesystem_server(test: &str, tier: Tier) {
     plain.call_text("write_file", again);
     assert_eq!(fs::read_to_string(wanted.join("again")).unwrap(), "again");
     drop(plain);
-    // The first folder was granted, and only looked for.
-    let last = document(&home.succeed(["observe", "fs", "--json", "--call", &writing]));
-    assert_eq!(proposed(&last), []);
-    assert_eq!(last["unused"]["read"][0], text(&granted), "{last}");
-    let tools = last["unused"]["tools"].as_array().unwrap();
-    assert!(tools.contains(&json!("move_file")) && !tools.contains(&json!("write_file")));
 }
 
 #[test]

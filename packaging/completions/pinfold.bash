@@ -1349,7 +1349,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__observe)
-            opts="-h -V --call --report --apply --yes --anew --json --manifest --help --version"
+            opts="-h -V --call --report --apply --yes --system-calls --anew --json --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

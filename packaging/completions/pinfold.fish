@@ -174,6 +174,7 @@ complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l manifest -d 
 complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l report -d 'Start nothing; print what was observed up to now'
 complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l apply -d 'Start nothing; write what is proposed into the manifest, once you have seen the difference and said yes'
 complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l yes -d 'Don\'t ask'
+complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l system-calls -d 'With --report or --apply: limit the server to the system calls that it was seen to make, and to those that do the same; run it through all that it is for first'
 complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l anew -d 'Forget what was observed before'
 complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -l json -d 'Print JSON'
 complete -c pinfold -n "__fish_pinfold_using_subcommand observe" -s h -l help -d 'Print help'
