@@ -277,6 +277,7 @@ fn is_of_the_profile(path: &str, mut server: Server) -> Option<bool> {
         ),
         "limits.connections" => (server.limits.connections.is_some(), egress.connections > 0),
         "limits.egress" => (server.limits.egress.is_some(), egress.bytes.is_some()),
+        "system_calls" => (server.system_calls.is_some(), policy.system_calls.is_some()),
         _ => return None,
     };
     (!own).then_some(effective)
