@@ -124,10 +124,9 @@ fn filesystem_server(test: &str, tier: Tier) {
     home.succeed(["observe", "fs", "--apply", "--system-calls", "--yes"]);
     let mut plain = home.client("fs");
     plain.initialize();
-    let again = json!({ "path": wanted.join("again"), "content": "again" });
+    let again = json!({ "path": wanted.join("new"), "content": "again" });
     plain.call_text("write_file", again);
-    assert_eq!(fs::read_to_string(wanted.join("again")).unwrap(), "again");
-    drop(plain);
+    assert_eq!(fs::read_to_string(wanted.join("new")).unwrap(), "again");
 }
 
 #[test]
