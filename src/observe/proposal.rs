@@ -10,6 +10,7 @@ use super::candidates::{Candidates, candidates};
 use super::habits::is_tried;
 use super::observed::Observed;
 use super::outside::Outside;
+use crate::sensitive::is_metadata;
 
 /// Ports are not known of a host whose name was refused.
 const USUAL_PORT: u16 = 443;
@@ -166,6 +167,15 @@ fn hosts(observed: &Observed, lines: &mut Vec<Proposed>, not_proposed: &mut Vec<
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok();
+        if is_metadata(name) {
+            not_proposed.push(NotProposed {
+                what: host.clone(),
+                why: "clouds answer there with the credentials of the machine: who reaches it can act as the machine"
+                    .to_owned(),
+                during: seen.during.clone(),
+            });
+            continue;
+        }
         if is_address || name == "localhost" || name == "*" {
             not_proposed.push(NotProposed {
                 what: host.clone(),
