@@ -144,7 +144,7 @@ fn revoke(context: &Context, name: &SecretName, used: &Use) -> anyhow::Result<bo
     let reason = format!("the secret `{name}` ({variable}) was removed");
     let already = state
         .quarantine()
-        .impose(ImposedBy::Command, Some(&reason))
+        .impose(ImposedBy::SecretRemoval, Some(&reason))
         .with_context(|| {
             format!("`{server}` could not be put into quarantine, and may still run with it")
         })?;
