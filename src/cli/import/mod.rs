@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::add::{self, Choice};
+use super::add::{self, Adding, Choice};
 use super::args::Import;
 use super::context::Context;
 use super::exit::{Exit, UsageError, exit_for};
@@ -212,6 +212,7 @@ async fn lock_all(
     wishes: &Wishes,
 ) -> anyhow::Result<BTreeMap<usize, anyhow::Error>> {
     let mut failures = BTreeMap::new();
+    let mut adding = Adding::by("import");
     for (index, group) in groups.iter().enumerate() {
         if group.is_present {
             continue;
@@ -230,7 +231,7 @@ async fn lock_all(
         };
         let mut created = Vec::new();
         let added = match vault::store(context, group, &mut created) {
-            Ok(wanted) => add::add(context, wanted, None, &choice).await,
+            Ok(wanted) => add::add(context, wanted, None, &choice, &mut adding).await,
             Err(error) => Err(error),
         };
         if let Err(error) = added {
