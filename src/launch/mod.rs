@@ -55,7 +55,7 @@ pub use quarantine_watch::{QuarantineWatch, Sessions};
 pub use secret_files::{SecretFiles, SecretFolder};
 pub use service::{Drained, Guard, Service};
 pub use session::serve;
-pub use session_end::{Ended, SessionEnd, Stop, Used};
+pub use session_end::{Ended, SessionEnd, Stop, StopCause, Used};
 pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};

@@ -164,7 +164,7 @@ fn load(path: &Path) -> anyhow::Result<Option<Observed>> {
 fn exit_of(ended: &launch::SessionEnd) -> Exit {
     match ended {
         launch::SessionEnd::ClientClosed => Exit::Success,
-        launch::SessionEnd::Stopped { signal } => super::signals::code(*signal),
+        launch::SessionEnd::Stopped { signal, .. } => super::signals::code(*signal),
         launch::SessionEnd::Quarantined { .. } => Exit::Refused,
         launch::SessionEnd::ServerEnded { code, .. } => {
             Exit::Server(u8::try_from(*code).unwrap_or(u8::MAX))
