@@ -63,4 +63,4 @@ pub use start::{Launch, Started, TreeCheck};
 pub use state::StateFolder;
 pub use stdio::{input, output, streams};
 pub use tool::ToolOutput;
-pub use uv_runner::SandboxedUv;
+pub use uv_runner::{SandboxedUv, without_uv};

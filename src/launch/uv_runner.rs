@@ -16,6 +16,19 @@ use crate::resolve::interpreter::find_program;
 use crate::resolve::pypi::{ANSWER_FILE, CERTIFICATES_FILE, UvOutput, UvQuestion, UvRunner};
 use crate::store::Staging;
 
+/// Why uv was not found, what it is for and how to get it.
+pub fn without_uv(error: &ResolveError) -> String {
+    let found = match error {
+        ResolveError::OnlyScripts { .. } => error.to_string(),
+        _ => "it is not on PATH".to_owned(),
+    };
+    format!(
+        "{found}. It chooses the versions of Python packages, once, when a server is locked; \
+         `pipx install uv` gets it (on Debian and Ubuntu after `apt install pipx`; no other Python \
+         packages are needed), and `~/.local/bin` must be on PATH"
+    )
+}
+
 /// Runs uv in the sandbox.
 pub struct SandboxedUv<'a> {
     launcher: &'a Launcher<'a>,
@@ -36,19 +49,9 @@ impl<'a> SandboxedUv<'a> {
         python: PathBuf,
         search_path: &OsStr,
     ) -> Result<Self, LaunchError> {
-        let uv = find_program("uv", search_path).map_err(|error| {
-            let found = match error {
-                ResolveError::OnlyScripts { .. } => error.to_string(),
-                _ => "it is not on PATH".to_owned(),
-            };
-            LaunchError::Program {
-                program: "uv".to_owned(),
-                reason: format!(
-                    "{found}. It chooses the versions of Python packages, once, when a server is locked; \
-                     `pipx install uv` gets it (on Debian and Ubuntu after `apt install pipx`; no other Python \
-                     packages are needed), and `~/.local/bin` must be on PATH"
-                ),
-            }
+        let uv = find_program("uv", search_path).map_err(|error| LaunchError::Program {
+            program: "uv".to_owned(),
+            reason: without_uv(&error),
         })?;
         Ok(Self {
             launcher,

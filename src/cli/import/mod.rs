@@ -47,7 +47,16 @@ type Member = (usize, usize);
 pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::Result<Exit> {
     // Before any config is read: they hold secrets, and a question may wait for hours.
     keep_out_of_dumps().context("this process's memory could not be kept out of core dumps")?;
-    let context = Context::open(manifest)?;
+    let context = match arguments.dry_run {
+        true => {
+            let (context, problem) = Context::for_looking(manifest)?;
+            if let Some(problem) = problem {
+                output::warning(&format!("without --dry-run this would fail: {problem}"));
+            }
+            context
+        }
+        false => Context::open(manifest)?,
+    };
     let program = own_program()?;
     let wishes = Wishes::read(&arguments.allow, &arguments.egress)?;
     let (found, groups) = planned(&context, &arguments, &wishes, &program)?;
