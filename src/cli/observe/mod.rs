@@ -139,8 +139,11 @@ fn keep(
         None => observed,
     };
     // A path or a tool's name may hold a secret, and the server chose it.
+    let all = all.cleaned(
+        |text| redaction.of_text(text).into_owned(),
+        |host| redaction.of_hosts(host).into_owned(),
+    );
     let text = serde_json::to_string(&all)?;
-    let text = redaction.of_text(&text);
     replace_atomically(&path, text.as_bytes(), 0o600)
         .with_context(|| format!("could not write {}", path.display()))
 }
