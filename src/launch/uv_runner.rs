@@ -141,7 +141,7 @@ impl<'a> SandboxedUv<'a> {
 /// Bytes that the user may still write there; `None` where nobody says.
 fn free(folder: &Path) -> Option<u64> {
     let found = nix::sys::statvfs::statvfs(folder).ok()?;
-    Some(u64::from(found.blocks_available()) * u64::from(found.fragment_size()))
+    Some(found.blocks_available() * found.fragment_size())
 }
 
 /// Whether uv failed for want of space: it says so (`ENOSPC`, `EDQUOT`), or there is less than it

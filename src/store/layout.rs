@@ -281,7 +281,7 @@ mod tests {
     fn a_folder_that_can_not_be_made_is_named_with_what_is_in_its_way() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("home");
-        std::fs::write(&file, "").unwrap();
+        File::create(&file).unwrap();
         let refusal = Store::open(file.join("share/store")).unwrap_err();
         assert!(refusal.is_environment());
         let text = refusal.to_string();
