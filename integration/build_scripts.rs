@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::installed::npm;
 use crate::support::{Home, Package, Ran, Registry, refused, registry_is_reachable, skip};
 
 /// A C program that answers for the server.
@@ -436,7 +437,7 @@ fn better_sqlite3_is_compiled_and_answers() {
 fn published(name: &str, version: &str) -> Package {
     let place = tempfile::tempdir().unwrap();
     let run = |words: &[&str]| {
-        let output = std::process::Command::new("npm")
+        let output = npm()
             .args(words)
             .current_dir(place.path())
             .output()

@@ -22,5 +22,6 @@ pub mod resolve;
 pub mod sandbox;
 pub mod schema;
 pub mod secrets;
+pub mod sensitive;
 pub mod store;
 pub mod sys;

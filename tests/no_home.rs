@@ -49,3 +49,61 @@ fn nobody_at_all_is_told_what_to_set() {
         "{ran:#?}"
     );
 }
+
+/// A home in which no folder can be made, whoever asks.
+#[test]
+fn who_only_looks_needs_no_store() {
+    let place = Place::new();
+    let home = place.path().join("home");
+    std::fs::write(&home, "").unwrap();
+    let config = place.path().join("mcp.json");
+    std::fs::write(
+        &config,
+        r#"{"mcpServers": {"notes": {"command": "npx", "args": ["@example/notes"]}}}"#,
+    )
+    .unwrap();
+    let says = |text: &str| {
+        let parts = [home.to_str().unwrap(), "Not a directory", "XDG_DATA_HOME"];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+
+    let doctor = place.run(["doctor"]);
+    assert_eq!(doctor.code, Some(3), "{doctor:#?}");
+    let line = |name: &str| {
+        let mut lines = doctor.stdout.lines();
+        let found = lines.find(|line| line.split_whitespace().nth(1) == Some(name));
+        found.unwrap_or_else(|| panic!("{name}: {doctor:#?}"))
+    };
+    says(line("store"));
+    assert!(line("store").starts_with("missing"), "{doctor:#?}");
+    // The rest is looked at all the same.
+    for name in ["landlock", "box", "egress", "daemon"] {
+        line(name);
+    }
+    let uv = line("uv");
+    assert!(
+        uv.starts_with("ok") || uv.contains("`pipx install uv`"),
+        "{uv}"
+    );
+
+    let listed = place.run(["secret", "list"]);
+    assert_eq!(listed.code, Some(0), "{listed:#?}");
+    assert!(listed.stderr.contains("No secret"), "{listed:#?}");
+    let file = config.to_str().unwrap();
+    let plan = place.run(["import", "--dry-run", file]);
+    assert_eq!(plan.code, Some(0), "{plan:#?}");
+    assert!(
+        plan.stdout.contains("becomes `pinfold run notes`"),
+        "{plan:#?}"
+    );
+    says(&plan.stderr);
+    // The control: who has something to keep is told the same, and keeps nothing.
+    for words in [
+        &["import", "--yes", "--allow-all", file][..],
+        &["secret", "set", "token"],
+    ] {
+        let ran = place.run(words.iter().copied());
+        assert_eq!(ran.code, Some(4), "{ran:#?}");
+        says(&ran.stderr);
+    }
+}

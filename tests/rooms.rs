@@ -356,6 +356,16 @@ fn who_watches_a_server_judges_without_looking() {
 }
 
 #[test]
+fn what_is_sensitive_is_data() {
+    forbid(
+        in_room("sensitive"),
+        &[
+            "crate", "std::fs", "std::env", "std::io", "std::net", "tokio", "nix",
+        ],
+    );
+}
+
+#[test]
 fn the_attacks_know_nothing_of_the_box() {
     forbid(
         in_room("attack"),

@@ -10,6 +10,17 @@ use super::{folder, neutralise, of_kind, puppet, records, says};
 use crate::support::{Client, Home};
 
 #[test]
+fn a_session_of_a_moment_has_used_memory() {
+    let home = puppet("");
+    home.client("puppet").close();
+    let records = records(&home);
+    let [end] = of_kind(&records, "session_end")[..] else {
+        panic!("{records:#?}");
+    };
+    assert!(end["peak_memory"].as_u64().unwrap() > 1 << 20, "{end}");
+}
+
+#[test]
 fn a_session_from_its_start_to_its_end() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let home = puppet("");

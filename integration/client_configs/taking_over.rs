@@ -82,6 +82,19 @@ fn one_that_can_t_be_locked_stays_and_the_others_go_on() {
         json!(["run", "notes"])
     );
     assert!(!desk.manifest().contains("no-such-package"));
+    // Each failure once, and its end says which servers they were.
+    let errors: Vec<&str> = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("pinfold: ") && !line.contains("warning"))
+        .collect();
+    let [error] = errors[..] else {
+        panic!("{ran:#?}");
+    };
+    assert_eq!(ran.stderr.matches(error).count(), 1, "{ran:#?}");
+    let reason = error.trim_start_matches("pinfold: ");
+    assert_eq!(ran.stderr.matches(reason).count(), 1, "{ran:#?}");
+    assert!(ran.stderr.contains("`gone` was not locked"), "{ran:#?}");
     let secrets = desk.succeed(&["secret", "list"]);
     assert!(!secrets.stdout.contains("gone"), "{secrets:#?}");
 }
@@ -91,7 +104,18 @@ fn a_name_that_is_taken_gets_a_number() {
     let desk = Desk::new();
     desk.registry.add(&desk.home, "notes", "npm:weather");
     desk.put(CONFIG, &config(json!({"notes": notes(), "Notes": {"command": "npx", "args": ["@example/notes", "--other"]}})));
-    desk.succeed(&["import", "--yes", "--allow-all"]);
+    let ran = desk.succeed(&["import", "--yes", "--allow-all"]);
+    // Both have the same layers, which is said once.
+    let layers = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("layers "));
+    assert_eq!(layers.count(), 1, "{ran:#?}");
+    let log = desk
+        .succeed(&["log", "--json", "--kind", "policy_change"])
+        .stdout;
+    let by = |command: &str| log.matches(&format!("\"command\":\"{command}\"")).count();
+    assert_eq!((by("add"), by("import")), (1, 2), "{log}");
     let manifest = desk.manifest();
     for header in ["[servers.notes]", "[servers.notes-2]", "[servers.notes-3]"] {
         assert!(manifest.contains(header), "{manifest}");

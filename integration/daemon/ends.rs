@@ -107,6 +107,10 @@ fn the_daemon_killed() {
     assert!(message.contains("daemon has ended"), "{message}");
     assert_eq!(code, Some(128 + Signal::SIGTERM as i32), "{stderr}");
     nothing_is_left(&home, &processes);
+    let end = home
+        .succeed(["log", "--json", "--kind", "session_end"])
+        .stdout;
+    assert!(end.contains("the channel to the daemon ended"), "{end}");
     // A socket is left where nobody listens: served without the daemon, and taken over by the next.
     let mut alone = Client::start(&mut pinfold(&home, ["run", "unruly"]));
     alone.initialize();

@@ -89,33 +89,11 @@ fn a_file_that_python_executes_at_its_start() {
     if let Err(reason) = uv() {
         return skip("incidents", &reason);
     }
-    const SERVER: &str = r#"
-import json, os, sys
-def main():
-    for line in sys.stdin:
-        message = json.loads(line)
-        if "id" not in message:
-            continue
-        result = {
-            "initialize": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
-                           "serverInfo": {"name": "x", "version": "1"}},
-            "tools/list": {"tools": [{"name": "say", "inputSchema": {"type": "object"}}]},
-            "tools/call": {"content": [{"type": "text", "text": os.environ.get("STARTED_BY", "the launcher")}]},
-        }.get(message["method"], {})
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
-"#;
-    let wheel = Wheel::new("gateway", "1.0");
-    let scripts = format!("{}/entry_points.txt", wheel.dist_info());
-    let wheel = wheel
-        .file("gateway_server.py", SERVER)
-        .file(
-            &scripts,
-            "[console_scripts]\ngateway = gateway_server:main\n",
-        )
-        .file(
-            "gateway_start.pth",
-            "import os; os.environ['STARTED_BY'] = 'a .pth file'\n",
-        );
+    let says = "os.environ.get('STARTED_BY', 'the launcher')";
+    let wheel = Wheel::speaking("gateway", says).file(
+        "gateway_start.pth",
+        "import os; os.environ['STARTED_BY'] = 'a .pth file'\n",
+    );
     let (home, index) = (Home::new(), Index::new([wheel.offered()]));
     let ran = index.run(&home, ["add", "gateway", "pypi:gateway", "--allow-all"]);
     let ran = ran.unwrap();

@@ -198,7 +198,10 @@ fn a_removal_that_can_revoke_nothing_removes_nothing() {
     let ran = home.succeed(["secret", "remove", "a"]);
     assert!(ran.stderr.contains("is in quarantine"), "{ran:?}");
     let message = refusal(home.client("puppet"));
-    assert!(message.contains("quarantine"), "{message}");
+    assert!(
+        message.contains("quarantine") && message.contains("by `pinfold secret remove`"),
+        "{message}"
+    );
     home.succeed(["secret", "remove", "unused"]);
     assert_eq!(home.run(["secret", "remove", "unused"]).code, Some(2));
 }

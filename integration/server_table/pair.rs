@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::bare;
 use crate::support::index::with_uv;
+use crate::support::installed::npm;
 use crate::support::{Client, Home, Ran};
 
 pub(super) struct Pair {
@@ -138,9 +139,7 @@ fn add(home: &Home, source: &str, options: &[&str], arguments: &[&str]) -> Resul
 
 /// Whether npm itself gets the package from the registry.
 pub(super) fn in_registry(package: &str) -> Result<(), String> {
-    let asked = Command::new("npm")
-        .args(["view", package, "version"])
-        .output();
+    let asked = npm().args(["view", package, "version"]).output();
     match asked {
         Ok(output) if output.status.success() && !output.stdout.is_empty() => Ok(()),
         Ok(output) => {

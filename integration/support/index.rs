@@ -67,8 +67,9 @@ pub(crate) struct Wheel {
     pub(crate) record: fn(String) -> String,
 }
 
+/// `SAYS` is an expression of what the tool answers.
 const SERVER: &str = r#"
-import json, sys
+import json, os, sys
 def main():
     for line in sys.stdin:
         message = json.loads(line)
@@ -81,7 +82,7 @@ def main():
         elif method == "tools/list":
             result = {"tools": [{"name": "say", "inputSchema": {"type": "object"}}]}
         elif method == "tools/call":
-            result = {"content": [{"type": "text", "text": "hello from a wheel"}]}
+            result = {"content": [{"type": "text", "text": SAYS}]}
         else:
             result = {}
         print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
@@ -107,11 +108,19 @@ impl Wheel {
 
     /// A server with one tool, `say`.
     pub(crate) fn server(name: &str) -> Self {
+        Self::speaking(name, "'hello from a wheel'")
+    }
+
+    /// A server with one tool, `say`, which answers what this expression of Python comes to.
+    pub(crate) fn speaking(name: &str, expression: &str) -> Self {
         let wheel = Self::new(name, "1.0");
         let dist = wheel.dist_info();
         let scripts = format!("[console_scripts]\n{name} = {name}_server:main\n");
         wheel
-            .file(&format!("{name}_server.py"), SERVER)
+            .file(
+                &format!("{name}_server.py"),
+                &SERVER.replace("SAYS", expression),
+            )
             .file(&format!("{dist}/entry_points.txt"), &scripts)
     }
 

@@ -117,9 +117,22 @@ pub(crate) fn short_digest(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// npm, which keeps what it downloads below the target folder and nothing in the user's own cache.
+pub(crate) fn npm() -> Command {
+    let mut npm = Command::new("npm");
+    let mine = |place: &PathBuf| {
+        let _ = DirBuilder::new().mode(0o755).create(place);
+        is_own_folder(place)
+    };
+    if let Some(place) = places().into_iter().find(mine) {
+        npm.env("npm_config_cache", place.join("npm-cache"));
+    }
+    npm
+}
+
 /// Installs what the package.json in `folder` asks for; no package's script runs.
 pub(crate) fn npm_install(folder: &Path) -> Result<(), String> {
-    run(Command::new("npm")
+    run(npm()
         .args(["install", "--ignore-scripts", "--no-package-lock"])
         .args(["--no-audit", "--no-fund"])
         .current_dir(folder))

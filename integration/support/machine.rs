@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::installed::npm;
+
 /// Says that a test did not run, past the test runner's capture. Use as `return skip(…)`.
 pub(crate) fn skip(test: &str, reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
@@ -61,7 +63,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 pub(crate) fn registry_is_reachable() -> bool {
     static REACHABLE: OnceLock<bool> = OnceLock::new();
     *REACHABLE.get_or_init(|| {
-        Command::new("npm")
+        npm()
             .args(["view", "is-number@7.0.0", "version"])
             .output()
             .is_ok_and(|output| output.status.success())

@@ -115,8 +115,9 @@ pub enum Record {
         code: Option<i32>,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
-        /// Bytes.
-        peak_memory: u64,
+        /// Bytes; absent where nobody has measured any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peak_memory: Option<u64>,
         processor_ms: u64,
         duration_ms: u64,
         calls: u64,

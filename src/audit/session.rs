@@ -28,8 +28,8 @@ pub struct Ended {
     pub how: &'static str,
     pub code: Option<i32>,
     pub reason: Option<String>,
-    /// Bytes.
-    pub peak_memory: u64,
+    /// Bytes; `None` is unknown.
+    pub peak_memory: Option<u64>,
     pub processor_ms: u64,
     pub egress: Vec<EgressTotal>,
 }

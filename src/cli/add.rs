@@ -34,9 +34,31 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Resu
         prefix: String::new(),
     };
     let name = wanted.name.clone();
-    let server = add(&context, wanted, offer.as_ref(), &choice).await?;
+    let mut adding = Adding::by("add");
+    let server = add(&context, wanted, offer.as_ref(), &choice, &mut adding).await?;
     report(&name, &server);
     Ok(Exit::Success)
+}
+
+/// The command for which servers are added, and what it has said already.
+pub(super) struct Adding {
+    /// As the audit log names it.
+    command: &'static str,
+    layers: BTreeSet<String>,
+}
+
+impl Adding {
+    pub(super) fn by(command: &'static str) -> Self {
+        Self {
+            command,
+            layers: BTreeSet::new(),
+        }
+    }
+
+    /// The layers, unless they were said of a server before.
+    fn news(&mut self, layers: String) -> Option<String> {
+        self.layers.insert(layers.clone()).then_some(layers)
+    }
 }
 
 /// Locks `wanted`, has its tools chosen, and writes lock and manifest.
@@ -45,6 +67,7 @@ pub(super) async fn add(
     mut wanted: NewServer,
     offer: Option<&Offer>,
     choice: &Choice,
+    adding: &mut Adding,
 ) -> anyhow::Result<Server> {
     let name = wanted.name.clone();
     // Everything that can be wrong with the words is found before anything is downloaded.
@@ -78,7 +101,9 @@ pub(super) async fn add(
     server_json::check(offer, &outcome.locked)?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let policy = launcher.policy(&server, outcome.locked.interpreter.as_ref())?;
-    for line in summary::agreement(&outcome.locked, &policy, &outcome.plan) {
+    let layers = adding.news(summary::layers(&outcome.plan));
+    let limitations = &outcome.plan.limitations;
+    for line in summary::agreement(&outcome.locked, &policy, layers, limitations) {
         output::note(&line);
     }
     warn_of_drift(&name, &outcome.drift);
@@ -101,7 +126,7 @@ pub(super) async fn add(
     let mut lock = context.lock_or_empty()?;
     lock.servers.insert(name.clone(), locked);
     // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
-    context.save(lock, "add")?;
+    context.save(lock, adding.command)?;
     if !manifest.servers.contains_key(&name) {
         let text = manifest_text(context)?;
         let text = add_server(&text, &wanted)?;

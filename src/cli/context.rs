@@ -14,7 +14,7 @@ use crate::lockfile::{
     Digest, Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest,
     read, write,
 };
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long to wait for another command that writes the same manifest.
 const WRITE_PATIENCE: Duration = Duration::from_secs(120);
@@ -46,6 +46,25 @@ impl Context {
             paths,
             store,
         })
+    }
+
+    /// For a command that only looks: where there is no store and none can be made, it goes on
+    /// without one, and what is wrong with it is the second of the two.
+    pub(super) fn for_looking(
+        manifest: Option<&Path>,
+    ) -> anyhow::Result<(Self, Option<StoreError>)> {
+        let environment = Environment::current();
+        let paths = Paths::resolve(&environment, manifest)?;
+        let (store, problem) = match Store::open(paths.store()) {
+            Ok(store) => (store, None),
+            Err(problem) => (Store::planned(paths.store()), Some(problem)),
+        };
+        let context = Self {
+            environment,
+            paths,
+            store,
+        };
+        Ok((context, problem))
     }
 
     /// The user's own search path for programs; empty when there is none.

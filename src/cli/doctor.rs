@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::exit::Exit;
 use super::{doctor_daemon, output};
-use crate::launch::{LaunchError, Launcher, try_box};
+use crate::launch::{LaunchError, Launcher, try_box, without_uv};
 use crate::policy::{EffectivePolicy, Runtime};
 use crate::resolve::interpreter::find_program;
+use crate::store::{Store, StoreError};
 
 /// One line of the report.
 struct Check {
@@ -19,10 +20,20 @@ struct Check {
 }
 
 pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Result<Exit> {
-    let context = Context::open(manifest)?;
+    let (context, problem) = Context::for_looking(manifest)?;
+    // The box is tried all the same: it needs a place for a moment only.
+    let place = problem.as_ref().map(|_| throw_away()).transpose();
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
     let mut checks = kernel(&launcher);
-    checks.push(live_box(&context, &launcher).await?);
+    checks.push(match &place {
+        Ok(None) => live_box(&context.store, &launcher).await?,
+        Ok(Some((_, store))) => live_box(store, &launcher).await?,
+        Err(error) => Check {
+            name: "box",
+            ok: false,
+            found: format!("there is no place to try it in: {}", output::chain(error)),
+        },
+    });
     checks.push(egress(&launcher)?);
     checks.extend(programs(&context));
     let (ok, found) = doctor_daemon::daemon(&context.paths).await;
@@ -37,16 +48,7 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
         ok,
         found,
     });
-    checks.push(Check {
-        name: "store",
-        ok: true,
-        found: format!(
-            "{} ({} trees, {} artifacts)",
-            context.paths.store().display(),
-            context.store.trees()?.len(),
-            context.store.artifacts()?.len()
-        ),
-    });
+    checks.push(store(&context, problem));
     let able = checks
         .iter()
         .filter(|check| needed(check.name))
@@ -66,11 +68,42 @@ pub(super) async fn run(manifest: Option<&Path>, as_json: bool) -> anyhow::Resul
     Ok(if able { Exit::Success } else { Exit::Machine })
 }
 
+fn store(context: &Context, problem: Option<StoreError>) -> Check {
+    let counted = || {
+        let trees = context.store.trees()?.len();
+        Ok((trees, context.store.artifacts()?.len()))
+    };
+    match problem.map_or_else(counted, Err) {
+        Ok((trees, artifacts)) => Check {
+            name: "store",
+            ok: true,
+            found: format!(
+                "{} ({trees} trees, {artifacts} artifacts)",
+                context.paths.store().display()
+            ),
+        },
+        Err(problem) => Check {
+            name: "store",
+            ok: false,
+            found: format!("no server can be locked or run: {problem}"),
+        },
+    }
+}
+
+/// A store that is gone with the folder.
+fn throw_away() -> anyhow::Result<(tempfile::TempDir, Store)> {
+    let place = tempfile::Builder::new()
+        .prefix("pinfold-doctor-")
+        .tempdir()?;
+    let store = Store::open(place.path().join("store"))?;
+    Ok((place, store))
+}
+
 /// Programs and a network are only needed by the servers that use them, a daemon by none.
 fn needed(name: &str) -> bool {
     !matches!(
         name,
-        "egress" | "node" | "npm" | "python" | "daemon" | "inotify"
+        "egress" | "node" | "npm" | "python" | "uv" | "daemon" | "inotify"
     )
 }
 
@@ -119,8 +152,8 @@ fn kernel(launcher: &Launcher<'_>) -> Vec<Check> {
 }
 
 /// Builds a real box around a real program: what counts is not what the kernel says it can do.
-async fn live_box(context: &Context, launcher: &Launcher<'_>) -> anyhow::Result<Check> {
-    let staging = context.store.staging()?;
+async fn live_box(store: &Store, launcher: &Launcher<'_>) -> anyhow::Result<Check> {
+    let staging = store.staging()?;
     let policy = EffectivePolicy::ungranted(Runtime::Native)?;
     let judged = launcher.plan(&policy, &policy.confinement());
     let tried = match judged {
@@ -170,9 +203,14 @@ fn egress(launcher: &Launcher<'_>) -> anyhow::Result<Check> {
 
 fn programs(context: &Context) -> Vec<Check> {
     let search_path = context.search_path();
-    [("node", "node"), ("python", "python3")]
+    [("node", "node"), ("python", "python3"), ("uv", "uv")]
         .into_iter()
         .map(|(name, program)| match find_program(program, search_path) {
+            Err(error) if name == "uv" => Check {
+                name,
+                ok: false,
+                found: format!("needed to lock servers of `pypi:`: {}", without_uv(&error)),
+            },
             Ok(path) => Check {
                 name,
                 ok: true,

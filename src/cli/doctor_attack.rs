@@ -363,6 +363,7 @@ fn short(verdict: &Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::testing::machine;
     use crate::sandbox::{NamespaceSupport, Probe, plan};
 
     /// As [`inside`] goes on from refusal to refusal, on a machine that is only said to be there.
@@ -401,14 +402,7 @@ mod tests {
             (None, refused(), None, None),
         ];
         for (landlock_abi, namespaces, full, base) in table {
-            let machine = Probe {
-                kernel: "6.1.0".to_owned(),
-                landlock_abi,
-                landlock_errata: None,
-                seccomp: true,
-                namespaces,
-                proc: true,
-            };
+            let machine = machine(landlock_abi, namespaces);
             for (tier, expected) in [(Tier::Full, full), (Tier::Base, base)] {
                 match planned(tier, &machine) {
                     Ok(abi) => assert_eq!(Some(abi), expected, "{tier:?} {machine:?}"),

@@ -189,6 +189,7 @@ fn launch(error: &LaunchError) -> Exit {
         | LaunchError::Prepare(_)
         | LaunchError::Observe(_) => Exit::Machine,
         LaunchError::State { .. }
+        | LaunchError::FullDisk { .. }
         | LaunchError::Watch { .. }
         | LaunchError::Build { .. }
         | LaunchError::Spawn(_)

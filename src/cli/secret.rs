@@ -20,11 +20,14 @@ use crate::secrets::{PATIENCE, Secret, SecretStore, StoreKind, StoredSecret, kee
 const UNLOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(manifest: Option<&Path>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let context = Context::open(manifest)?;
     match &arguments.action {
-        SecretAction::Set(arguments) => set(&context, arguments),
-        SecretAction::List { json, unlock } => list(&context, *json, *unlock),
-        SecretAction::Remove { name } => remove(&context, name),
+        SecretAction::Set(arguments) => set(&Context::open(manifest)?, arguments),
+        SecretAction::List { json, unlock } => {
+            // It has nothing to do with packages.
+            let (context, _) = Context::for_looking(manifest)?;
+            list(&context, *json, *unlock)
+        }
+        SecretAction::Remove { name } => remove(&Context::open(manifest)?, name),
     }
 }
 
@@ -144,7 +147,7 @@ fn revoke(context: &Context, name: &SecretName, used: &Use) -> anyhow::Result<bo
     let reason = format!("the secret `{name}` ({variable}) was removed");
     let already = state
         .quarantine()
-        .impose(ImposedBy::Command, Some(&reason))
+        .impose(ImposedBy::SecretRemoval, Some(&reason))
         .with_context(|| {
             format!("`{server}` could not be put into quarantine, and may still run with it")
         })?;

@@ -212,7 +212,7 @@ pub(super) async fn serve(
     let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
     Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
-        SessionEnd::Stopped { signal } => signals::code(signal),
+        SessionEnd::Stopped { signal, .. } => signals::code(signal),
         SessionEnd::Quarantined { reason } => {
             stderr::note(&format!("pinfold: {reason}"));
             Exit::Refused

@@ -23,7 +23,7 @@ use crate::audit::{self, Caller, Mode};
 use crate::daemon::PeerLife;
 use crate::daemon::frames::{Connection, Frame};
 use crate::daemon::protocol::{self, Client, FromRun, Launch, Order, Report, Status, ToRun};
-use crate::launch::{Meter, Stop};
+use crate::launch::{Meter, Stop, StopCause};
 use crate::relay::Inquiry;
 use crate::sys;
 
@@ -358,8 +358,9 @@ async fn attend(
     inquiries: &mpsc::Sender<Order>,
     mut tell: impl FnMut(Stop),
 ) {
-    let like_sigterm = |reason: Option<String>| Stop {
+    let like_sigterm = |cause: StopCause, reason: Option<String>| Stop {
         signal: Signal::SIGTERM as i32,
+        cause,
         reason,
     };
     let mut run_is_there = true;
@@ -385,18 +386,21 @@ async fn attend(
                     // The other end is there as long as the process.
                     let _ = inquiries.send(order).await;
                 }
-                Ok(Some(Order::Stop { reason })) => tell(like_sigterm(Some(reason))),
+                Ok(Some(Order::Stop { reason })) => {
+                    tell(like_sigterm(StopCause::Daemon(reason.clone()), Some(reason)));
+                },
                 // The end of the channel, or something that no daemon says.
                 Ok(Some(Order::Launch(_) | Order::Take { .. }) | None) | Err(_) => {
                     stderr::note(&format!("pinfold: {DAEMON_LOST}"));
-                    return tell(like_sigterm(Some(DAEMON_LOST.to_owned())));
+                    let reason = DAEMON_LOST.to_owned();
+                    return tell(like_sigterm(StopCause::DaemonLost, Some(reason)));
                 }
             },
             said = from_run => match said {
                 Ok(Some(FromRun::Signal { number })) => tell(Stop::by_signal(number)),
                 Ok(None) | Err(_) => {
                     run_is_there = false;
-                    tell(like_sigterm(None));
+                    tell(like_sigterm(StopCause::RunLost, None));
                 }
             },
             signal = signals.first() => tell(Stop::by_signal(signal)),

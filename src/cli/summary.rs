@@ -14,11 +14,12 @@ const MAX_DESCRIPTION: usize = 200;
 /// Longest part of a version that is shown, in characters.
 const MAX_VERSION: usize = 100;
 
-/// The bytes and the box, a line each.
+/// The bytes and the box, a line each. `layers` are left out where they were said before.
 pub(super) fn agreement(
     locked: &LockedServer,
     policy: &EffectivePolicy,
-    plan: &Plan,
+    layers: Option<String>,
+    limitations: &[String],
 ) -> Vec<String> {
     let mut lines = bytes(locked);
     lines.push(format!("profile    {}", policy.profile));
@@ -31,12 +32,12 @@ pub(super) fn agreement(
         let granted = output::foreign(&granted.join("; "), 400);
         lines.push(format!("protocol   {granted}"));
     }
-    lines.push(format!("layers     {}", layers(plan)));
+    lines.extend(layers.map(|layers| format!("layers     {layers}")));
     let limitations = policy
         .limitations
         .iter()
         .map(String::as_str)
-        .chain(plan.limitations.iter().map(String::as_str));
+        .chain(limitations.iter().map(String::as_str));
     lines.extend(limitations.map(|text| format!("not yet    {text}")));
     lines
 }

@@ -114,7 +114,8 @@ async fn look(context: &Context, arguments: &Try) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Success);
     }
-    for line in summary::agreement(&outcome.locked, &policy, plan) {
+    let said = Some(summary::layers(plan));
+    for line in summary::agreement(&outcome.locked, &policy, said, &plan.limitations) {
         output::data(&line);
     }
     output::data(&format!("tools      {}", tools.len()));

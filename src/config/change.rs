@@ -79,6 +79,10 @@ impl Change {
                 }
                 Some((found, Item::Value(old))) => {
                     let span = found.span()?.start..old.span()?.end;
+                    if text.get(old.span()?)?.contains('\n') {
+                        written.push(own);
+                        return place.lines_more(&written.join("."), old, below, value, span);
+                    }
                     let new = if below.is_empty() {
                         value.added_to(Some(old))?
                     } else {
@@ -126,14 +130,19 @@ struct Writing<'t> {
 
 impl Writing<'_> {
     fn change(&self, key: &str, value: &Value, old: Option<Range<usize>>) -> Option<Change> {
+        let text = match value.as_array().map(texts) {
+            Some(Some(entries)) => list_line(key, &entries),
+            _ => line(key, value),
+        };
+        self.written(text, old)
+    }
+
+    /// This text in the place of `old`, or below the header.
+    fn written(&self, mut text: String, old: Option<Range<usize>>) -> Option<Change> {
         if self.table.is_implicit() || self.table.is_dotted() {
             return None;
         }
         let number = |at: usize| Some(1 + self.source.get(..at)?.matches('\n').count());
-        let mut text = match value.as_array().map(texts) {
-            Some(Some(entries)) => list_line(key, &entries),
-            _ => line(key, value),
-        };
         let replaces = match old {
             None => None,
             Some(span) => {
@@ -155,6 +164,80 @@ impl Writing<'_> {
             replaces,
         })
     }
+}
+
+impl Writing<'_> {
+    /// A list of several lines with an entry more, and what is remarked between them.
+    fn lines_more(
+        &self,
+        key: &str,
+        old: &Value,
+        below: &[&str],
+        value: &NewValue,
+        span: Range<usize>,
+    ) -> Option<Change> {
+        match (old, value) {
+            (Value::Array(list), NewValue::Added(entry)) if below.is_empty() => {
+                texts(list)?;
+                let list = with_entry(self.source, list, entry)?;
+                let text = format!("{key} = {}", list.replace("\r\n", "\n"));
+                self.written(text, Some(span))
+            }
+            _ if below.is_empty() => self.change(key, &value.added_to(Some(old))?, Some(span)),
+            // What is remarked in there would be lost.
+            _ => None,
+        }
+    }
+}
+
+/// The text of `list` with an entry more: on a line of its own, if the last one has its own. All else
+/// is as it was.
+fn with_entry(source: &str, list: &Array, entry: &str) -> Option<String> {
+    let whole = list.span()?;
+    let entry = Value::from(entry);
+    let closing = whole.end.checked_sub(1)?;
+    let Some(last) = list.iter().last().map(Value::span) else {
+        // Nothing but remarks.
+        let (before, after) = (
+            source.get(whole.start..closing)?,
+            source.get(closing..whole.end)?,
+        );
+        return Some(format!("{}\n    {entry},\n{after}", before.trim_end()));
+    };
+    let last = last?;
+    let before = source.get(whole.start..last.start)?;
+    let mut head = source.get(whole.start..last.end)?.to_owned();
+    let rest = source.get(last.end..closing)?;
+    let has_comma = has_comma(rest);
+    let Some((above, indent)) = before.rsplit_once('\n') else {
+        return Some(format!("{head}, {entry}{rest}]"));
+    };
+    let end = if above.ends_with('\r') { "\r\n" } else { "\n" };
+    // Not behind the next comma: another entry may be on the last one's line.
+    let indent = indent
+        .split(|letter: char| !letter.is_whitespace())
+        .next()?;
+    if !has_comma {
+        head.push(',');
+    }
+    let comma = if has_comma { "," } else { "" };
+    let (same_line, below) = match rest.find(end) {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    // A comma at the beginning of a line is nobody's style.
+    if has_comma != self::has_comma(same_line) {
+        return None;
+    }
+    Some(format!(
+        "{head}{same_line}{end}{indent}{entry}{comma}{below}]"
+    ))
+}
+
+/// Whether there is a comma outside of remarks.
+fn has_comma(text: &str) -> bool {
+    text.lines()
+        .any(|line| line.split('#').next().unwrap_or_default().contains(','))
 }
 
 impl NewValue {
@@ -258,7 +341,7 @@ mod tests {
             (
                 "[servers.a.files]\nread = [\n  \"/a\",\n  \"/b\", # two\n]\n",
                 "[servers.a.files]",
-                "read = [\"/a\", \"/b\", \"/x\"]",
+                "read = [\n  \"/a\",\n  \"/b\", # two\n  \"/x\",\n]",
                 Some((5, 8)),
             ),
         ] {
@@ -274,6 +357,56 @@ mod tests {
             assert_eq!(read.last().unwrap().as_str(), Some("/x"), "{after}");
             assert!(after.starts_with("# mine\n[servers.a]\n"), "{after}");
         }
+    }
+
+    #[test]
+    fn what_is_remarked_in_a_list_of_several_lines_stays() {
+        for (list, expected) in [
+            (
+                "[ # all\n    # one\n    \"/a\", # first\n    # two\n    \"/b\" # second, last\n    # end\n]",
+                "[ # all\n    # one\n    \"/a\", # first\n    # two\n    \"/b\", # second, last\n    \"/x\"\n    # end\n]",
+            ),
+            (
+                "[\n  \"/a\",\n  \"/b\"]",
+                "[\n  \"/a\",\n  \"/b\",\n  \"/x\"]",
+            ),
+            (
+                "[\"/a\", # one\n \"/b\",\n]",
+                "[\"/a\", # one\n \"/b\",\n \"/x\",\n]",
+            ),
+            (
+                "[\"/a\", \"/b\" # both\n]",
+                "[\"/a\", \"/b\", \"/x\" # both\n]",
+            ),
+            (
+                "[\n  \"/a\", \"/b\",\n]",
+                "[\n  \"/a\", \"/b\",\n  \"/x\",\n]",
+            ),
+            ("[\n  # none\n]", "[\n  # none\n    \"/x\",\n]"),
+            (
+                "[\r\n  \"/#,\", # one\r\n]",
+                "[\n  \"/#,\", # one\n  \"/x\",\n]",
+            ),
+        ] {
+            let before = format!(
+                "[servers.a]\nsource = \"npm:x\"\nexec = {list} # why\nprofile = \"offline\"\n"
+            );
+            let (change, after) = change(&before, &["exec"], added("/x")).unwrap();
+            assert_eq!(change.text, format!("exec = {expected} # why"), "{list}");
+            let after: toml::Table = after
+                .parse()
+                .unwrap_or_else(|error| panic!("{after}{error}"));
+            let entry = &after["servers"]["a"];
+            let exec = entry["exec"].as_array().unwrap();
+            assert_eq!(exec.last().unwrap().as_str(), Some("/x"));
+            assert_eq!(entry["profile"].as_str(), Some("offline"));
+            let text: toml::Table = before.parse().unwrap();
+            let old = text["servers"]["a"]["exec"].as_array().unwrap();
+            assert_eq!(exec[..old.len()], old[..]);
+        }
+        // Where they can't be kept it is left to a person.
+        let nested = "[servers.a]\nfiles = { read = [\n  \"/a\", # one\n] }\n";
+        assert_eq!(change(nested, &["files", "read"], added("/x")), None);
     }
 
     #[test]

@@ -130,6 +130,15 @@ pub enum LaunchError {
     SecretSaid { name: ServerName, place: String },
     #[error("the program `{program}` can't be used: {reason}")]
     Program { program: String, reason: String },
+    #[error(
+        "{program} could not write: the disk of {} is full; free some of it (`pinfold gc` removes what no lock names, `df -h` shows what is full) and try again",
+        path.display()
+    )]
+    FullDisk {
+        program: &'static str,
+        /// Where it works.
+        path: PathBuf,
+    },
     #[error("could not make the server's own folder {}: {source}; is the disk full or read-only?", path.display())]
     State { path: PathBuf, source: io::Error },
     #[error("{0}")]

@@ -24,18 +24,8 @@ pub(super) fn layers_for(server: Layers) -> Layers {
 mod tests {
     use super::*;
     use crate::policy::{EffectivePolicy, Runtime};
+    use crate::sandbox::testing::machine;
     use crate::sandbox::{NamespaceSupport, Plan, Probe, Refusal, plan};
-
-    fn machine(landlock_abi: Option<u32>, namespaces: NamespaceSupport) -> Probe {
-        Probe {
-            kernel: "6.1.0".to_owned(),
-            landlock_abi,
-            landlock_errata: None,
-            seccomp: true,
-            namespaces,
-            proc: true,
-        }
-    }
 
     /// The box of an interpreter that is asked for its version, for a server with these layers.
     fn helper(server: Layers, machine: &Probe) -> Result<Plan, Refusal> {

@@ -31,7 +31,10 @@ pub struct Quarantine {
 /// Who imposed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImposedBy {
+    /// `pinfold quarantine`.
     Command,
+    /// `pinfold secret remove`, of a secret that the server uses.
+    SecretRemoval,
     Alarm(Alarm),
 }
 
@@ -55,7 +58,7 @@ struct Written {
     /// RFC 3339, UTC.
     since: String,
     reason: Option<String>,
-    /// `command`, or the name of an alarm.
+    /// `command`, `secret-remove`, or the name of an alarm.
     by: String,
 }
 
@@ -100,6 +103,7 @@ impl Quarantine {
             reason: reason.map(|reason| printable(reason, MAX_REASON)),
             by: match by {
                 ImposedBy::Command => "command".to_owned(),
+                ImposedBy::SecretRemoval => "secret-remove".to_owned(),
                 ImposedBy::Alarm(alarm) => alarm.name().to_owned(),
             },
         };
@@ -140,6 +144,7 @@ fn parse(bytes: &[u8]) -> Result<Imposed, String> {
     }
     let by = match written.by.as_str() {
         "command" => ImposedBy::Command,
+        "secret-remove" => ImposedBy::SecretRemoval,
         name => ImposedBy::Alarm(
             Alarm::named(name).ok_or_else(|| "it does not say who imposed it".to_owned())?,
         ),
@@ -159,6 +164,7 @@ impl Imposed {
                 let since = humantime::format_rfc3339_seconds(*since);
                 let by = match by {
                     ImposedBy::Command => "by `pinfold quarantine`".to_owned(),
+                    ImposedBy::SecretRemoval => "by `pinfold secret remove`".to_owned(),
                     ImposedBy::Alarm(alarm) => format!("by the alarm `{}`", alarm.name()),
                 };
                 let reason = reason.as_deref().unwrap_or("no reason was given");
@@ -199,6 +205,13 @@ mod tests {
         assert_eq!(quarantine.impose(alarm, None).unwrap(), Some(found));
         assert!(quarantine.lift().unwrap());
         assert_eq!(quarantine.look(), None);
+        quarantine.impose(ImposedBy::SecretRemoval, None).unwrap();
+        let text = quarantine.look().unwrap().describe();
+        assert!(
+            text.contains("by `pinfold secret remove`: no reason"),
+            "{text}"
+        );
+        assert!(quarantine.lift().unwrap());
         quarantine.impose(alarm, None).unwrap();
         let text = quarantine.look().unwrap().describe();
         assert!(

@@ -131,7 +131,11 @@ async fn until_the_end(
     };
     let last = match first {
         Ok(last) => last,
-        Err(Interruption::Stop(Stop { signal, reason })) => {
+        Err(Interruption::Stop(Stop {
+            signal,
+            cause,
+            reason,
+        })) => {
             let farewell = async {
                 if let Some(reason) = reason {
                     // It may have come before the client's first word was looked at.
@@ -142,7 +146,7 @@ async fn until_the_end(
             };
             let (ended, ()) = tokio::join!(end(&mut monitor), farewell);
             *used = Used::of(&ended?);
-            return Ok(SessionEnd::Stopped { signal });
+            return Ok(SessionEnd::Stopped { signal, cause });
         }
         Err(interruption) => {
             // It gets no time to do anything more.

@@ -74,7 +74,8 @@ fn open(path: &Path) -> Result<File, GuardedReadError> {
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
         .open(path)
         .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => GuardedReadError::Missing {
+            // Nor is anything below what is no folder.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => GuardedReadError::Missing {
                 path: path.to_owned(),
             },
             _ => GuardedReadError::Io {

@@ -70,6 +70,23 @@ impl Collector {
         &mut self.observed
     }
 
+    /// A call begins that is not of this architecture's interface, which no box lets through: its
+    /// filter ends the process. Its number means another call than here, and its arguments, too.
+    pub fn enters_foreign(&mut self, thread: i32, name: &str, moment: &str) {
+        self.entered.remove(&thread);
+        if !self.has_begun {
+            return;
+        }
+        let Observed {
+            refused_calls,
+            lost,
+            ..
+        } = &mut self.observed;
+        if let Some(seen) = kept(refused_calls, name, lost) {
+            note(seen, None, moment);
+        }
+    }
+
     /// A call begins.
     pub fn enters(
         &mut self,

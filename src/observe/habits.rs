@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::outside::Outside;
+use crate::sensitive::PLACES;
 
 /// Paths, with everything below them, that runtimes and libc look at and do without.
 const HABITS: &[(&str, &str)] = &[
@@ -140,89 +141,6 @@ const WHOLE: &[&str] = &[
     "/boot",
 ];
 
-/// Below the user's home: keys, passwords, sessions, and what a shell will run later. A folder that
-/// holds one of them is not proposed either.
-const PRIVATE_OF_HOME: &[(&str, &str)] = &[
-    (".ssh", "keys"),
-    (".gnupg", "keys"),
-    (".aws", "credentials"),
-    (".azure", "credentials"),
-    (".kube", "credentials"),
-    (".docker", "credentials"),
-    (".config/gcloud", "credentials"),
-    (".config/gh", "credentials"),
-    (".config/hub", "credentials"),
-    (".config/op", "credentials"),
-    (".netrc", "passwords"),
-    (".pgpass", "passwords"),
-    (".my.cnf", "passwords"),
-    (".git-credentials", "passwords"),
-    (".npmrc", "tokens"),
-    (".yarnrc.yml", "tokens"),
-    (".pypirc", "tokens"),
-    (".cargo/credentials", "tokens"),
-    (".cargo/credentials.toml", "tokens"),
-    (".password-store", "passwords"),
-    (".local/share/keyrings", "passwords"),
-    (".config/google-chrome", "the browser's sessions"),
-    (".config/chromium", "the browser's sessions"),
-    (".mozilla", "the browser's sessions"),
-    (".claude", "the settings and tokens of an MCP client"),
-    (".claude.json", "the settings and tokens of an MCP client"),
-    (".codex", "the settings and tokens of an MCP client"),
-    (".cursor", "the settings and tokens of an MCP client"),
-    (".bash_history", "what was typed"),
-    (".zsh_history", "what was typed"),
-    (".bashrc", "what a shell runs"),
-    (".bash_profile", "what a shell runs"),
-    (".profile", "what a shell runs"),
-    (".zshrc", "what a shell runs"),
-    (".config/autostart", "what the desktop runs"),
-    (".config/systemd", "what the user's services run"),
-    (".config/Claude", "the settings and tokens of an MCP client"),
-    (".thunderbird", "mail"),
-    (".config/BraveSoftware", "the browser's sessions"),
-    (".config/microsoft-edge", "the browser's sessions"),
-];
-
-/// Below the user's home: what other programs run or obey, outside of the box. It may be read and
-/// executed, and is not proposed to be written.
-const OBEYED_OF_HOME: &[(&str, &str)] = &[
-    (".zshenv", "what a shell runs"),
-    (".zprofile", "what a shell runs"),
-    (".bash_login", "what a shell runs"),
-    (".bash_logout", "what a shell runs"),
-    (".bash_aliases", "what a shell runs"),
-    (".config/fish", "what a shell runs"),
-    (".xprofile", "what the desktop runs"),
-    (".local/share/applications", "what the desktop runs"),
-    (".local/share/systemd", "what the user's services run"),
-    (".local/bin", "programs that are found by name"),
-    ("bin", "programs that are found by name"),
-    (".gitconfig", "what git runs"),
-    (".config/git", "what git runs"),
-    (".vscode", "what an editor runs"),
-];
-
-/// As [`PRIVATE_OF_HOME`], of the machine.
-const PRIVATE: &[(&str, &str)] = &[
-    ("/etc/shadow", "passwords"),
-    ("/etc/gshadow", "passwords"),
-    ("/etc/sudoers", "who may become root"),
-    ("/etc/sudoers.d", "who may become root"),
-    ("/etc/ssh", "keys of this machine"),
-    ("/var/lib/docker", "all containers"),
-];
-
-/// As [`OBEYED_OF_HOME`], of the machine.
-const OBEYED: &[(&str, &str)] = &[
-    ("/var/spool/cron", "what the machine runs"),
-    ("/etc/crontab", "what the machine runs"),
-    ("/etc/cron.d", "what the machine runs"),
-    ("/etc/systemd", "what the machine runs"),
-    ("/etc/profile.d", "what a shell runs"),
-];
-
 /// Why a path is asked for by habit, if it is.
 pub(super) fn habit(path: &Path) -> Option<&'static str> {
     let found = HABITS.iter().find(|(folder, _)| path.starts_with(folder));
@@ -249,13 +167,11 @@ impl Forbidden {
                 .chain([path.clone()])
                 .collect::<Vec<_>>()
         };
-        let places = |of_machine: &[(&str, &'static str)], of_home: &[(&str, &'static str)]| {
-            let at_home = |(place, what): &(&str, &'static str)| Some((home?.join(place), *what));
-            let of_machine = of_machine
+        let places = |may_be_read: bool| {
+            PLACES
                 .iter()
-                .map(|(place, what)| (PathBuf::from(place), *what));
-            of_machine
-                .chain(of_home.iter().filter_map(at_home))
+                .filter(|place| place.may_be_proposed == may_be_read)
+                .filter_map(|place| Some((place.of(home)?, place.holds)))
                 .flat_map(|(place, what)| both(place).into_iter().map(move |place| (place, what)))
                 .collect()
         };
@@ -266,8 +182,8 @@ impl Forbidden {
                 .into_iter()
                 .flat_map(both)
                 .collect(),
-            private: places(PRIVATE, PRIVATE_OF_HOME),
-            obeyed: places(OBEYED, OBEYED_OF_HOME),
+            private: places(false),
+            obeyed: places(true),
         }
     }
 

@@ -164,6 +164,63 @@ impl Observed {
     }
 }
 
+impl Observed {
+    /// Without what `text` takes out of paths, addresses and names of tools, and `host` out of names
+    /// of hosts, all of which the server chose. What is pinfold's or the kernel's own word stays.
+    #[must_use]
+    pub fn cleaned(self, text: impl Fn(&str) -> String, host: impl Fn(&str) -> String) -> Self {
+        let moments = |during: BTreeSet<String>| -> BTreeSet<String> {
+            let clean = |moment: String| match moment.as_str() {
+                START | BETWEEN => moment,
+                tools => text(tools),
+            };
+            during.into_iter().map(clean).collect()
+        };
+        let seen = |seen: Seen| Seen {
+            during: moments(seen.during),
+            ..seen
+        };
+        // What was told apart by a secret only adds up.
+        let by_text = |map: BTreeMap<String, Seen>| {
+            let mut clean = BTreeMap::<String, Seen>::new();
+            for (key, found) in map {
+                clean.entry(text(&key)).or_default().add(seen(found));
+            }
+            clean
+        };
+        let by_name = |map: BTreeMap<String, Seen>| {
+            let found = map.into_iter().map(|(key, found)| (key, seen(found)));
+            found.collect()
+        };
+        let by_tool = |map: BTreeMap<String, u64>| {
+            let mut clean = BTreeMap::<String, u64>::new();
+            for (tool, times) in map {
+                *clean.entry(text(&tool)).or_default() += times;
+            }
+            clean
+        };
+        let mut hosts = BTreeMap::<String, HostSeen>::new();
+        for (name, found) in self.hosts {
+            let kept = hosts.entry(host(&name)).or_default();
+            kept.allowed += found.allowed;
+            kept.refused += found.refused;
+            kept.during.extend(moments(found.during));
+        }
+        Self {
+            hosts,
+            used: by_text(self.used),
+            denied: by_text(self.denied),
+            addresses: by_text(self.addresses),
+            sockets: by_name(self.sockets),
+            refused_calls: by_name(self.refused_calls),
+            unlisted: by_name(self.unlisted),
+            tools: by_tool(self.tools),
+            withheld_tools: by_tool(self.withheld_tools),
+            ..self
+        }
+    }
+}
+
 impl Seen {
     fn add(&mut self, other: Self) {
         self.wishes.extend(other.wishes);
@@ -232,6 +289,58 @@ mod tests {
         );
         let other = both.and(run("b", "/z"));
         assert_eq!((other.runs, other.used.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_the_server_chose_is_cleaned_and_the_document_stays_one() {
+        let seen = |moment: &str| Seen {
+            wishes: BTreeSet::from([Wish::Read]),
+            during: BTreeSet::from([moment.to_owned()]),
+            errors: BTreeSet::from(["EACCES".to_owned()]),
+            times: 1,
+        };
+        let host = HostSeen {
+            refused: 1,
+            during: BTreeSet::from(["tool-s3".to_owned()]),
+            ..HostSeen::default()
+        };
+        let observed = Observed {
+            denied: BTreeMap::from([
+                ("/a/s3".to_owned(), seen("tool-s3")),
+                ("/a/used".to_owned(), seen("start")),
+            ]),
+            hosts: BTreeMap::from([
+                ("s3.example".to_owned(), host.clone()),
+                ("S3.example".to_owned(), host),
+            ]),
+            refused_calls: BTreeMap::from([("ptrace".to_owned(), seen("s3"))]),
+            tools: BTreeMap::from([("tool-s3".to_owned(), 2)]),
+            ..run("digest-s3", "/b")
+        };
+        for secret in ["s3", "used", "start", "\"", ":", "read", "format", "/"] {
+            let text = |text: &str| text.replace(secret, "[redacted]");
+            let host = |text: &str| text.to_lowercase().replace(secret, "[redacted]");
+            let clean = observed.clone().cleaned(text, host);
+            let written = serde_json::to_string(&clean).unwrap();
+            // What was written can be read, and goes on being of this policy.
+            let read: Observed = serde_json::from_str(&written).unwrap();
+            assert_eq!(read, clean, "{secret}");
+            assert_eq!((read.policy.as_str(), read.runs), ("digest-s3", 1));
+            assert!(read.refused_calls.contains_key("ptrace"));
+            assert_eq!(read.tools.values().sum::<u64>(), 2);
+            if secret == "s3" {
+                assert_eq!(written.matches("s3").count(), 1, "{written}");
+                assert_eq!(read.hosts["[redacted].example"].refused, 2);
+                assert!(
+                    read.denied["/a/[redacted]"]
+                        .during
+                        .contains("tool-[redacted]")
+                );
+            }
+        }
+        // The control.
+        let same = |text: &str| text.to_owned();
+        assert_eq!(observed.clone().cleaned(same, same), observed);
     }
 
     #[test]

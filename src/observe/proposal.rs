@@ -10,6 +10,8 @@ use super::candidates::{Candidates, candidates};
 use super::habits::is_tried;
 use super::observed::Observed;
 use super::outside::Outside;
+use super::table::is_foreign;
+use crate::sensitive::is_metadata;
 
 /// Ports are not known of a host whose name was refused.
 const USUAL_PORT: u16 = 443;
@@ -135,9 +137,19 @@ pub fn propose(observed: &Observed, situation: &Situation, outside: &impl Outsid
         if is_tried(name) {
             continue;
         }
+        let (what, why) = match is_foreign(name) {
+            true => (
+                name.clone(),
+                "the box ends a program that makes calls of another architecture, which is how filters are evaded",
+            ),
+            false => (
+                format!("system call {name}"),
+                "no manifest grants it; most programs do without",
+            ),
+        };
         not_proposed.push(NotProposed {
-            what: format!("system call {name}"),
-            why: "no manifest grants it; most programs do without".to_owned(),
+            what,
+            why: why.to_owned(),
             during: seen.during.clone(),
         });
     }
@@ -175,6 +187,15 @@ fn hosts(observed: &Observed, lines: &mut Vec<Proposed>, not_proposed: &mut Vec<
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok();
+        if is_metadata(name) {
+            not_proposed.push(NotProposed {
+                what: host.clone(),
+                why: "clouds answer there with the credentials of the machine: who reaches it can act as the machine"
+                    .to_owned(),
+                during: seen.during.clone(),
+            });
+            continue;
+        }
         if is_address || name == "localhost" || name == "*" {
             not_proposed.push(NotProposed {
                 what: host.clone(),

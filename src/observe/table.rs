@@ -144,9 +144,59 @@ pub(super) fn name_of(number: i64) -> String {
         .map_or_else(|| format!("number {number}"), |name| (*name).to_owned())
 }
 
+/// A name for a call that is made by another interface than this architecture's own, whose numbers
+/// mean other calls; `None` for one of its own.
+pub(super) fn foreign_name(architecture: u32, number: i64) -> Option<String> {
+    /// linux/audit.h
+    const IS_64_BIT: u32 = 0x8000_0000;
+    /// asm/unistd.h of x86: the x32 interface has the architecture of the 64-bit one.
+    const X32: i64 = 0x4000_0000;
+    if architecture == sys::AUDIT_ARCH {
+        let is_x32 = cfg!(target_arch = "x86_64") && number >= X32;
+        return is_x32.then(|| format!("x32 call {}", number - X32));
+    }
+    Some(match architecture & IS_64_BIT {
+        0 => format!("32-bit call {number}"),
+        _ => format!("foreign call {number}"),
+    })
+}
+
+/// Whether a name is one of [`foreign_name`].
+pub(super) fn is_foreign(name: &str) -> bool {
+    ["32-bit call ", "x32 call ", "foreign call "]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_of_another_interface_has_no_name_of_this_one() {
+        const I386: u32 = 0x4000_0003;
+        // getpid(2) there, writev(2) on x86_64.
+        let name = foreign_name(I386, 20).unwrap();
+        assert_eq!(name, "32-bit call 20");
+        assert!(is_foreign(&name));
+        let other = match sys::AUDIT_ARCH {
+            0xC000_003E => 0xC000_00B7,
+            _ => 0xC000_003E,
+        };
+        assert_eq!(foreign_name(other, 1).unwrap(), "foreign call 1");
+        // The control.
+        let number = sys::syscall_number("openat").unwrap();
+        assert_eq!(foreign_name(sys::AUDIT_ARCH, number), None);
+        assert!(!is_foreign(&name_of(number)) && !is_foreign(&name_of(99_999)));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_x32_interface_is_another_one() {
+        let name = foreign_name(sys::AUDIT_ARCH, 0x4000_0000 + 20).unwrap();
+        assert_eq!(name, "x32 call 20");
+        assert!(is_foreign(&name));
+    }
 
     #[test]
     fn every_name_is_one_of_a_call() {

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 
 use super::collector::Process;
 use super::observer::{Observer, TraceError};
+use super::table::foreign_name;
 use crate::sys::ptrace::{self, Stop, SystemCall};
 
 /// linux/limits.h
@@ -97,9 +98,17 @@ fn note(observer: &Observer, process: Pid) {
     let thread = process.as_raw();
     let stopped = Stopped(process);
     match ptrace::system_call(process) {
-        Ok(SystemCall::Entry { number, arguments }) => {
-            observer.tell(|collector, _| collector.enters(thread, number, arguments, &stopped));
-        }
+        Ok(SystemCall::Entry {
+            architecture,
+            number,
+            arguments,
+        }) => observer.tell(|collector, moment| {
+            if let Some(name) = foreign_name(architecture, number) {
+                collector.enters_foreign(thread, &name, moment);
+            } else {
+                collector.enters(thread, number, arguments, &stopped);
+            }
+        }),
         Ok(SystemCall::Exit { result }) => {
             observer.tell(|collector, moment| collector.leaves(thread, result, moment, &stopped));
         }

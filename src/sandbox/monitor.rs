@@ -17,7 +17,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
 use super::watch::Watch;
-use super::{Report, SandboxError, SandboxSpec, StepFailure, descendants, stub};
+use super::{Report, SandboxError, SandboxSpec, StepFailure, descendants, stub, usage};
 use crate::sys::{self, PidFd};
 
 /// The parent's word for "execute the server".
@@ -110,13 +110,15 @@ fn supervise(
             continue;
         }
         if !left {
+            let of_ended = usage::of_ended_children();
             return Ok(Report {
                 code: code.unwrap_or(stub::REFUSED),
                 exceeded,
                 peak_memory: watch.peak.memory,
+                peak_resident: of_ended.memory,
                 peak_processes: watch.peak.processes,
                 processes_refused: false,
-                processor: watch.peak.processor,
+                processor: watch.peak.processor.max(of_ended.processor),
             });
         }
         let mut waiting = [

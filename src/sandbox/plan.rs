@@ -210,17 +210,7 @@ fn limitations(landlock_abi: Option<u32>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn probe(landlock_abi: Option<u32>, namespaces: NamespaceSupport) -> Probe {
-        Probe {
-            kernel: "6.1.0".into(),
-            landlock_abi,
-            landlock_errata: None,
-            seccomp: true,
-            namespaces,
-            proc: true,
-        }
-    }
+    use crate::sandbox::testing::machine as probe;
 
     fn requirements(landlock: Requirement, namespaces: Requirement) -> Requirements {
         Requirements {

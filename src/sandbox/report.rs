@@ -17,10 +17,16 @@ pub struct Report {
     pub exceeded: Option<Exceeded>,
     /// The most memory that was seen, in bytes.
     pub peak_memory: u64,
+    /// The most memory that one of its processes had resident, as the kernel counted it: for a
+    /// session that ended before the monitor looked. Shared pages count in full, and so does the
+    /// stub that built the box; 0 is unknown.
+    #[serde(default)]
+    pub peak_resident: u64,
     /// The most processes and threads that were seen.
     #[serde(default)]
     pub peak_processes: u64,
-    /// Processor time, in milliseconds, when it was last looked at.
+    /// Processor time, in milliseconds: what the monitor has seen, or the kernel has counted of all
+    /// that have ended, whichever is more.
     pub processor: u64,
     /// Whether the kernel has refused it a process at its limit. Not the monitor's to tell.
     #[serde(skip)]
@@ -144,6 +150,7 @@ impl Report {
                 })
             }),
             peak_memory,
+            peak_resident: self.peak_resident,
             peak_processes: counted.peak_processes.unwrap_or(0).max(self.peak_processes),
             processor: counted.processor.unwrap_or(0).max(self.processor),
             processes_refused: counted.processes_refused,

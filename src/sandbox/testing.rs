@@ -1,7 +1,20 @@
-//! The kernel's half of the system call filter, for tests: what its machine makes of our programs.
+//! For tests: machines that are only said to be there, and the kernel's half of the system call
+//! filter: what its machine makes of our programs.
 
-use super::Architecture;
+use super::{Architecture, NamespaceSupport, Probe};
 use crate::sys;
+
+/// A machine that has all but what is said here.
+pub(crate) fn machine(landlock_abi: Option<u32>, namespaces: NamespaceSupport) -> Probe {
+    Probe {
+        kernel: "6.1.0".to_owned(),
+        landlock_abi,
+        landlock_errata: None,
+        seccomp: true,
+        namespaces,
+        proc: true,
+    }
+}
 
 /// A call as a filter sees it (`struct seccomp_data`, linux/seccomp.h).
 #[derive(Clone, Copy, Debug)]

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::process_stat;
@@ -46,6 +48,22 @@ pub(super) fn of_descendants(first: Pid) -> Usage {
     }
     usage.memory += files.values().sum::<u64>();
     usage
+}
+
+/// What the children of this process that have ended, and those they had waited for, have used
+/// (getrusage(2)): the most memory that one of them had resident, in bytes, and the processor time
+/// of all.
+pub(super) fn of_ended_children() -> Usage {
+    let Ok(used) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return Usage::default();
+    };
+    let milliseconds = |time: TimeVal| u64::try_from(time.num_milliseconds()).unwrap_or(0);
+    Usage {
+        // Kibibytes.
+        memory: u64::try_from(used.max_rss()).unwrap_or(0) << 10,
+        processes: 0,
+        processor: milliseconds(used.user_time()) + milliseconds(used.system_time()),
+    }
 }
 
 /// Of this process and of all that descends from it: bytes of memory, and processor time in
@@ -166,6 +184,8 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(of_child.processes, 1);
+        // Now the kernel alone knows.
+        assert!(of_ended_children().memory > 0);
         assert!(of_child.memory > 0 && of_both.memory > of_child.memory);
         assert!(of_both.processes > 1);
     }

@@ -29,6 +29,18 @@ pub enum StoreError {
     },
 
     #[error(
+        "the store's folder `{}` can't be made, because of `{}`: {source}; make that a folder that you may write, or choose another data folder with XDG_DATA_HOME",
+        path.display(),
+        at.display()
+    )]
+    NoFolder {
+        path: PathBuf,
+        /// The nearest thing above it that is there.
+        at: PathBuf,
+        source: io::Error,
+    },
+
+    #[error(
         "the store `{}` belongs to user {owner}, not to you: others could change what you run; move it away or choose another data folder with XDG_DATA_HOME",
         path.display()
     )]
@@ -128,6 +140,7 @@ impl StoreError {
         matches!(
             self,
             Self::Io { .. }
+                | Self::NoFolder { .. }
                 | Self::Busy { .. }
                 | Self::ForeignOwner { .. }
                 | Self::WritableByOthers { .. }

@@ -42,7 +42,11 @@ impl Store {
                 .recursive(true)
                 .mode(0o700)
                 .create(&folder)
-                .map_err(|e| StoreError::io("create the store's folder", &folder, e))?;
+                .map_err(|source| StoreError::NoFolder {
+                    at: nearest(&folder),
+                    path: folder.clone(),
+                    source,
+                })?;
             let found = if folder == root {
                 // People move big folders to another disk and leave a link; what counts is whose it is.
                 std::fs::metadata(&folder)
@@ -55,6 +59,12 @@ impl Store {
             judge_folder(&folder, found.uid(), found.mode(), user)?;
         }
         Ok(Self { root })
+    }
+
+    /// The store that would be at `root`, for who only asks where things would be: nothing is made
+    /// and nothing is looked at.
+    pub fn planned(root: PathBuf) -> Self {
+        Self { root }
     }
 
     /// A place to prepare artifacts and trees in; gone when it and all made from it are dropped.
@@ -199,6 +209,12 @@ fn judge_folder(path: &Path, owner: u32, mode: u32, user: u32) -> Result<(), Sto
     Ok(())
 }
 
+/// The first of a path and what is above it that is there.
+fn nearest(path: &Path) -> PathBuf {
+    let there = |path: &&Path| std::fs::symlink_metadata(path).is_ok();
+    path.ancestors().find(there).unwrap_or(path).to_owned()
+}
+
 /// What in a folder is named by a digest; other names are none of ours.
 pub(super) fn digests_in(folder: &Path) -> Result<Vec<Digest>, StoreError> {
     let unreadable = |e| StoreError::io("list", folder, e);
@@ -259,6 +275,26 @@ mod tests {
             StoreError::ForeignOwner { owner: 1001, .. }
         ));
         assert!(judge(1001, 0).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_can_not_be_made_is_named_with_what_is_in_its_way() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("home");
+        File::create(&file).unwrap();
+        let refusal = Store::open(file.join("share/store")).unwrap_err();
+        assert!(refusal.is_environment());
+        let text = refusal.to_string();
+        for part in [
+            &format!("`{}`", file.display()),
+            "Not a directory",
+            "share/store",
+            "XDG_DATA_HOME",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // The control.
+        Store::open(home.path().join("other/share/store")).unwrap();
     }
 
     #[test]

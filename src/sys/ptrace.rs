@@ -40,6 +40,8 @@ pub enum Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SystemCall {
     Entry {
+        /// `AUDIT_ARCH_…` (linux/audit.h) of the interface by which it is made.
+        architecture: u32,
         number: i64,
         arguments: [u64; 6],
     },
@@ -142,8 +144,11 @@ pub fn system_call(process: Pid) -> io::Result<SystemCall> {
     };
     checked(result)?;
     let [first, _, _, value, arguments @ ..] = words;
-    Ok(match first.to_ne_bytes()[0] {
+    // A byte, three of padding, and the architecture.
+    let [kind, _, _, _, a, b, c, d] = first.to_ne_bytes();
+    Ok(match kind {
         1 => SystemCall::Entry {
+            architecture: u32::from_ne_bytes([a, b, c, d]),
             number: value.cast_signed(),
             arguments: [
                 arguments[0],

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::add::{self, Choice};
+use super::add::{self, Adding, Choice};
 use super::args::Import;
 use super::context::Context;
 use super::exit::{Exit, UsageError, exit_for};
@@ -47,7 +47,16 @@ type Member = (usize, usize);
 pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::Result<Exit> {
     // Before any config is read: they hold secrets, and a question may wait for hours.
     keep_out_of_dumps().context("this process's memory could not be kept out of core dumps")?;
-    let context = Context::open(manifest)?;
+    let context = match arguments.dry_run {
+        true => {
+            let (context, problem) = Context::for_looking(manifest)?;
+            if let Some(problem) = problem {
+                output::warning(&format!("without --dry-run this would fail: {problem}"));
+            }
+            context
+        }
+        false => Context::open(manifest)?,
+    };
     let program = own_program()?;
     let wishes = Wishes::read(&arguments.allow, &arguments.egress)?;
     let (found, groups) = planned(&context, &arguments, &wishes, &program)?;
@@ -212,6 +221,7 @@ async fn lock_all(
     wishes: &Wishes,
 ) -> anyhow::Result<BTreeMap<usize, anyhow::Error>> {
     let mut failures = BTreeMap::new();
+    let mut adding = Adding::by("import");
     for (index, group) in groups.iter().enumerate() {
         if group.is_present {
             continue;
@@ -230,7 +240,7 @@ async fn lock_all(
         };
         let mut created = Vec::new();
         let added = match vault::store(context, group, &mut created) {
-            Ok(wanted) => add::add(context, wanted, None, &choice).await,
+            Ok(wanted) => add::add(context, wanted, None, &choice, &mut adding).await,
             Err(error) => Err(error),
         };
         if let Err(error) = added {

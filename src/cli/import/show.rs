@@ -165,11 +165,11 @@ pub(super) fn outcome(
             output::note(&format!("  {note}"));
         }
     }
-    for (index, error) in failures {
+    // Why, was said when it was its turn.
+    for index in failures.keys() {
         output::warning(&format!(
-            "`{}` was not locked, and its entries are as they were: {}",
-            groups[*index].wanted.name,
-            output::chain(error)
+            "`{}` was not locked, and its entries are as they were; the reason is above, and `pinfold import` tries it again",
+            groups[*index].wanted.name
         ));
     }
     if written.iter().any(|written| written.entries > 0) {

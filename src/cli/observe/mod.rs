@@ -148,8 +148,11 @@ fn keep(
         None => observed,
     };
     // A path or a tool's name may hold a secret, and the server chose it.
+    let all = all.cleaned(
+        |text| redaction.of_text(text).into_owned(),
+        |host| redaction.of_hosts(host).into_owned(),
+    );
     let text = serde_json::to_string(&all)?;
-    let text = redaction.of_text(&text);
     replace_atomically(&path, text.as_bytes(), 0o600)
         .with_context(|| format!("could not write {}", path.display()))
 }
@@ -173,7 +176,7 @@ fn load(path: &Path) -> anyhow::Result<Option<Observed>> {
 fn exit_of(ended: &launch::SessionEnd) -> Exit {
     match ended {
         launch::SessionEnd::ClientClosed => Exit::Success,
-        launch::SessionEnd::Stopped { signal } => super::signals::code(*signal),
+        launch::SessionEnd::Stopped { signal, .. } => super::signals::code(*signal),
         launch::SessionEnd::Quarantined { .. } => Exit::Refused,
         launch::SessionEnd::ServerEnded { code, .. } => {
             Exit::Server(u8::try_from(*code).unwrap_or(u8::MAX))

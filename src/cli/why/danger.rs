@@ -2,54 +2,10 @@
 
 use std::path::Path;
 
-use super::network::is_metadata;
 use crate::config::{EgressHost, EgressRule};
 use crate::policy::{Kind, kind};
 use crate::sandbox::FileUse;
-
-/// Below the user's home: keys, passwords, sessions.
-const SECRETS: [&str; 20] = [
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    ".docker",
-    ".config/gcloud",
-    ".config/gh",
-    ".netrc",
-    ".npmrc",
-    ".pypirc",
-    ".git-credentials",
-    ".password-store",
-    ".local/share/keyrings",
-    ".mozilla",
-    ".config/google-chrome",
-    ".config/chromium",
-    ".thunderbird",
-    ".bash_history",
-    ".cargo/credentials.toml",
-];
-
-/// Below the user's home: what other programs run or obey.
-const OBEYED: [&str; 16] = [
-    ".bashrc",
-    ".bash_profile",
-    ".profile",
-    ".zshrc",
-    ".zshenv",
-    ".config/fish",
-    ".config/autostart",
-    ".config/systemd",
-    ".local/bin",
-    "bin",
-    ".gitconfig",
-    ".config/git",
-    ".claude.json",
-    ".cursor",
-    ".config/Claude",
-    ".vscode",
-];
+use crate::sensitive::{Base, Harm, PLACES, Place, is_metadata};
 
 /// Programs that do whatever is written to them.
 const INTERPRETERS: [&str; 14] = [
@@ -68,29 +24,29 @@ pub(super) fn of_path(path: &Path, wanted: FileUse, home: Option<&Path>) -> Opti
             format!("`{name}` runs whatever the server gives it; the pinned code is then not all that runs, though still in the box")
         });
     }
-    let meets = |other: &Path| path.starts_with(other) || other.starts_with(path);
     let home = home.filter(|home| *home != Path::new("/"));
     if home.is_some_and(|home| home.starts_with(path)) {
         return Some(
             "this is your whole home: keys, mail, browser sessions, everything".to_owned(),
         );
     }
-    let below = |names: &[&str]| {
-        let home = home?;
-        let found = names.iter().find(|name| meets(&home.join(name)))?;
-        Some(format!("~/{found}"))
-    };
-    if let Some(found) = below(&SECRETS) {
-        return Some(format!(
-            "{found} holds keys or passwords: who reads them can act as you"
-        ));
-    }
-    if wanted == FileUse::Write
-        && let Some(found) = below(&OBEYED)
-    {
-        return Some(format!(
-            "what is written to {found} is run or obeyed by other programs, outside of the box"
-        ));
+    if let Some(place) = sensitive(path, wanted, home) {
+        let shown = match place.base {
+            Base::Home => format!("~/{}", place.path),
+            Base::Machine => place.path.to_owned(),
+        };
+        let holds = place.holds;
+        return Some(match (place.harm, place.base) {
+            (Harm::Read, Base::Home) => {
+                format!("{shown} holds {holds}: who reads that can act as you")
+            }
+            (Harm::Read, Base::Machine) => {
+                format!("{shown} holds {holds}: who reads that can act as the machine")
+            }
+            (Harm::Written, _) => format!(
+                "{shown} holds {holds}: what is written there is run or obeyed by other programs, outside of the box"
+            ),
+        });
     }
     let system = [
         "/etc", "/usr", "/var", "/proc", "/sys", "/dev", "/run", "/boot", "/root", "/lib",
@@ -103,6 +59,19 @@ pub(super) fn of_path(path: &Path, wanted: FileUse, home: Option<&Path>) -> Opti
         .then(|| format!("{found} belongs to the system, not to one server"))
 }
 
+/// The first place that this meets. A folder that only holds one of the machine's is the machine's,
+/// which is what there is to say of it.
+fn sensitive(path: &Path, wanted: FileUse, home: Option<&Path>) -> Option<&'static Place> {
+    PLACES
+        .iter()
+        .filter(|place| place.harm == Harm::Read || wanted == FileUse::Write)
+        .find(|place| {
+            let holds = |other: &Path| place.base == Base::Home && other.starts_with(path);
+            let known = place.of(home);
+            known.is_some_and(|known| path.starts_with(&known) || holds(&known))
+        })
+}
+
 fn is_temporary(path: &Path) -> bool {
     path.starts_with("/var/tmp")
 }
@@ -110,9 +79,12 @@ fn is_temporary(path: &Path) -> bool {
 pub(super) fn of_host(rule: &EgressRule) -> Option<String> {
     let metadata = "there clouds answer with the credentials of the machine: who reaches it can act as the machine";
     match &rule.host {
-        EgressHost::Name(name) => is_metadata(name).then(|| metadata.to_owned()),
+        EgressHost::Name(name) => is_metadata(name.as_str()).then(|| metadata.to_owned()),
         EgressHost::Localhost => {
             Some("services of your own machine often trust whoever reaches them".to_owned())
+        }
+        EgressHost::Network(network) if is_metadata(&network.addr().to_string()) => {
+            Some(metadata.to_owned())
         }
         EgressHost::Network(network) => match kind(network.addr()) {
             Kind::Public => None,
@@ -152,13 +124,22 @@ mod tests {
         use FileUse::{Execute, Read, Write};
         let home = Path::new("/home/me");
         for (path, wanted, says) in [
-            ("/home/me/.ssh/id_ed25519", Read, "keys or passwords"),
+            (
+                "/home/me/.ssh/id_ed25519",
+                Read,
+                "~/.ssh holds keys: who reads that can act as you",
+            ),
             ("/home/me/.config", Read, "~/.config/gcloud"),
             ("/home/me", Read, "your whole home"),
             ("/home", Read, "your whole home"),
             ("/home/me/.bashrc", Write, "outside of the box"),
-            ("/home/me/.claude.json", Write, "outside of the box"),
-            ("/etc/cron.d", Write, "belongs to the system"),
+            ("/home/me/.zprofile", Write, "outside of the box"),
+            ("/home/me/.claude.json", Write, "tokens of an MCP client"),
+            ("/home/me/.pgpass", Read, "passwords"),
+            ("/etc/shadow", Read, "act as the machine"),
+            ("/etc/cron.d/x", Write, "what the machine runs"),
+            ("/etc/app", Write, "belongs to the system"),
+            ("/etc", Read, "belongs to the system"),
             ("/usr/bin/bash", Execute, "runs whatever"),
             ("/usr/bin/python3.11", Execute, "runs whatever"),
         ] {
@@ -169,6 +150,7 @@ mod tests {
             ("/home/me/documents", Write),
             ("/home/me/.sshx", Read),
             ("/home/me/.bashrc", Read),
+            ("/etc/cron.d/x", Read),
             ("/etc/mime.types", Read),
             ("/var/tmp/x", Write),
             ("/usr/bin/git", Execute),
@@ -179,7 +161,9 @@ mod tests {
         for (host, says) in [
             ("169.254.169.254:80", "credentials"),
             ("metadata.google.internal:80", "credentials"),
-            ("[fd00:ec2::254]:80", "private"),
+            ("[fd00:ec2::254]:80", "credentials"),
+            ("100.100.100.200:80", "credentials"),
+            ("[fd00::1]:80", "private"),
             ("127.0.0.1:5432", "own machine"),
             ("localhost:5432", "own machine"),
             ("192.168.1.1:80", "private"),

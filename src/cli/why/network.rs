@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::answer::{Finding, Ground, Word};
 use crate::cli::explain::Explained;
-use crate::config::{EgressHost, EgressRule, EgressTier, HostName, NAMES_NETWORK};
+use crate::config::{EgressHost, EgressRule, EgressTier, NAMES_NETWORK};
 use crate::policy::{EgressPolicy, Origin};
 use crate::sandbox::NAME_SERVER_PORT;
 
@@ -111,10 +111,4 @@ fn key_of(explained: &Explained<'_>, says: impl Fn(&EgressRule) -> bool) -> Stri
         || "egress".to_owned(),
         |(place, _)| format!("egress.{place}"),
     )
-}
-
-/// Names under which clouds answer with the credentials of a machine.
-pub(super) fn is_metadata(name: &HostName) -> bool {
-    let known = ["metadata.google.internal", "metadata.goog", "instance-data"];
-    known.contains(&name.as_str()) || name.as_str().ends_with(".ec2.internal")
 }

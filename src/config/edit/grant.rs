@@ -133,10 +133,28 @@ fn push(list: &mut Array, entry: &str) {
             let indent = prefix.rsplit('\n').next().unwrap_or_default();
             format!("\n{indent}")
         });
-    match prefix {
-        Some(prefix) => list.push_formatted(Value::from(entry).decorated(prefix, "")),
-        None => list.push(entry),
+    let Some(prefix) = prefix else {
+        return list.push(entry);
+    };
+    // What is remarked behind the last entry is about that one.
+    let has_comma = list.trailing_comma();
+    let behind = match has_comma {
+        true => list.trailing().as_str().map(str::to_owned),
+        false => list.iter().last().and_then(|last| {
+            let suffix = last.decor().suffix()?;
+            suffix.as_str().map(str::to_owned)
+        }),
+    };
+    let behind = behind.unwrap_or_default();
+    let (remark, below) = behind.split_at(behind.find('\n').unwrap_or(0));
+    let mut suffix = "";
+    if has_comma {
+        list.set_trailing(below);
+    } else if let Some(last) = list.iter_mut().last() {
+        last.decor_mut().set_suffix("");
+        suffix = below;
     }
+    list.push_formatted(Value::from(entry).decorated(format!("{remark}{prefix}"), suffix));
 }
 
 /// Whether nothing but this server's entry differs.
@@ -175,6 +193,31 @@ mod tests {
         assert_eq!(after, expected);
         // What is there already is not added.
         assert_eq!(granted(&after, &additions()).unwrap(), after);
+    }
+
+    #[test]
+    fn a_remark_behind_the_last_entry_stays_behind_it() {
+        let of = |list: &str| {
+            let text = format!("[servers.one]\nsource = \"path:/x\"\nexec = {list}\n");
+            let after = granted(&text, &additions()).unwrap();
+            let (_, after) = after.split_once("exec = ").unwrap();
+            let (list, _) = after.split_once("\n\n").unwrap();
+            list.to_owned()
+        };
+        for (list, expected) in [
+            (
+                "[\n  \"a\", # one\n  \"b\", # two\n]",
+                "[\n  \"a\", # one\n  \"b\", # two\n  \"git\",\n]",
+            ),
+            (
+                "[\n  \"a\",\n  \"b\" # two\n  # end\n]",
+                "[\n  \"a\",\n  \"b\", # two\n  \"git\"\n  # end\n]",
+            ),
+            ("[\n  \"a\",\n  \"b\"]", "[\n  \"a\",\n  \"b\",\n  \"git\"]"),
+            ("[\"a\", \"b\"]", "[\"a\", \"b\", \"git\"]"),
+        ] {
+            assert_eq!(of(list), expected);
+        }
     }
 
     #[test]

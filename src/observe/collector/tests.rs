@@ -161,6 +161,24 @@ fn what_only_the_servers_own_list_refuses_is_told_apart() {
 }
 
 #[test]
+fn a_call_of_another_interface_is_refused_whatever_its_number_means_here() {
+    let mut collector = begun();
+    collector.enters_foreign(1, "32-bit call 20", "tool");
+    // The kernel gives the number back, and ends the process.
+    let puppet = Puppet(Vec::new());
+    collector.leaves(1, 20, "tool", &puppet);
+    let observed = collector.observed();
+    let refused: Vec<&str> = observed.refused_calls.keys().map(String::as_str).collect();
+    assert_eq!(refused, ["32-bit call 20"]);
+    let made: Vec<&str> = observed.system_calls.iter().map(String::as_str).collect();
+    assert_eq!(made, ["execve"]);
+    // The control: of the box nothing is told.
+    let mut building = Collector::default();
+    building.enters_foreign(1, "32-bit call 20", "start");
+    assert!(building.observed().refused_calls.is_empty());
+}
+
+#[test]
 fn nothing_is_told_of_what_builds_the_box() {
     let mut collector = Collector::default();
     call(&mut collector, "openat", &[AT_HERE, 100, 0], "/etc/x", -13);

@@ -241,6 +241,8 @@ fn hosts_are_proposed_by_name_and_addresses_are_not() {
         "b.example:8443",
         "169.254.169.254:80",
         "[::1]:80",
+        "metadata.google.internal",
+        "metadata.goog:80",
     ] {
         observed.hosts.insert(host.to_owned(), refused.clone());
     }
@@ -254,5 +256,15 @@ fn hosts_are_proposed_by_name_and_addresses_are_not() {
     let values: Vec<&str> = proposal.lines.iter().map(|line| &*line.value).collect();
     assert_eq!(values, ["a.example:443", "b.example:8443"]);
     assert!(proposal.lines[0].note.is_some() && proposal.lines[1].note.is_none());
-    assert_eq!(proposal.not_proposed.len(), 3);
+    assert_eq!(proposal.not_proposed.len(), 5);
+    // Where clouds keep credentials is not even worth a hint how to grant it.
+    for (host, says) in [
+        ("169.254.169.254:80", "credentials of the machine"),
+        ("metadata.google.internal", "credentials of the machine"),
+        ("metadata.goog:80", "credentials of the machine"),
+        ("[::1]:80", "`egress` takes it, too"),
+    ] {
+        let found = proposal.not_proposed.iter().find(|row| row.what == host);
+        assert!(found.unwrap().why.contains(says), "{found:?}");
+    }
 }
