@@ -7,6 +7,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{ResourceLimits, SandboxError};
 
+/// Signals that wait to be taken and timers that could send one (`RLIMIT_SIGPENDING`). The kernel
+/// counts them for all programs of a user together, those in other user namespaces too: whoever
+/// takes as many as there are leaves no timer to anybody else. Twice as many as there are threads.
+const PENDING_SIGNALS: u64 = 1024;
+
 pub(super) fn apply(limits: &ResourceLimits, own_user_namespace: bool) -> Result<(), SandboxError> {
     // A core file would hold the server's secrets.
     lower("core files", Resource::RLIMIT_CORE, Some(0))?;
@@ -16,6 +21,11 @@ pub(super) fn apply(limits: &ResourceLimits, own_user_namespace: bool) -> Result
     // Nobody needs to come before other people's programs.
     lower("real-time priority", Resource::RLIMIT_RTPRIO, Some(0))?;
     lower("nice", Resource::RLIMIT_NICE, Some(0))?;
+    lower(
+        "pending signals",
+        Resource::RLIMIT_SIGPENDING,
+        Some(PENDING_SIGNALS),
+    )?;
     lower("memory", Resource::RLIMIT_DATA, limits.memory)?;
     lower("open files", Resource::RLIMIT_NOFILE, limits.open_files)?;
     lower("file size", Resource::RLIMIT_FSIZE, limits.file_size)?;

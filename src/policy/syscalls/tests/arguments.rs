@@ -177,11 +177,22 @@ fn prctl_does_what_is_listed() {
 }
 
 #[test]
-fn fcntl_takes_no_leases() {
-    let mut rows = ints("fcntl", 1, &[1024], EPERM);
-    // F_DUPFD to F_OFD_SETLKW, F_GETLEASE 1025, F_NOTIFY 1026, F_ADD_SEALS 1033
-    let others: Vec<u64> = (0..39).chain([1023, 1025, 1026, 1030, 1033]).collect();
-    rows.extend(ints("fcntl", 1, &others, Allowed));
+fn fcntl_does_what_is_listed_and_takes_no_leases() {
+    // F_DUPFD to F_GETSIG, owners, locks of open files; F_GETLEASE 1025 to F_GET_SEALS 1034
+    let allowed: Vec<u64> = (0..12)
+        .chain([15, 16, 36, 37, 38])
+        .chain([1025, 1026, 1027, 1028, 1030, 1031, 1032, 1033, 1034])
+        .collect();
+    let mut rows = ints("fcntl", 1, &allowed, Allowed);
+    rows.extend(ints("fcntl", 1, &[1024], EPERM));
+    // Among the others: F_GETOWNER_UIDS 17, F_CANCELLK 1029, hints of how files are written 1035 to
+    // 1038, F_GETDELEG 1039, F_SETDELEG 1040
+    let others: Vec<u64> = (12..64)
+        .chain(1000..1100)
+        .chain([0xffff_ffff])
+        .filter(|command| !allowed.contains(command) && *command != 1024)
+        .collect();
+    rows.extend(ints("fcntl", 1, &others, ENOSYS));
     check(&kinds(), &rows);
 }
 
