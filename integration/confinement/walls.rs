@@ -249,10 +249,22 @@ fn what_all_programs_of_a_user_share_is_bounded() {
     };
     let outside = |file: &str| fs::read_to_string(file).unwrap().trim().to_owned();
     let highest = "/proc/sys/kernel/pid_max";
+    let eighth = |what: &str, most: u64| {
+        let all: u64 = outside(&format!("/proc/sys/fs/inotify/{what}"))
+            .parse()
+            .unwrap();
+        all.div_ceil(8).min(most).to_string()
+    };
     for (file, expected) in [
         ("/proc/sys/user/max_user_namespaces", "0"),
-        ("/proc/sys/user/max_inotify_instances", "64"),
-        ("/proc/sys/user/max_inotify_watches", "16384"),
+        (
+            "/proc/sys/user/max_inotify_instances",
+            eighth("max_user_instances", 64).as_str(),
+        ),
+        (
+            "/proc/sys/user/max_inotify_watches",
+            eighth("max_user_watches", 16384).as_str(),
+        ),
         // One more than the processes that the profile allows.
         (highest, "513"),
     ] {

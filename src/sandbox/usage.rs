@@ -29,8 +29,8 @@ pub(super) struct Usage {
 pub(super) fn of_session() -> Usage {
     let own = nix::unistd::getpid().as_raw();
     let mut usage = of(children(&format!("/proc/{own}")));
-    usage.processor += process_stat::after_name(own)
-        .map_or(0, |stat| milliseconds(&stat, TIMES_OF_CHILDREN));
+    usage.processor +=
+        process_stat::after_name(own).map_or(0, |stat| milliseconds(&stat, TIMES_OF_CHILDREN));
     usage
 }
 
@@ -110,7 +110,13 @@ fn children(folder: &str) -> Vec<i32> {
 fn memory(status: &str) -> u64 {
     // Page tables grow with addresses, not with what is there: reading all over an empty mapping
     // fills memory of which nothing else tells. Huge pages come from a pool of the machine.
-    const FIELDS: [&str; 5] = ["RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:", "HugetlbPages:"];
+    const FIELDS: [&str; 5] = [
+        "RssAnon:",
+        "RssShmem:",
+        "VmSwap:",
+        "VmPTE:",
+        "HugetlbPages:",
+    ];
     let kibibytes = FIELDS.map(|name| field(status, name)).iter().sum::<u64>();
     kibibytes << 10
 }

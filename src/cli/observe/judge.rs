@@ -105,11 +105,13 @@ fn nameable(proposal: Proposal) -> Proposal {
         .into_iter()
         .partition(|line| !line.value.chars().any(is_hidden));
     let mut not_proposed = proposal.not_proposed;
-    not_proposed.extend(hidden.into_iter().map(|line| NotProposed {
+    not_proposed.extend(hidden.into_iter().map(|line| {
+        NotProposed {
         what: line.value,
         why: "its name holds a control or invisible character, and no manifest names such a thing"
             .to_owned(),
         during: line.during,
+    }
     }));
     Proposal {
         lines,
@@ -256,7 +258,11 @@ mod tests {
             during: BTreeSet::from(["do".to_owned()]),
             note: None,
         };
-        let all = ["/srv/a\"]\nexec = [\"/bin/sh\"]", "/srv/plain", "/srv/\u{202e}txt"];
+        let all = [
+            "/srv/a\"]\nexec = [\"/bin/sh\"]",
+            "/srv/plain",
+            "/srv/\u{202e}txt",
+        ];
         let proposal = nameable(Proposal {
             lines: all.map(line).into(),
             habits: 7,
