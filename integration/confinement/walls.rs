@@ -161,9 +161,17 @@ fn limits_are_those_of_the_manifest() {
             })
             .collect()
     };
-    let inside = limits(Boxed::of(&client).server);
+    let server = Boxed::of(&client).server;
+    let inside = limits(server);
+    // Only this number keeps dumps from programs that take them; nobody may raise it from 0.
+    let [_, outside] = &limits(std::process::id())["Max core file size"];
+    let core = if outside == "0" { "0" } else { "1" };
+    let dumped = |pid| proc(pid, "coredump_filter").trim().to_owned();
+    assert_eq!(dumped(server), "00000000");
+    assert_ne!(dumped(std::process::id()), "00000000", "control");
     for (name, expected) in [
-        ("Max core file size", "0"),
+        ("Max core file size", core),
+        ("Max pending signals", "1024"),
         ("Max locked memory", "0"),
         ("Max realtime priority", "0"),
         ("Max nice priority", "0"),
