@@ -361,6 +361,25 @@ fn sending_does_not_connect() {
 }
 
 #[test]
+fn a_socket_stays_what_it_is() {
+    // IPPROTO_TCP 6 and TCP_ULP 31; SOL_SOCKET 1, IPPROTO_IP 0, TCP_NODELAY 1, TCP_INFO 11
+    let mut rows = Vec::new();
+    for (level, option, verdict) in [
+        (6, 31, EPERM),
+        (6 | 1 << 32, 31, EPERM),
+        (6, 31 | 1 << 32, EPERM),
+        (6, 1, Allowed),
+        (6, 30, Allowed),
+        (6, 32, Allowed),
+        (1, 31, Allowed),
+        (0, 31, Allowed),
+    ] {
+        rows.push(("setsockopt", vec![3, level, option], verdict));
+    }
+    check(&kinds(), &rows);
+}
+
+#[test]
 fn every_call_that_is_judged_has_a_table() {
     let text = include_str!("arguments.rs");
     for name in words(expected::JUDGED) {
