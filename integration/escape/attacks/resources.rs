@@ -263,11 +263,12 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         "Fill files in memory, map them, close them, and never touch what is mapped.",
         Happens,
         "
-        kept = []
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
         for _ in range(12):
             file = call('memfd_create', 'x', 8)
             for _ in range(16): os.write(file, b'x' * (1 << 20))
-            kept.append(mmap.mmap(file, 16 << 20, prot=mmap.PROT_READ))
+            libc.mmap(None, 16 << 20, 1, 1, file, 0)  # PROT_READ, MAP_SHARED
             os.close(file)
         return held()",
     )
