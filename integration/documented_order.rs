@@ -98,7 +98,7 @@ const STEPS: &[(&[&str], &str)] = &[
     (&["umount2(\".\", MNT_DETACH)", " = 0"], "old root"),
     (&["readlink", "\"/proc/self\"", "\"1\""], "new /proc"),
     (&["clone(", "SIGCHLD", " = 2"], "the server's process"),
-    (&["RLIMIT_CORE, {rlim_cur=0, rlim_max=0}", " = 0"], "core"),
+    (&["RLIMIT_CORE, {rlim_cur=", " = 0"], "core"),
     (
         &["RLIMIT_MEMLOCK, {rlim_cur=0, rlim_max=0}", " = 0"],
         "locked memory",

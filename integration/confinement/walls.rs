@@ -161,9 +161,17 @@ fn limits_are_those_of_the_manifest() {
             })
             .collect()
     };
-    let inside = limits(Boxed::of(&client).server);
+    let server = Boxed::of(&client).server;
+    let inside = limits(server);
+    // Only this number keeps dumps from programs that take them; nobody may raise it from 0.
+    let [_, outside] = &limits(std::process::id())["Max core file size"];
+    let core = if outside == "0" { "0" } else { "1" };
+    let dumped = |pid| proc(pid, "coredump_filter").trim().to_owned();
+    assert_eq!(dumped(server), "00000000");
+    assert_ne!(dumped(std::process::id()), "00000000", "control");
     for (name, expected) in [
-        ("Max core file size", "0"),
+        ("Max core file size", core),
+        ("Max pending signals", "1024"),
         ("Max locked memory", "0"),
         ("Max realtime priority", "0"),
         ("Max nice priority", "0"),
@@ -249,10 +257,22 @@ fn what_all_programs_of_a_user_share_is_bounded() {
     };
     let outside = |file: &str| fs::read_to_string(file).unwrap().trim().to_owned();
     let highest = "/proc/sys/kernel/pid_max";
+    let eighth = |what: &str, most: u64| {
+        let all: u64 = outside(&format!("/proc/sys/fs/inotify/{what}"))
+            .parse()
+            .unwrap();
+        all.div_ceil(8).min(most).to_string()
+    };
     for (file, expected) in [
         ("/proc/sys/user/max_user_namespaces", "0"),
-        ("/proc/sys/user/max_inotify_instances", "64"),
-        ("/proc/sys/user/max_inotify_watches", "16384"),
+        (
+            "/proc/sys/user/max_inotify_instances",
+            eighth("max_user_instances", 64).as_str(),
+        ),
+        (
+            "/proc/sys/user/max_inotify_watches",
+            eighth("max_user_watches", 16384).as_str(),
+        ),
         // One more than the processes that the profile allows.
         (highest, "513"),
     ] {

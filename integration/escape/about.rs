@@ -39,9 +39,7 @@ fn what_is_let_through_is_in_the_threat_model() {
     for Attack { name, stopped, .. } in every_attack() {
         match stopped {
             Stopped::Always => {}
-            Stopped::ByNamespaces(words)
-            | Stopped::ByNamespacesForRoot(words)
-            | Stopped::Never(words) => {
+            Stopped::ByNamespaces(words) | Stopped::Never(words) => {
                 assert!(
                     page.contains(words),
                     "{name}: THREAT_MODEL.md lacks: {words}"

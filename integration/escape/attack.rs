@@ -44,8 +44,6 @@ pub(super) enum Stopped {
     ByNamespaces(&'static str),
     /// By none; THREAT_MODEL.md says so in these words.
     Never(&'static str),
-    /// Root only by a box with namespaces, an ordinary user by every box.
-    ByNamespacesForRoot(&'static str),
 }
 
 /// What the attack needs to work at all.
@@ -128,7 +126,6 @@ impl Attack {
             Stopped::Always => None,
             Stopped::ByNamespaces(words) => (!namespaces).then_some(words),
             Stopped::Never(words) => Some(words),
-            Stopped::ByNamespacesForRoot(words) => (!namespaces && is_root()).then_some(words),
         }
     }
 

@@ -146,6 +146,11 @@ pub(super) const MPTCP: Lack = lack(
 
 pub(super) const SMC: Lack = lack("SMC", "socket.socket(43, socket.SOCK_STREAM, 0)");
 
+pub(super) const SMC_OVER_TCP: Lack = lack(
+    "SMC in the place of TCP",
+    "socket.socket().setsockopt(socket.IPPROTO_TCP, 31, b'smc')",
+);
+
 pub(super) const SOCKET_LIST: Lack = lack(
     "a list of sockets",
     "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)",

@@ -101,7 +101,7 @@ fn supervise(
         }
         let left = reap(server, &mut code);
         if left && code.is_none() && exceeded.is_none() {
-            exceeded = watch.look(server);
+            exceeded = watch.look();
             stop |= exceeded.is_some();
         }
         if left && (stop || code.is_some()) {

@@ -15,12 +15,45 @@ use super::{Namespaces, Network, SandboxError, SandboxSpec, own_network, own_roo
 const HOST_NAME: &str = "localhost";
 
 /// What this user namespace may have of what all programs of a user share (namespaces(7), "The
-/// /proc/sys/user directory"): no namespaces below it, and not every watcher of files.
-const BOUNDS: [(&str, &str); 3] = [
-    ("max_user_namespaces", "0"),
-    ("max_inotify_instances", "64"),
-    ("max_inotify_watches", "16384"),
+/// /proc/sys/user directory"): no namespaces below it, and not every watcher of files. What is made in
+/// it counts for the user outside as well (user_namespaces(7)), so of what there is for one user a
+/// session gets an eighth.
+const BOUNDS: [Bound; 3] = [
+    Bound {
+        name: "max_user_namespaces",
+        highest: 0,
+        of_user: None,
+    },
+    Bound {
+        name: "max_inotify_instances",
+        highest: 64,
+        of_user: Some("/proc/sys/fs/inotify/max_user_instances"),
+    },
+    Bound {
+        name: "max_inotify_watches",
+        highest: 16384,
+        of_user: Some("/proc/sys/fs/inotify/max_user_watches"),
+    },
 ];
+const SHARE: u64 = 8;
+
+struct Bound {
+    name: &'static str,
+    highest: u64,
+    /// Where the machine says how many a user may have.
+    of_user: Option<&'static str>,
+}
+
+impl Bound {
+    fn here(&self) -> u64 {
+        let of_user = self.of_user.and_then(|path| fs::read_to_string(path).ok());
+        self.within(of_user.and_then(|text| text.trim().parse().ok()))
+    }
+
+    fn within(&self, of_user: Option<u64>) -> u64 {
+        of_user.map_or(self.highest, |all| self.highest.min(all.div_ceil(SHARE)))
+    }
+}
 
 /// Who somebody is outside; to be asked before, for inside nobody is anybody yet.
 #[derive(Clone, Copy)]
@@ -95,12 +128,11 @@ pub(super) fn enter(
     if let Some(processes) = spec.limits.processes {
         bound_processes(processes);
     }
-    for (what, highest) in BOUNDS {
-        set(&format!("/proc/sys/user/{what}"), highest).map_err(|source| {
-            SandboxError::Namespaces {
-                what: format!("bound {what}"),
-                source,
-            }
+    for bound in BOUNDS {
+        let path = format!("/proc/sys/user/{}", bound.name);
+        set(&path, &bound.here().to_string()).map_err(|source| SandboxError::Namespaces {
+            what: format!("bound {}", bound.name),
+            source,
         })?;
     }
     if let Network::Relayed(ports) = &spec.network {
@@ -203,6 +235,27 @@ mod tests {
             "-6.20",
         ] {
             assert!(!numbers_processes_by_namespace(release), "{release}");
+        }
+    }
+
+    #[test]
+    fn a_session_gets_a_share_of_what_a_user_has() {
+        let [namespaces, instances, watches] = BOUNDS;
+        assert_eq!(namespaces.here(), 0);
+        for (bound, of_user, expected) in [
+            (&instances, Some(128), 16),
+            (&instances, Some(8192), 64),
+            (&instances, Some(1), 1),
+            (&instances, None, 64),
+            (&watches, Some(8192), 1024),
+            (&watches, Some(1 << 20), 16384),
+        ] {
+            assert_eq!(
+                bound.within(of_user),
+                expected,
+                "{} {of_user:?}",
+                bound.name
+            );
         }
     }
 }

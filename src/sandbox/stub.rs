@@ -201,6 +201,7 @@ fn prepare(
     kept.extend(group.map(AsFd::as_fd));
     sys::close_all_except(&kept).map_err(SandboxError::CloseDescriptors)?;
     let spec = SandboxSpec::from_sealed_memory(spec)?;
+    limits::dump_no_memory()?;
     nix::sys::prctl::set_dumpable(false)
         .map_err(|errno| SandboxError::NotDumpable(errno.into()))?;
     // `pkill pinfold` must not meet the one that cleans up after pinfold. Only a convenience: without

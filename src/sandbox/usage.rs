@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -14,8 +15,8 @@ use super::process_stat;
 /// What a session uses at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// Memory that belongs to its processes alone, in memory or swapped out, and their files in
-    /// memory (memfd_create(2)); in bytes.
+    /// Memory that belongs to its processes alone, in memory or swapped out, with the tables that
+    /// the processor finds it by, and their files in memory (memfd_create(2)); in bytes.
     pub memory: u64,
     /// Threads of all processes.
     pub processes: u64,
@@ -23,12 +24,27 @@ pub(super) struct Usage {
     pub processor: u64,
 }
 
+/// Measures all that descends from this process, and not this process.
+///
+/// What has ended and was waited for here is in the processor time, too: a subreaper gets the
+/// processes whose parents have ended.
+pub(super) fn of_session() -> Usage {
+    let own = nix::unistd::getpid().as_raw();
+    let mut usage = of(children(&format!("/proc/{own}")));
+    usage.processor +=
+        process_stat::after_name(own).map_or(0, |stat| milliseconds(&stat, TIMES_OF_CHILDREN));
+    usage
+}
+
 /// Measures a process and all that descends from it.
-pub(super) fn of_descendants(first: Pid) -> Usage {
+fn of_descendants(first: Pid) -> Usage {
+    of(vec![first.as_raw()])
+}
+
+fn of(mut next: Vec<i32>) -> Usage {
     let mut usage = Usage::default();
     // The same file may be open in many processes.
     let mut files = HashMap::new();
-    let mut next = vec![first.as_raw()];
     while let Some(pid) = next.pop() {
         let folder = format!("/proc/{pid}");
         // One that has ended meanwhile uses nothing.
@@ -42,7 +58,7 @@ pub(super) fn of_descendants(first: Pid) -> Usage {
         let status = String::from_utf8_lossy(&status);
         usage.memory += memory(&status);
         usage.processes += field(&status, "Threads:");
-        usage.processor += processor_time(&stat);
+        usage.processor += milliseconds(&stat, TIMES);
         files_in_memory(&folder, &mut files);
         next.extend(children(&folder));
     }
@@ -110,10 +126,16 @@ fn children(folder: &str) -> Vec<i32> {
 }
 
 fn memory(status: &str) -> u64 {
-    let kibibytes = ["RssAnon:", "RssShmem:", "VmSwap:"]
-        .into_iter()
-        .map(|name| field(status, name))
-        .sum::<u64>();
+    // Page tables grow with addresses, not with what is there: reading all over an empty mapping
+    // fills memory of which nothing else tells. Huge pages come from a pool of the machine.
+    const FIELDS: [&str; 5] = [
+        "RssAnon:",
+        "RssShmem:",
+        "VmSwap:",
+        "VmPTE:",
+        "HugetlbPages:",
+    ];
+    let kibibytes = FIELDS.map(|name| field(status, name)).iter().sum::<u64>();
     kibibytes << 10
 }
 
@@ -125,12 +147,15 @@ fn field(status: &str, name: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// utime, stime, cutime and cstime: fields 14 to 17 (proc_pid_stat(5)).
-fn processor_time(after_name: &str) -> u64 {
+/// utime, stime, cutime and cstime: fields 14 to 17 (proc_pid_stat(5)), counted from the third.
+const TIMES: Range<usize> = 11..15;
+const TIMES_OF_CHILDREN: Range<usize> = 13..15;
+
+fn milliseconds(after_name: &str, fields: Range<usize>) -> u64 {
     let ticks: u64 = after_name
         .split_whitespace()
-        .skip(11)
-        .take(4)
+        .skip(fields.start)
+        .take(fields.len())
         .filter_map(|value| value.parse::<u64>().ok())
         .sum();
     let per_second = sysconf(SysconfVar::CLK_TCK)
@@ -164,12 +189,13 @@ mod tests {
             memory("Name:\tx\nRssAnon:\t    12 kB\nRssShmem:\t 1 kB\nVmSwap:\t3 kB\n"),
             16 << 10
         );
+        let more = "VmRSS:\t 99 kB\nRssAnon:\t 2 kB\nVmPTE:\t   5 kB\nHugetlbPages:\t 2048 kB\n";
+        assert_eq!(memory(more), 2055 << 10);
         let stat = " S 1 7 7 0 -1 0 0 0 0 0 100 50 25 25 20 0 1 0";
         let ticks = sysconf(SysconfVar::CLK_TCK).unwrap().unwrap();
-        assert_eq!(
-            processor_time(stat),
-            200 * 1000 / u64::try_from(ticks).unwrap()
-        );
+        let per_tick = 1000 / u64::try_from(ticks).unwrap();
+        assert_eq!(milliseconds(stat, TIMES), 200 * per_tick);
+        assert_eq!(milliseconds(stat, TIMES_OF_CHILDREN), 50 * per_tick);
     }
 
     #[test]

@@ -7,8 +7,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
-
 use super::ResourceLimits;
 use super::disk::{Measurement, Progress};
 use super::report::{self, Exceeded};
@@ -64,10 +62,10 @@ impl Watch {
     }
 
     /// Does what is due; tells which limit the session has reached.
-    pub(super) fn look(&mut self, server: Pid) -> Option<Exceeded> {
+    pub(super) fn look(&mut self) -> Option<Exceeded> {
         let now = Instant::now();
         if self.next.is_some_and(|next| next <= now) {
-            let usage = usage::of_descendants(server);
+            let usage = usage::of_session();
             self.peak.memory = self.peak.memory.max(usage.memory);
             self.peak.processes = self.peak.processes.max(usage.processes);
             self.peak.processor = self.peak.processor.max(usage.processor);

@@ -80,6 +80,16 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     )
     .unless_lacking(lacks::FILE_FLAGS),
     Attack::new(
+        "granted-file-hint",
+        "Tell the kernel how a file will be written that is open for reading.",
+        Happens,
+        "
+        import fcntl
+        handle = os.open(readable + '/file', os.O_RDONLY)
+        fcntl.fcntl(handle, 1036, struct.pack('=Q', 2))  # F_SET_RW_HINT, RWH_WRITE_LIFE_SHORT
+        return fcntl.fcntl(handle, 1035, bytes(8)) == struct.pack('=Q', 2)",
+    ),
+    Attack::new(
         "way-out-of-writable-folder",
         "Write through a link that lies in a folder which may be written.",
         ChangesFiles,
@@ -229,4 +239,19 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
         return True",
     )
     .stopped(Stopped::Never("A file that may be read can also be locked")),
+    Attack::new(
+        "granted-pages-in-memory",
+        "Ask which pages of a file that may be read are in memory, which tells who has read it lately.",
+        Happens,
+        "
+        handle = os.open(readable + '/file', os.O_RDONLY)
+        os.pread(handle, 1, 0)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+        where = libc.mmap(None, 4096, 1, 2, handle, 0)  # PROT_READ, MAP_PRIVATE
+        pages = ctypes.create_string_buffer(1)
+        call('mincore', where, 4096, pages)
+        return pages.raw[0] & 1 == 1",
+    )
+    .stopped(Stopped::Never("which pages of it are in memory")),
 ];

@@ -79,6 +79,15 @@ pub(in super::super) const ATTACKS: &[Attack] = &[
     )
     .unless_lacking(lacks::SMC),
     Attack::new(
+        "socket-turned-into-smc",
+        "Make an SMC socket of a TCP one, of whose connections Landlock isn't asked.",
+        Happens,
+        "
+        one = socket.socket(); one.setsockopt(socket.IPPROTO_TCP, 31, b'smc')  # TCP_ULP
+        return True",
+    )
+    .unless_lacking(lacks::SMC_OVER_TCP),
+    Attack::new(
         "web-server",
         "Wait for connections from anybody.",
         Happens,

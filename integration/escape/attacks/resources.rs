@@ -9,10 +9,6 @@ pub(in super::super) const PROCESSES_MANIFEST: &str = "limits = { processes = 20
 pub(in super::super) const MEMORY_MANIFEST: &str =
     "limits = { memory = \"128MiB\", open_files = 64 }";
 
-const ORPHANS: &str = "In the base tier processes whose parents have ended are not counted";
-const ORPHANS_NOT_SEEN: Stopped = Stopped::ByNamespaces(ORPHANS);
-/// The kernel holds everybody else to the limit of processes.
-const ROOTS_ORPHANS_NOT_SEEN: Stopped = Stopped::ByNamespacesForRoot(ORPHANS);
 /// What the kernel holds for a process is in no file of /proc.
 const NOT_SEEN: Stopped = Stopped::Never("Memory that no process has mapped or open");
 
@@ -69,7 +65,6 @@ pub(in super::super) const PROCESSES: &[Attack] = &[
             if os.wait()[1]: raise OSError(errno.EAGAIN, 'fork')
         return held()",
     )
-    .stopped(ROOTS_ORPHANS_NOT_SEEN)
     .patience(60),
     Attack::new(
         "fork-bomb-of-dead",
@@ -231,7 +226,6 @@ pub(in super::super) const MEMORY: &[Attack] = &[
         os.close(writer)
         return told(reader, 6)",
     )
-    .stopped(ORPHANS_NOT_SEEN)
     .patience(60),
     Attack::new(
         "memory-hog-in-shared-memory",
@@ -247,6 +241,38 @@ pub(in super::super) const MEMORY: &[Attack] = &[
                 with contextlib.suppress(OSError): os.remove(path)
         return True",
     )
+    .patience(60),
+    Attack::new(
+        "memory-hog-in-page-tables",
+        "Read a byte here and there of 96 GiB of nothing: only the tables that lead there take memory.",
+        Happens,
+        "
+        size = 96 << 30
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+        libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        where = libc.mmap(None, size, 1, 0x4022, -1, 0)  # PROT_READ, MAP_NORESERVE
+        libc.madvise(where, size, 15)  # MADV_NOHUGEPAGE
+        memory = (ctypes.c_char * size).from_address(where)
+        for offset in range(0, size, 2 << 20): memory[offset]
+        return held()",
+    )
+    .patience(60),
+    Attack::new(
+        "memory-hog-not-looked-at",
+        "Fill files in memory, map them, close them, and never touch what is mapped.",
+        Happens,
+        "
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+        for _ in range(12):
+            file = call('memfd_create', 'x', 8)
+            for _ in range(16): os.write(file, b'x' * (1 << 20))
+            libc.mmap(None, 16 << 20, 1, 1, file, 0)  # PROT_READ, MAP_SHARED
+            os.close(file)
+        return held()",
+    )
+    .stopped(NOT_SEEN)
     .patience(60),
     Attack::new(
         "memory-locked",

@@ -98,6 +98,15 @@ pub(in super::super) const FILES: &[Attack] = &[
     .unless_lacking(lacks::FEW_WATCHERS)
     .stopped(Stopped::ByNamespaces("share the number of watchers of files")),
     Attack::new(
+        "timers-used-up",
+        "Make 2000 timers. Each may have a signal waiting, and those are counted for the user.",
+        Happens,
+        "
+        timer = ctypes.c_int(0)
+        for _ in range(2000): call('timer_create', 1, None, ctypes.byref(timer))
+        return True",
+    ),
+    Attack::new(
         "limit-raised",
         "Ask for the limit back that was taken away.",
         Happens,

@@ -55,7 +55,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         |_| {
             let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
             setrlimit(Resource::RLIMIT_CORE, hard, hard)?;
-            Ok(hard > 0)
+            // At 1 there is none, neither in a file nor for a program (core(5)).
+            Ok(hard > 1)
         },
     ),
     Attack::new(

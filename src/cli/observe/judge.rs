@@ -8,9 +8,9 @@ use super::super::exit::DriftError;
 use super::client::Answered;
 use crate::config::{ConfigValue, EgressTier, EnvValue, Server};
 use crate::launch::{Explanation, Launcher, RightSource, StateFolder};
-use crate::lockfile::{LockedServer, ServerName};
+use crate::lockfile::{LockedServer, ServerName, is_hidden};
 use crate::observe::{
-    Granted, Observed, Proposal, Situation, ThisMachine, Unused, propose, unused,
+    Granted, NotProposed, Observed, Proposal, Situation, ThisMachine, Unused, propose, unused,
 };
 use crate::policy::{Origin, proposed_list};
 use crate::sandbox::Access;
@@ -71,7 +71,7 @@ pub(super) async fn judge(
     let staging = context.store.staging()?;
     let found = launcher.explain(&staging, &name, server, locked).await?;
     let situation = situation(context, &launcher, server, locked, &found);
-    let proposal = propose(&observed, &situation, &ThisMachine);
+    let proposal = nameable(propose(&observed, &situation, &ThisMachine));
     let granted = granted(server, &found);
     let manifest_grants = found.policy.granted_paths();
     let [allowed, conditional, _] =
@@ -108,6 +108,29 @@ fn enough_calls(observed: &Observed) -> anyhow::Result<BTreeSet<String>> {
     let made = observed.system_calls.iter();
     let made = made.chain(observed.unlisted.keys()).cloned().collect();
     Ok(proposed_list(&made)?)
+}
+
+/// Without the lines that no manifest takes: a server chooses the names that it asks for, and one of
+/// them would have all the others refused.
+fn nameable(proposal: Proposal) -> Proposal {
+    let (lines, hidden): (Vec<_>, Vec<_>) = proposal
+        .lines
+        .into_iter()
+        .partition(|line| !line.value.chars().any(is_hidden));
+    let mut not_proposed = proposal.not_proposed;
+    not_proposed.extend(hidden.into_iter().map(|line| {
+        NotProposed {
+        what: line.value,
+        why: "its name holds a control or invisible character, and no manifest names such a thing"
+            .to_owned(),
+        during: line.during,
+    }
+    }));
+    Proposal {
+        lines,
+        not_proposed,
+        ..proposal
+    }
 }
 
 fn situation(
@@ -231,5 +254,40 @@ fn granted(server: &Server, found: &Explanation) -> Granted {
             .map(ToString::to_string)
             .collect(),
         tools: server.tools.allow.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Proposed;
+
+    #[test]
+    fn a_name_that_no_manifest_takes_keeps_no_other_out() {
+        let line = |value: &str| Proposed {
+            key: "files.write",
+            value: value.to_owned(),
+            asked: BTreeSet::new(),
+            during: BTreeSet::from(["do".to_owned()]),
+            note: None,
+        };
+        let all = [
+            "/srv/a\"]\nexec = [\"/bin/sh\"]",
+            "/srv/plain",
+            "/srv/\u{202e}txt",
+        ];
+        let proposal = nameable(Proposal {
+            lines: all.map(line).into(),
+            habits: 7,
+            ..Proposal::default()
+        });
+        assert_eq!(proposal.lines, [line("/srv/plain")]);
+        assert_eq!(proposal.habits, 7);
+        let refused: Vec<&str> = proposal
+            .not_proposed
+            .iter()
+            .map(|one| one.what.as_str())
+            .collect();
+        assert_eq!(refused, [all[0], all[2]]);
     }
 }

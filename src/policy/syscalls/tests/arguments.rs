@@ -177,11 +177,22 @@ fn prctl_does_what_is_listed() {
 }
 
 #[test]
-fn fcntl_takes_no_leases() {
-    let mut rows = ints("fcntl", 1, &[1024], EPERM);
-    // F_DUPFD to F_OFD_SETLKW, F_GETLEASE 1025, F_NOTIFY 1026, F_ADD_SEALS 1033
-    let others: Vec<u64> = (0..39).chain([1023, 1025, 1026, 1030, 1033]).collect();
-    rows.extend(ints("fcntl", 1, &others, Allowed));
+fn fcntl_does_what_is_listed_and_takes_no_leases() {
+    // F_DUPFD to F_GETSIG, owners, locks of open files; F_GETLEASE 1025 to F_GET_SEALS 1034
+    let allowed: Vec<u64> = (0..12)
+        .chain([15, 16, 36, 37, 38])
+        .chain([1025, 1026, 1027, 1028, 1030, 1031, 1032, 1033, 1034])
+        .collect();
+    let mut rows = ints("fcntl", 1, &allowed, Allowed);
+    rows.extend(ints("fcntl", 1, &[1024], EPERM));
+    // Among the others: F_GETOWNER_UIDS 17, F_CANCELLK 1029, hints of how files are written 1035 to
+    // 1038, F_GETDELEG 1039, F_SETDELEG 1040
+    let others: Vec<u64> = (12..64)
+        .chain(1000..1100)
+        .chain([0xffff_ffff])
+        .filter(|command| !allowed.contains(command) && *command != 1024)
+        .collect();
+    rows.extend(ints("fcntl", 1, &others, ENOSYS));
     check(&kinds(), &rows);
 }
 
@@ -345,6 +356,25 @@ fn sending_does_not_connect() {
     for (name, place) in [("sendto", 3), ("sendmmsg", 3), ("sendmsg", 2)] {
         rows.extend(ints(name, place, &[0, 0x40, 0x4040], Allowed));
         rows.extend(ints(name, place, &[FASTOPEN, FASTOPEN | 0x4040], EPERM));
+    }
+    check(&kinds(), &rows);
+}
+
+#[test]
+fn a_socket_stays_what_it_is() {
+    // IPPROTO_TCP 6 and TCP_ULP 31; SOL_SOCKET 1, IPPROTO_IP 0, TCP_NODELAY 1, TCP_INFO 11
+    let mut rows = Vec::new();
+    for (level, option, verdict) in [
+        (6, 31, EPERM),
+        (6 | 1 << 32, 31, EPERM),
+        (6, 31 | 1 << 32, EPERM),
+        (6, 1, Allowed),
+        (6, 30, Allowed),
+        (6, 32, Allowed),
+        (1, 31, Allowed),
+        (0, 31, Allowed),
+    ] {
+        rows.push(("setsockopt", vec![3, level, option], verdict));
     }
     check(&kinds(), &rows);
 }

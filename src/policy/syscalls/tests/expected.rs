@@ -20,7 +20,7 @@ renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigp
 rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_get_priority_max sched_get_priority_min
 sched_getaffinity sched_getparam sched_getscheduler sched_yield select sendfile
 set_robust_list set_tid_address setgid setgroups setitimer setpgid setregid setresgid
-setresuid setreuid setrlimit setsid setsockopt setuid shutdown sigaltstack signalfd4 splice
+setresuid setreuid setrlimit setsid setuid shutdown sigaltstack signalfd4 splice
 stat statfs statx symlink symlinkat sysinfo tgkill time timer_create timer_delete
 timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime
 times tkill truncate umask uname unlink unlinkat vfork wait4 waitid write writev
@@ -30,7 +30,7 @@ times tkill truncate umask uname unlink unlinkat vfork wait4 waitid write writev
 pub(super) const JUDGED: &str = "
 chmod clone creat fchmod fchmodat fchmodat2 fcntl ioctl memfd_create open openat personality
 prctl prlimit64 sched_setaffinity sched_setscheduler seccomp sendmmsg sendmsg sendto
-setpriority socket socketpair
+setpriority setsockopt socket socketpair
 ";
 
 /// Allowed with a root of its own, refused without.
