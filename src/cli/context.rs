@@ -116,7 +116,8 @@ impl Context {
             // It was made by this command.
             None => self.paths.manifest_folder().canonicalize()?,
         };
-        let replaced = HeldFile::open(&folder.join(name)).and_then(|held| held.replace(bytes, mode));
+        let replaced =
+            HeldFile::open(&folder.join(name)).and_then(|held| held.replace(bytes, mode));
         replaced.map_err(|error| match error.raw_os_error() == Some(Errno::ELOOP as i32) {
             true => io::Error::other(
                 "it is a link, or behind one, and in a folder that isn't your own manifest's a link could lead anywhere; name the file that is meant with --manifest",

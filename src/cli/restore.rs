@@ -155,8 +155,8 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         if !as_json {
             output::data(&format!(
                 "{}  {}  {state}",
-                backup.at,
-                backup.path.display()
+                output::foreign(&backup.at, 40),
+                output::foreign(&backup.path.to_string_lossy(), 4096)
             ));
         }
         rows.push(json!({

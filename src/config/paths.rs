@@ -75,7 +75,9 @@ impl Paths {
             lock: lock_beside(&manifest)?,
             foreign_folder: match own_manifest {
                 true => None,
-                false => manifest.parent().and_then(|folder| folder.canonicalize().ok()),
+                false => manifest
+                    .parent()
+                    .and_then(|folder| folder.canonicalize().ok()),
             },
             manifest,
             data: base("XDG_DATA_HOME", ".local/share")?,

@@ -24,7 +24,7 @@ pub use guarded::{GuardedReadError, read_guarded};
 pub use io::{MAX_LOCK_BYTES, create_private_folder, open_lock_file, read, write};
 pub use layout::{digest, serialise};
 pub use platforms::{PartInterpreter, PlatformPart};
-pub use printable::{is_hidden, printable, printable_bytes};
+pub use printable::{is_hidden, is_hidden_behind, printable, printable_bytes};
 pub use replace::{HeldFile, replace_atomically};
 pub(crate) use strict::{Object, UniqueMap};
 pub use types::{

@@ -93,11 +93,7 @@ impl HeldFile {
         replace(&self.folder, &self.name, bytes, |temporary| {
             let made = temporary.metadata()?;
             if (made.uid(), made.gid()) != (before.st_uid, before.st_gid) {
-                std::os::unix::fs::fchown(
-                    temporary,
-                    Some(before.st_uid),
-                    Some(before.st_gid),
-                )?;
+                std::os::unix::fs::fchown(temporary, Some(before.st_uid), Some(before.st_gid))?;
             }
             Ok(before.st_mode & 0o7777)
         })

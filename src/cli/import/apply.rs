@@ -135,6 +135,8 @@ pub(super) fn write(
 /// Whether a file has exactly these bytes.
 fn holds(file: &HeldFile, digest: Digest) -> bool {
     let mut bytes = Vec::new();
-    let read = file.file().and_then(|mut file| file.read_to_end(&mut bytes));
+    let read = file
+        .file()
+        .and_then(|mut file| file.read_to_end(&mut bytes));
     read.is_ok() && Digest::of(&bytes) == digest
 }
