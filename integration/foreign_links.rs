@@ -29,6 +29,7 @@ fn the_lock_of_a_repository_leads_nowhere_else() {
     let (manifest, lock) = (folder.join("pinfold.toml"), folder.join("pinfold.lock"));
     let aliases = home.user().join(".bash_aliases");
     symlink("../.bash_aliases", &lock).unwrap();
+    home.succeed(["trust", manifest.to_str().unwrap()]);
     let command = ["--manifest", manifest.to_str().unwrap(), "lock"];
     let ran = home.run(command);
     assert!(

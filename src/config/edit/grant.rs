@@ -2,6 +2,7 @@
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
+use super::quoted::quoted;
 use super::{ConfigError, not_toml, parse};
 use crate::lockfile::ServerName;
 
@@ -103,8 +104,8 @@ fn push(list: &mut Array, entry: &str) {
             format!("\n{indent}")
         });
     match prefix {
-        Some(prefix) => list.push_formatted(Value::from(entry).decorated(prefix, "")),
-        None => list.push(entry),
+        Some(prefix) => list.push_formatted(quoted(entry).decorated(prefix, "")),
+        None => list.push(quoted(entry)),
     }
 }
 
