@@ -29,8 +29,21 @@ fn the_lock_of_a_repository_leads_nowhere_else() {
     let (manifest, lock) = (folder.join("pinfold.toml"), folder.join("pinfold.lock"));
     let aliases = home.user().join(".bash_aliases");
     symlink("../.bash_aliases", &lock).unwrap();
-    home.succeed(["trust", manifest.to_str().unwrap()]);
     let command = ["--manifest", manifest.to_str().unwrap(), "lock"];
+    // Nothing of it is started before it was seen.
+    let ran = home.run(command);
+    assert!(
+        ran.code == Some(2) && ran.stderr.contains("was not trusted"),
+        "{ran:#?}"
+    );
+    assert!(
+        !home.store().join("trees").is_dir()
+            || fs::read_dir(home.store().join("trees"))
+                .unwrap()
+                .next()
+                .is_none()
+    );
+    home.succeed(["trust", manifest.to_str().unwrap()]);
     let ran = home.run(command);
     assert!(
         ran.code == Some(4) && ran.stderr.contains("it is a link"),
