@@ -198,15 +198,14 @@ fn locks_of_trusted_manifests_count() {
     let project = home.path().join("project");
     fs::create_dir(&project).unwrap();
     let manifest = project.join("pinfold.toml");
-    let words = "[servers.theirs]\nsource = \"npm:theirs\"\ntools.allow = [\"say\"]\n";
-    fs::write(&manifest, words).unwrap();
     let manifest = manifest.to_str().unwrap();
     let of = |arguments: &[&str]| {
         let ran: Ran = registry.run(&home, [&["--manifest", manifest], arguments].concat());
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         ran
     };
-    of(&["lock"]);
+    of(&["add", "theirs", "npm:theirs", "--allow", "say"]);
+    let words = fs::read_to_string(manifest).unwrap();
     of(&["gc"]);
     assert_eq!(trees(&home), 2);
     home.succeed(["trust", manifest]);

@@ -33,6 +33,7 @@ mod escape;
 mod explain;
 mod export;
 mod fails_closed;
+mod foreign_links;
 mod gc;
 mod granted_questions;
 mod hostile_tarballs;

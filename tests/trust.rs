@@ -80,10 +80,46 @@ fn the_own_manifest_needs_none() {
 fn what_can_not_be_read_can_not_be_trusted() {
     let place = Place::new();
     let manifest = repository(&place);
-    fs::remove_file(manifest.with_extension("lock")).unwrap();
+    fs::write(manifest.with_extension("lock"), "{").unwrap();
     let ran = place.run(["trust", "repository"]);
     assert_ne!(ran.code, Some(0), "{ran:#?}");
     fs::write(&manifest, "x = 1").unwrap();
     let ran = place.run(["trust", "repository"]);
     assert_eq!(ran.code, Some(2), "{ran:#?}");
+}
+
+#[test]
+fn nothing_of_it_is_started_to_be_locked_either() {
+    let place = Place::new();
+    let manifest = repository(&place);
+    let path = manifest.to_str().unwrap();
+    for command in ["lock", "update"] {
+        let ran = place.run(["--manifest", path, command]);
+        assert!(
+            ran.code == Some(2) && ran.stderr.contains(UNTRUSTED),
+            "{ran:#?}"
+        );
+    }
+    // The control: from then on they fail further on, whatever becomes of the lock.
+    assert_eq!(place.run(["trust", path]).code, Some(0));
+    fs::remove_file(manifest.with_extension("lock")).unwrap();
+    let ran = place.run(["--manifest", path, "lock", "nobody"]);
+    assert!(
+        ran.stderr.contains("there is no server `nobody`"),
+        "{ran:#?}"
+    );
+    // Another content asks again, and without a lock it can be trusted, too.
+    fs::write(&manifest, EXAMPLE.replace("\"echo\"", "\"add\"")).unwrap();
+    let ran = place.run(["--manifest", path, "lock", "nobody"]);
+    assert!(ran.stderr.contains(UNTRUSTED), "{ran:#?}");
+    let ran = place.run(["trust", path]);
+    assert!(
+        ran.code == Some(0) && ran.stderr.contains("no lock yet"),
+        "{ran:#?}"
+    );
+    let ran = place.run(["--manifest", path, "lock", "nobody"]);
+    assert!(
+        ran.stderr.contains("there is no server `nobody`"),
+        "{ran:#?}"
+    );
 }

@@ -1,6 +1,7 @@
 //! What `pinfold restore` puts back, and what it refuses to.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use super::Desk;
 
@@ -74,4 +75,36 @@ fn an_original_that_was_touched_is_not_put_back() {
     assert_eq!(other.code, Some(2), "{other:#?}");
     desk.succeed(&["restore", "--forget"]);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_is_put_back_through_a_link() {
+    let (desk, path) = taken_over();
+    // As a server could do it that may write in the folder.
+    let victim = desk.put("home/.bashrc", "precious\n");
+    fs::remove_file(&path).unwrap();
+    symlink(&victim, &path).unwrap();
+    for command in [&["restore"][..], &["restore", "--force"]] {
+        let ran = desk.run(command);
+        assert!(
+            ran.code == Some(1) && ran.stderr.contains("behind a link"),
+            "{ran:#?}"
+        );
+    }
+    let listed = desk.succeed(&["restore", "--list"]);
+    assert!(listed.stdout.contains("behind a link"), "{listed:#?}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious\n");
+    // So is a folder above it.
+    fs::remove_file(&path).unwrap();
+    let folder = path.parent().unwrap();
+    fs::remove_dir(folder).unwrap();
+    let other = desk.put("home/other/mcp.json", "{}");
+    symlink(other.parent().unwrap(), folder).unwrap();
+    assert_eq!(desk.run(&["restore", "--force"]).code, Some(1));
+    assert_eq!(fs::read_to_string(&other).unwrap(), "{}");
+    // The control.
+    fs::remove_file(folder).unwrap();
+    fs::create_dir(folder).unwrap();
+    desk.succeed(&["restore", "--force"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), BEFORE);
 }

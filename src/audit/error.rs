@@ -20,6 +20,8 @@ pub enum AuditError {
     Busy { path: PathBuf },
     #[error("a record could not be put into words: {0}")]
     Record(#[from] serde_json::Error),
+    #[error("a record of {length} bytes is longer than any that is read back")]
+    TooLong { length: usize },
 }
 
 impl AuditError {

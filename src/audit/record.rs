@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::chain::Anchor;
+use super::chain::{Anchor, MAX_LINE};
 use super::error::AuditError;
 
 /// Whose record it is; nothing of a command that is no session.
@@ -322,6 +322,9 @@ impl Record {
     }
 
     /// Its line, with the newline.
+    ///
+    /// # Errors
+    /// When it is longer than what is read back; nobody's words are to break the log.
     pub(super) fn line(
         &self,
         who: &Who,
@@ -336,6 +339,10 @@ impl Record {
             record: self,
             prev: before.hash.hex(),
         })?;
+        // Written, it would be found later as a line that is no record.
+        if line.len() >= MAX_LINE {
+            return Err(AuditError::TooLong { length: line.len() });
+        }
         line.push(b'\n');
         Ok(line)
     }

@@ -527,3 +527,27 @@ fn hosts_that_a_server_names_tell_no_secret() {
         assert_eq!(text.contains("[redacted: T].evil"), !told, "{text}");
     }
 }
+
+#[test]
+fn a_record_that_is_too_long_is_refused_and_breaks_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("audit");
+    let change = |servers: usize| super::Record::PolicyChange {
+        command: "lock",
+        servers: (0..servers).map(|n| format!("{n:064}")).collect(),
+        manifest: "/m/pinfold.toml".to_owned(),
+        manifest_digest: None,
+        lock_before: None,
+        lock_after: "sha256:00".to_owned(),
+    };
+    append(&folder, ROOMY, 1);
+    let mut log = AuditLog::open(&folder, ROOMY).unwrap();
+    // As many as a manifest of somebody else's may name.
+    let error = log.append(&who(), &change(20_000)).unwrap_err();
+    assert!(error.to_string().contains("longer than any"), "{error}");
+    // The control, and the log goes on.
+    log.append(&who(), &change(10_000)).unwrap();
+    append(&folder, ROOMY, 1);
+    let found = verified(&folder);
+    assert!(found.ok() && found.records == 3, "{found:?}");
+}

@@ -18,7 +18,7 @@ use crate::config::{
     add_server,
 };
 use crate::launch::Launcher;
-use crate::lockfile::{ServerName, ToolName, replace_atomically};
+use crate::lockfile::{ServerName, ToolName};
 use crate::resolve::server_json::Offer;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
@@ -130,8 +130,7 @@ pub(super) async fn add(
     if !manifest.servers.contains_key(&name) {
         let text = manifest_text(context)?;
         let text = add_server(&text, &wanted)?;
-        replace_atomically(&context.paths.manifest, text.as_bytes(), 0o600)
-            .with_context(|| format!("could not write {}", context.paths.manifest.display()))?;
+        context.save_manifest(&text)?;
     }
     Ok(server)
 }

@@ -1,18 +1,20 @@
 //! What most commands start from: paths, manifest, lock, store.
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::errno::Errno;
 
 use super::auditing;
 use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::{LaunchError, here};
 use crate::lockfile::{
-    Digest, Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder, digest,
-    read, write,
+    Digest, HeldFile, Lock, LockError, LockedServer, ServerName, WriteLock, create_private_folder,
+    digest, read, replace_atomically, write,
 };
 use crate::store::{Store, StoreError};
 
@@ -109,7 +111,38 @@ impl Context {
         };
         auditing::lock_changes(self, command, before.as_ref(), &lock)
             .context("the change can't be recorded in the audit log, so nothing was changed")?;
-        Ok(write(&self.paths.lock, &lock).map(drop)?)
+        let path = &self.paths.lock;
+        let written = write(path, &lock, |bytes, mode| self.replace(path, bytes, mode));
+        Ok(written.map(drop)?)
+    }
+
+    /// Writes the manifest.
+    pub(super) fn save_manifest(&self, text: &str) -> anyhow::Result<()> {
+        let path = &self.paths.manifest;
+        self.replace(path, text.as_bytes(), 0o600)
+            .with_context(|| format!("could not write {}", path.display()))
+    }
+
+    /// Replaces the manifest or the lock. A link in the place of one's own leads to where it is
+    /// kept; one of somebody else's repository could lead to any file of the user's.
+    fn replace(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        if self.paths.own_manifest {
+            return replace_atomically(path, bytes, mode);
+        }
+        let name = path.file_name().unwrap_or_default();
+        let folder = match &self.paths.foreign_folder {
+            Some(folder) => folder.clone(),
+            // It was made by this command.
+            None => self.paths.manifest_folder().canonicalize()?,
+        };
+        let replaced =
+            HeldFile::open(&folder.join(name)).and_then(|held| held.replace(bytes, mode));
+        replaced.map_err(|error| match error.raw_os_error() == Some(Errno::ELOOP as i32) {
+            true => io::Error::other(
+                "it is a link, or behind one, and in a folder that isn't your own manifest's a link could lead anywhere; name the file that is meant with --manifest",
+            ),
+            false => error,
+        })
     }
 
     pub(super) fn lock_or_empty(&self) -> Result<Lock, LockError> {

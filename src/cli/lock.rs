@@ -7,14 +7,17 @@ use super::args::Lock;
 use super::context::{Context, select};
 use super::exit::Exit;
 use super::locking::{Versions, lock_server, refuse_losses, warn_of_drift};
+use super::trust::refuse_unseen;
 use super::{output, summary};
+use crate::config::Manifest;
 use crate::lockfile::differences;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Result<Exit> {
     let names = &arguments.names;
     let platforms = BTreeSet::from_iter(arguments.platform.iter().cloned());
     let context = Context::open(manifest)?;
-    let manifest = context.manifest()?;
+    let (manifest, manifest_digest) = Manifest::load_with_digest(&context.paths)?;
+    refuse_unseen(&context, &manifest, &manifest_digest)?;
     let before = context.lock_or_empty()?;
     let mut results = Vec::new();
     // Until the lock names what was got.

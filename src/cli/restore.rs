@@ -1,8 +1,10 @@
 //! `pinfold restore`: configs as they were before `import`, byte for byte.
 
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use nix::errno::Errno;
 use serde_json::json;
 
 use super::args::Restore;
@@ -10,8 +12,8 @@ use super::context::Context;
 use super::exit::{DriftError, Exit, UsageError};
 use super::import::turn;
 use super::output;
-use crate::config::clients::{Backup, Backups};
-use crate::lockfile::{Digest, replace_atomically, replace_content};
+use crate::config::clients::{Backup, Backups, MAX_CLIENT_FILE_BYTES};
+use crate::lockfile::{Digest, HeldFile};
 
 /// How a config stands to what import made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ enum State {
     AsBefore,
     Changed,
     Gone,
+    /// A link leads from its place, or from above it, to somewhere else.
+    Elsewhere,
 }
 
 impl State {
@@ -31,6 +35,7 @@ impl State {
             Self::AsBefore => "as before",
             Self::Changed => "changed since",
             Self::Gone => "gone",
+            Self::Elsewhere => "behind a link",
         }
     }
 }
@@ -114,20 +119,33 @@ fn chosen(all: &[Backup], named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn state(backup: &Backup) -> anyhow::Result<State> {
-    match std::fs::read(&backup.path) {
+    match present(&backup.path) {
         Ok(bytes) => {
-            let now = Digest::of(&bytes);
+            let now = bytes.map(|bytes| Digest::of(&bytes));
             Ok(match now {
-                now if now == backup.result => State::AsImported,
-                now if now == backup.original => State::AsBefore,
+                Some(now) if now == backup.result => State::AsImported,
+                Some(now) if now == backup.original => State::AsBefore,
                 _ => State::Changed,
             })
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::Gone),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::Gone),
+        Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => Ok(State::Elsewhere),
         Err(error) => {
             Err(error).with_context(|| format!("could not read {}", backup.path.display()))
         }
     }
+}
+
+/// What is there now; `None` for what is no config.
+fn present(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = HeldFile::open(path)?.file()?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_CLIENT_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= MAX_CLIENT_FILE_BYTES).then_some(bytes))
 }
 
 fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
@@ -137,8 +155,8 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         if !as_json {
             output::data(&format!(
                 "{}  {}  {state}",
-                backup.at,
-                backup.path.display()
+                output::foreign(&backup.at, 40),
+                output::foreign(&backup.path.to_string_lossy(), 4096)
             ));
         }
         rows.push(json!({
@@ -165,6 +183,15 @@ fn restore(
 ) -> anyhow::Result<&'static str> {
     let last = of_file.last().context("no original is kept")?;
     let state = state(last)?;
+    if state == State::Elsewhere {
+        return Err(DriftError(format!(
+            "`{}` is behind a link by now, which whoever may write in its folder can have put there, so nothing is written through it; remove the link, or take the original `{}.original` from {}",
+            file.display(),
+            last.id,
+            backups.folder().display()
+        ))
+        .into());
+    }
     if !force && matches!(state, State::Changed | State::Gone) {
         return Err(DriftError(format!(
             "`{}` is not as `pinfold import` left it ({}), and putting the original back would lose that; `pinfold restore --force` does it all the same, and `--list` shows more",
@@ -183,13 +210,16 @@ fn restore(
         undone.push(backup);
     }
     let original = backups.original(first)?;
-    let write = || match state {
-        State::Gone => replace_atomically(file, &original, 0o600),
-        _ => replace_content(file, &original),
+    let write = || {
+        let held = HeldFile::open(file)?;
+        match state {
+            State::Gone => held.replace(&original, 0o600),
+            _ => held.replace_content(&original),
+        }
     };
     if state != State::AsBefore || undone.len() > 1 {
         write().with_context(|| {
-            let is_back = std::fs::read(file).is_ok_and(|bytes| bytes == original);
+            let is_back = present(file).is_ok_and(|bytes| bytes.as_ref() == Some(&original));
             match is_back {
                 true => format!(
                     "{} is put back, but may not survive a crash",

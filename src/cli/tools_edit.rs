@@ -11,7 +11,7 @@ use super::exit::{DriftError, Exit, UsageError};
 use super::locking::{refuse_other_changes, repin_policy};
 use super::output;
 use crate::config::{ConfigError, Manifest, Server, set_tools};
-use crate::lockfile::{LockedServer, ServerName, ToolName, replace_atomically};
+use crate::lockfile::{LockedServer, ServerName, ToolName};
 
 pub(super) fn run(
     context: &Context,
@@ -121,6 +121,5 @@ fn write(
     repin_policy(context, after, locked)?;
     // One without the other is refused at a launch, and `pinfold lock` mends it.
     context.save(lock, "tools")?;
-    replace_atomically(path, text.as_bytes(), 0o600)
-        .with_context(|| format!("could not write {}", path.display()))
+    context.save_manifest(&text)
 }

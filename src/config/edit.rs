@@ -3,13 +3,15 @@
 //! the caller parses the result with [`super::Manifest::parse`] before writing it.
 
 mod grant;
+mod quoted;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml_edit::{Array, Document, InlineTable, Item, Key, Table, Value};
+use toml_edit::{Document, InlineTable, Item, Key, Table, Value};
 
 pub use grant::{Additions, grant};
+use quoted::quoted;
 
 use super::error::ConfigError;
 use super::manifest::EnvValue;
@@ -147,16 +149,16 @@ fn entry_text(new: &NewServer) -> String {
     let name = Key::new(new.name.as_str()).to_string();
     let mut lines = vec![
         format!("[servers.{name}]"),
-        line("source", &Value::from(&new.source)),
+        line("source", &quoted(&new.source)),
     ];
     if let Some(program) = &new.program {
-        lines.push(line("program", &Value::from(program)));
+        lines.push(line("program", &quoted(program)));
     }
     if !new.args.is_empty() {
         lines.push(list_line("args", &new.args));
     }
     if let Some(runtime) = &new.runtime {
-        lines.push(line("runtime", &Value::from(runtime)));
+        lines.push(line("runtime", &quoted(runtime)));
     }
     if !new.build.is_empty() {
         lines.push(list_line("build", &new.build));
@@ -165,7 +167,7 @@ fn entry_text(new: &NewServer) -> String {
         lines.push(list_line("build_egress", &new.build_egress));
     }
     if let Some(profile) = &new.profile {
-        lines.push(line("profile", &Value::from(profile)));
+        lines.push(line("profile", &quoted(profile)));
     }
     if !new.egress.is_empty() {
         lines.push(list_line("egress", &new.egress));
@@ -198,25 +200,28 @@ pub(super) fn line(key: &str, value: &Value) -> String {
 }
 
 pub(super) fn list_line(key: &str, entries: &[String]) -> String {
-    let list: Array = entries.iter().collect();
-    let one_line = line(key, &Value::from(list));
+    let one_line = line(key, &list_of(entries));
     if one_line.len() <= MAX_LINE {
         return one_line;
     }
     let entries: Vec<String> = entries
         .iter()
-        .map(|entry| format!("    {},\n", Value::from(entry)))
+        .map(|entry| format!("    {},\n", quoted(entry)))
         .collect();
     format!("{key} = [\n{}]", entries.concat())
+}
+
+fn list_of(entries: &[String]) -> Value {
+    Value::Array(entries.iter().map(|entry| quoted(entry)).collect())
 }
 
 fn env_table(env: &BTreeMap<String, EnvValue>) -> InlineTable {
     let mut table = InlineTable::new();
     for (name, value) in env {
         let value = match value {
-            EnvValue::Literal(text) => Value::from(text),
+            EnvValue::Literal(text) => quoted(text),
             EnvValue::FromClient { name } => {
-                Value::from(InlineTable::from_iter([("from", name.as_str())]))
+                Value::from(InlineTable::from_iter([("from", quoted(name))]))
             }
             EnvValue::Secret(secret) => secret_table(secret),
         };
@@ -227,10 +232,10 @@ fn env_table(env: &BTreeMap<String, EnvValue>) -> InlineTable {
 
 fn config_value(value: &ConfigValue) -> Value {
     match value {
-        ConfigValue::Text(text) => Value::from(text),
-        ConfigValue::List(entries) => Value::Array(entries.iter().collect()),
+        ConfigValue::Text(text) => quoted(text),
+        ConfigValue::List(entries) => list_of(entries),
         ConfigValue::FromClient { name } => {
-            Value::from(InlineTable::from_iter([("from", name.as_str())]))
+            Value::from(InlineTable::from_iter([("from", quoted(name))]))
         }
         ConfigValue::Secret(secret) => secret_table(secret),
     }
@@ -239,9 +244,9 @@ fn config_value(value: &ConfigValue) -> Value {
 fn secret_table(secret: &SecretUse) -> Value {
     let (key, value) = match &secret.source {
         SecretSource::Stored(name) => ("secret", Value::from(name.as_str())),
-        SecretSource::Command(words) => ("command", Value::Array(words.iter().collect())),
-        SecretSource::File(path) => ("file", Value::from(path.to_string_lossy().into_owned())),
-        SecretSource::Credential(name) => ("credential", Value::from(name)),
+        SecretSource::Command(words) => ("command", list_of(words)),
+        SecretSource::File(path) => ("file", quoted(&path.to_string_lossy())),
+        SecretSource::Credential(name) => ("credential", quoted(name)),
     };
     let mut table = InlineTable::from_iter([(key, value)]);
     if secret.delivery == Delivery::File {

@@ -51,7 +51,25 @@ pub fn set_tools(
             push(allow, tool);
         }
     }
-    Ok(document.to_string())
+    let mut result = document.to_string();
+    if text.contains("\r\n") && !text.replace("\r\n", "").contains('\n') {
+        result = result.replace("\r\n", "\n").replace('\n', "\r\n");
+    }
+    match (without_lists(text, name), without_lists(&result, name)) {
+        (Some(before), Some(after)) if before == after => Ok(result),
+        _ => Err(by_hand()),
+    }
+}
+
+/// What the text says besides the two lists.
+fn without_lists(text: &str, name: &ServerName) -> Option<toml::Table> {
+    let mut all: toml::Table = text.parse().ok()?;
+    let servers = all.get_mut("servers")?.as_table_mut()?;
+    let server = servers.get_mut(name.as_str())?.as_table_mut()?;
+    let tools = server.get_mut("tools")?.as_table_mut()?;
+    tools.remove("allow");
+    tools.remove("ask");
+    Some(all)
 }
 
 fn member<'t>(table: &'t mut dyn TableLike, key: &str) -> Option<&'t mut dyn TableLike> {
@@ -111,6 +129,20 @@ mod tests {
             edited(text, &["one", "two", "three"]),
             text.replace("\"two\",\n", "\"two\",\n  \"three\",\n")
         );
+    }
+
+    #[test]
+    fn windows_line_ends_stay() {
+        let text = "# top\r\n[servers.b]\r\nargs = [\"\"\"a\r\nb\"\"\"]\r\n\r\n[servers.a.tools]\r\nallow = [\r\n  \"one\",\r\n]\r\n";
+        assert_eq!(
+            edited(text, &["one", "two"]),
+            text.replace("\"one\",\r\n", "\"one\",\r\n  \"two\",\r\n")
+        );
+        assert_eq!(edited(text, &["one"]), text);
+        // Where only some lines end so, what it says stays the same.
+        let mixed = text.replacen("\r\n", "\n", 1);
+        let says = |text: &str| text.parse::<toml::Table>().unwrap();
+        assert_eq!(says(&edited(&mixed, &["one"])), says(&mixed));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Where pinfold's files are: the XDG base directories, or beside a given manifest.
-//! Computes names only; makes and reads nothing (except to see whether two names are one file).
+//! Computes names only; makes and reads nothing (except to see where links lead).
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ pub struct Paths {
     pub home: Option<PathBuf>,
     /// Whether the manifest is the user's own default one, which needs no `pinfold trust`.
     pub own_manifest: bool,
+    /// The folder of a manifest that is somebody else's, links resolved; `None` while there is none.
+    pub foreign_folder: Option<PathBuf>,
 }
 
 impl Paths {
@@ -71,6 +73,12 @@ impl Paths {
         };
         Ok(Self {
             lock: lock_beside(&manifest)?,
+            foreign_folder: match own_manifest {
+                true => None,
+                false => manifest
+                    .parent()
+                    .and_then(|folder| folder.canonicalize().ok()),
+            },
             manifest,
             data: base("XDG_DATA_HOME", ".local/share")?,
             state: base("XDG_STATE_HOME", ".local/state")?,
@@ -90,6 +98,7 @@ impl Paths {
             runtime: None,
             home,
             own_manifest: true,
+            foreign_folder: None,
         }
     }
 

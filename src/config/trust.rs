@@ -73,6 +73,15 @@ impl Trust {
             .is_some_and(|agreed| agreed.manifest == *manifest && agreed.lock == *lock)
     }
 
+    /// Whether exactly this manifest was agreed to at this path, with whatever lock.
+    #[must_use]
+    pub fn is_known(&self, manifest_path: &Path, manifest: &Digest) -> bool {
+        let agreed = manifest_path
+            .to_str()
+            .and_then(|path| self.agreed.get(path));
+        agreed.is_some_and(|agreed| agreed.manifest == *manifest)
+    }
+
     /// The manifests that were ever agreed to and not withdrawn, whatever they hold now.
     pub fn manifests(&self) -> impl Iterator<Item = &Path> {
         self.agreed.keys().map(Path::new)
@@ -201,6 +210,12 @@ mod tests {
         assert!(trusts(&path, MANIFEST, "m", "l"));
         assert!(!trusts(&path, MANIFEST, "changed", "l"));
         assert!(!trusts(&path, MANIFEST, "m", "changed"));
+        let known = |manifest: &str, content: &str| {
+            let trust = Trust::load(&path).unwrap();
+            trust.is_known(Path::new(manifest), &digest(content))
+        };
+        assert!(known(MANIFEST, "m"));
+        assert!(!known(MANIFEST, "changed") && !known("/other/pinfold.toml", "m"));
         assert!(!trusts(&path, "/other/pinfold.toml", "m", "l"));
 
         Trust::record(&path, Path::new("/b.toml"), digest("b"), digest("l")).unwrap();

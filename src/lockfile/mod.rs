@@ -1,7 +1,7 @@
 //! The lock: what was agreed. Domain types, JSON format v1, reading and writing.
 //!
 //! Nothing here decides whether a launch is allowed, and nothing here knows the
-//! manifest. `guarded` and `io::replace_atomically` serve the other rooms' files too.
+//! manifest. `guarded` and `replace` serve the other rooms' files too.
 
 mod check;
 mod diff;
@@ -12,6 +12,7 @@ mod io;
 mod layout;
 mod platforms;
 mod printable;
+mod replace;
 mod strict;
 mod types;
 mod write_lock;
@@ -20,13 +21,11 @@ pub use diff::{Change, ChangeKind, differences};
 pub use error::{FieldProblem, LockError};
 pub use format::{LOCKFILE_VERSION, parse};
 pub use guarded::{GuardedReadError, read_guarded};
-pub use io::{
-    MAX_LOCK_BYTES, create_private_folder, open_lock_file, read, replace_atomically,
-    replace_content, write,
-};
+pub use io::{MAX_LOCK_BYTES, create_private_folder, open_lock_file, read, write};
 pub use layout::{digest, serialise};
 pub use platforms::{PartInterpreter, PlatformPart};
-pub use printable::{is_hidden, printable, printable_bytes};
+pub use printable::{is_hidden, is_hidden_behind, printable, printable_bytes};
+pub use replace::{HeldFile, replace_atomically};
 pub(crate) use strict::{Object, UniqueMap};
 pub use types::{
     Artifact, BUNDLE_FOLDER, Behaviour, Build, Confinement, Digest, Interpreter, Lock,

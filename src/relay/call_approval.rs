@@ -14,6 +14,7 @@ use super::json::Object;
 use super::message::{Answer, Id, Message};
 use super::reply::{error_line, tool_error_line};
 use super::session::{Asked, Outcome, Session, Verdict};
+use super::trace_context::without_baggage;
 use crate::lockfile::{Digest, ToolName};
 
 /// What a request of the client has to do with a question of the relay.
@@ -137,6 +138,7 @@ impl Session {
                     Verdict::ForwardInstead(line) => line,
                     _ => message.root.raw().to_vec(),
                 };
+                let line = without_baggage(&line).unwrap_or(line);
                 let to_hold = ToHold {
                     id,
                     tool: &tool,

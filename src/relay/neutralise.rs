@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::json::{Object, Value};
 use super::strict::write_string;
-use crate::lockfile::is_hidden;
+use crate::lockfile::is_hidden_behind;
 
 /// Strings below these keys are read as text.
 const TEXT: [&[u8]; 6] = [
@@ -65,8 +65,11 @@ fn write_value(output: &mut Vec<u8>, key: &[u8], value: Value<'_>) {
         output.push(b']');
     } else {
         match value.as_text().filter(|_| TEXT.contains(&key)) {
-            Some(text) if text.chars().any(is_hidden) => write_string(output, &written_out(&text)),
-            _ => output.extend_from_slice(value.raw()),
+            Some(text) => match written_out(&text) {
+                plain if plain == text => output.extend_from_slice(value.raw()),
+                plain => write_string(output, &plain),
+            },
+            None => output.extend_from_slice(value.raw()),
         }
     }
 }
@@ -75,7 +78,9 @@ fn write_value(output: &mut Vec<u8>, key: &[u8], value: Value<'_>) {
 fn written_out(text: &str) -> String {
     let mut output = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
+    let mut before = None;
     while let Some(character) = characters.next() {
+        let behind = before.replace(character);
         let code = u32::from(character);
         match character {
             '\n' | '\t' => output.push(character),
@@ -83,7 +88,7 @@ fn written_out(text: &str) -> String {
             _ if character.is_control() => {
                 let _ = write!(output, "\\x{code:02x}");
             }
-            _ if is_hidden(character) => {
+            _ if is_hidden_behind(behind, character) => {
                 let _ = write!(output, "\\u{{{code:x}}}");
             }
             _ => output.push(character),

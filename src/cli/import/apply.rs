@@ -2,9 +2,7 @@
 //! and replaced.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-
-use anyhow::Context as _;
+use std::io::Read as _;
 
 use super::super::context::Context;
 use super::super::exit::DriftError;
@@ -13,7 +11,7 @@ use super::Group;
 use crate::config::clients::{
     Backups, ClientFile, ClientServer, FoundPlace, Rewrite, RewriteError, rewrite,
 };
-use crate::lockfile::{Digest, replace_content};
+use crate::lockfile::{Digest, HeldFile};
 
 /// An entry to rewrite.
 pub(super) struct Wanted {
@@ -95,12 +93,10 @@ pub(super) fn write(
     wanted: &[Wanted],
     backups: &Backups,
 ) -> anyhow::Result<(usize, Vec<String>)> {
-    // Locking takes minutes, and clients write their configs whenever they like.
-    let path = place
-        .path
-        .canonicalize()
-        .with_context(|| format!("could not find {}", place.path.display()))?;
-    let file = ClientFile::read(place)?;
+    // Locking takes minutes, and clients write their configs whenever they like. A server that may
+    // write in a project must not make a link of one meanwhile that leads to another file.
+    let (held, path) = ClientFile::hold(place)?;
+    let file = ClientFile::read_held(place, &held)?;
     let before = file.bytes();
     let (after, entries, notes) = rewritten(&file, wanted)?;
     if entries == 0 {
@@ -108,8 +104,8 @@ pub(super) fn write(
     }
     let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string();
     let backup = backups.keep(&path, &before, &after, &now)?;
-    let replaced = match ClientFile::read(place)?.bytes() == before {
-        true => replace_content(&path, &after).map_err(anyhow::Error::from),
+    let replaced = match ClientFile::read_held(place, &held)?.bytes() == before {
+        true => held.replace_content(&after).map_err(anyhow::Error::from),
         false => Err(DriftError(format!(
             "{} was changed at this very moment and is left as it is; run `pinfold import` again",
             path.display()
@@ -120,11 +116,11 @@ pub(super) fn write(
         return Ok((entries, notes));
     };
     // Without its original, what was written could never be undone.
-    if holds(&path, backup.result) {
+    if holds(&held, backup.result) {
         let what = "was rewritten, but may not survive a crash; `pinfold restore` puts it back";
         return Err(error.context(format!("{} {what}", path.display())));
     }
-    if holds(&path, backup.original) {
+    if holds(&held, backup.original) {
         let _ = backups.forget(&backup);
     }
     match error.is::<DriftError>() {
@@ -137,6 +133,10 @@ pub(super) fn write(
 }
 
 /// Whether a file has exactly these bytes.
-fn holds(path: &Path, digest: Digest) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| Digest::of(&bytes) == digest)
+fn holds(file: &HeldFile, digest: Digest) -> bool {
+    let mut bytes = Vec::new();
+    let read = file
+        .file()
+        .and_then(|mut file| file.read_to_end(&mut bytes));
+    read.is_ok() && Digest::of(&bytes) == digest
 }

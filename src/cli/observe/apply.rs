@@ -1,7 +1,5 @@
 //! What is proposed, written into manifest and lock.
 
-use anyhow::Context as _;
-
 use super::super::context::Context;
 use super::super::exit::{DriftError, Exit, UsageError};
 use super::super::file_difference;
@@ -10,7 +8,6 @@ use super::super::output;
 use super::super::session::command;
 use super::judge::Judged;
 use crate::config::{Additions, ConfigError, Manifest, grant};
-use crate::lockfile::replace_atomically;
 
 /// Shows the difference, asks, and writes.
 ///
@@ -70,8 +67,7 @@ fn write(context: &Context, judged: &Judged, additions: &Additions) -> anyhow::R
     lock.servers.insert(name, locked);
     // The lock first: until the manifest says the same, nothing starts.
     context.save(lock, "observe")?;
-    replace_atomically(&paths.manifest, text.as_bytes(), 0o600)
-        .with_context(|| format!("could not write {}", paths.manifest.display()))
+    context.save_manifest(&text)
 }
 
 /// Only what is shown here is agreed to, and nothing else that the manifest says by now.

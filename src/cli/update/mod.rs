@@ -18,7 +18,8 @@ use super::exit::{DriftError, Exit};
 use super::locking::{Outcome, Versions, lock_server};
 use super::output;
 use super::sources::{self, Asked};
-use crate::config::{Server, Settings, Source, normalized_pypi_name};
+use super::trust::refuse_unseen;
+use crate::config::{Manifest, Server, Settings, Source, normalized_pypi_name};
 use crate::launch::{LaunchError, Launcher, StateFolder};
 use crate::lockfile::{Artifact, Lock, LockedServer, ServerName, differences};
 use crate::resolve::ResolveError;
@@ -29,7 +30,8 @@ use risk::age_of;
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Update) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
-    let manifest = context.manifest()?;
+    let (manifest, manifest_digest) = Manifest::load_with_digest(&context.paths)?;
+    refuse_unseen(&context, &manifest, &manifest_digest)?;
     let before = context.lock()?;
     let risks: BTreeSet<Risk> = arguments.accept_risk.iter().copied().collect();
     let mut findings = Vec::new();

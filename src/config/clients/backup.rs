@@ -68,6 +68,10 @@ impl Backups {
         Self { folder }
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Keeps `original` before `result` takes its place. `at` is now, in RFC 3339 with fractions,
     /// so that ids sort by time.
     pub fn keep(

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::entry::{self, ClientServer, first_twice};
 use super::error::ClientFileError;
@@ -12,6 +12,7 @@ use super::shape::{ALL, Dialect, Shape, containers};
 use super::text::SourceText;
 use super::tree::{Member, Node, Value};
 use super::{parse_json, parse_toml, parse_yaml};
+use crate::lockfile::HeldFile;
 
 /// The largest config that is read: 32 MiB. Claude Code keeps its history in its own.
 pub const MAX_CLIENT_FILE_BYTES: u64 = 32 << 20;
@@ -40,14 +41,33 @@ impl ClientFile {
     /// # Errors
     /// A file with any mistake is left alone as a whole.
     pub fn read(place: &FoundPlace) -> Result<Self, ClientFileError> {
+        let (held, _) = Self::hold(place)?;
+        Self::read_held(place, &held)
+    }
+
+    /// The file of a place to be read, and replaced, whatever is put in its place meanwhile; and
+    /// where it is, links resolved.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn hold(place: &FoundPlace) -> Result<(HeldFile, PathBuf), ClientFileError> {
+        let real = fs::canonicalize(&place.path)?;
         if let Some(project) = &place.project {
-            stays_inside(&place.path, project)?;
+            stays_inside(&real, project)?;
         }
+        Ok((HeldFile::open(&real)?, real))
+    }
+
+    /// As [`Self::read`], of a file that is held.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_held(place: &FoundPlace, held: &HeldFile) -> Result<Self, ClientFileError> {
         let limit = match place.dialect {
             Dialect::Yaml => MAX_YAML_BYTES,
             _ => MAX_CLIENT_FILE_BYTES,
         };
-        Self::parse(place, read_bytes(&place.path, limit)?)
+        Self::parse(place, read_all(held.file()?, limit)?)
     }
 
     /// The bytes of the file, as they were read.
@@ -175,10 +195,14 @@ fn duplicate(text: &SourceText, twice: &Member) -> ClientFileError {
 /// # Errors
 /// When it is larger, or something else.
 pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, ClientFileError> {
-    let mut file: File = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
         .open(path)?;
+    read_all(file, limit)
+}
+
+fn read_all(mut file: File, limit: u64) -> Result<Vec<u8>, ClientFileError> {
     if !file.metadata()?.is_file() {
         return Err(ClientFileError::NotAFile);
     }
@@ -191,8 +215,8 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, ClientFileError> {
     }
 }
 
-fn stays_inside(path: &Path, project: &Path) -> Result<(), ClientFileError> {
-    let (real, project) = (fs::canonicalize(path)?, fs::canonicalize(project)?);
+fn stays_inside(real: &Path, project: &Path) -> Result<(), ClientFileError> {
+    let project = fs::canonicalize(project)?;
     match real.starts_with(project) {
         true => Ok(()),
         false => Err(ClientFileError::LeadsAway {

@@ -2,6 +2,7 @@
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
+use super::quoted::quoted;
 use super::{ConfigError, not_toml, parse};
 use crate::lockfile::ServerName;
 
@@ -112,7 +113,7 @@ fn in_lines(entries: &[String]) -> Array {
             false => " ",
         };
         column = if prefix == INDENT { 4 } else { column } + width;
-        list.push_formatted(Value::from(entry).decorated(prefix, ""));
+        list.push_formatted(quoted(entry).decorated(prefix, ""));
     }
     if !entries.is_empty() {
         list.set_trailing_comma(true);
@@ -134,7 +135,7 @@ fn push(list: &mut Array, entry: &str) {
             format!("\n{indent}")
         });
     let Some(prefix) = prefix else {
-        return list.push(entry);
+        return list.push(quoted(entry));
     };
     // What is remarked behind the last entry is about that one.
     let has_comma = list.trailing_comma();
@@ -154,7 +155,7 @@ fn push(list: &mut Array, entry: &str) {
         last.decor_mut().set_suffix("");
         suffix = below;
     }
-    list.push_formatted(Value::from(entry).decorated(format!("{remark}{prefix}"), suffix));
+    list.push_formatted(quoted(entry).decorated(format!("{remark}{prefix}"), suffix));
 }
 
 /// Whether nothing but this server's entry differs.

@@ -276,3 +276,25 @@ fn what_is_not_there_or_not_a_table_is_not_removed() {
         Err(error) => matches!(error, ConfigError::EditByHand { .. }),
     });
 }
+
+#[test]
+fn a_value_of_several_lines_is_the_same_beside_windows_line_ends() {
+    let evil = "x\"]\nprofile = \"web\"\n[servers.evil]\nsource = \"npm:evil\"\n#";
+    let mut new = NewServer {
+        args: vec![evil.to_owned()],
+        ..smallest("b")
+    };
+    let value = EnvValue::Literal("one\ntwo".to_owned());
+    new.env.insert("LEVEL".to_owned(), value.clone());
+    for before in ["", "# top\n", "# top\r\n\r\n"] {
+        let after = add_server(before, &new).unwrap();
+        let server = &read(&after).servers[&new.name];
+        assert_eq!(server.args, [evil], "{after}");
+        assert_eq!(server.env["LEVEL"], value, "{after}");
+        // Nothing of it looks like a line of its own.
+        assert!(
+            !after.lines().any(|line| line.starts_with("[servers.evil]")),
+            "{after}"
+        );
+    }
+}

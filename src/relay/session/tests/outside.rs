@@ -177,3 +177,21 @@ fn a_tool_that_changed_meanwhile_is_not_called() {
     let line = decided.outcomes.into_iter().map(parts).next().unwrap().1;
     assert!(line.unwrap().contains(PLACE));
 }
+
+#[test]
+fn baggage_stays_with_the_client_whoever_approves() {
+    let meta = |baggage: &str| format!(r#"{{"traceparent":"00-1-2-01"{baggage}}}"#);
+    let call = |baggage: &str| {
+        let params = format!(r#"{{"name":"echo","_meta":{}}}"#, meta(baggage));
+        request("5", "tools/call", &params)
+    };
+    let with = call(r#","baggage":"user=me""#);
+    let (mut terminal, _) = session("{}");
+    let number = held(&mut terminal, &with);
+    let (_, outcomes) = decided(&mut terminal, number, true);
+    assert_eq!(outcomes, [(Some(call("")), None, vec![])]);
+    let (mut asking, _) = session(r#"{"elicitation":{}}"#);
+    let question = question(&mut asking, &with);
+    let (to_server, ..) = client(&mut asking, &result(&question, r#"{"action":"accept"}"#));
+    assert_eq!(to_server, Some(call("")));
+}
