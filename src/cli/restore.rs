@@ -130,6 +130,12 @@ fn state(backup: &Backup) -> anyhow::Result<State> {
     }
 }
 
+/// A time as it is kept, without what is below a second.
+fn to_seconds(at: &str) -> String {
+    at.split_once('.')
+        .map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for backup in all.iter().filter(|backup| files.contains(&backup.path)) {
@@ -137,7 +143,7 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         if !as_json {
             output::data(&format!(
                 "{}  {}  {state}",
-                backup.at,
+                to_seconds(&backup.at),
                 backup.path.display()
             ));
         }
@@ -151,6 +157,8 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
     }
     if as_json {
         output::data(&json!({ "originals": rows }).to_string());
+    } else if rows.is_empty() {
+        output::note("No original is kept.");
     }
     Ok(())
 }
