@@ -100,6 +100,18 @@ fn of_what_add_is_given() {
     }
 }
 
+/// The manifest, which has other lines there, is not named.
+#[test]
+fn of_an_entry_that_is_not_written_yet() {
+    let place = Place::example();
+    for words in [&["add", "new", "zod", "--allow-all"][..], &["try", "zod"]] {
+        let ran = place.run(words.iter().copied());
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains("--> the new entry:2:"), "{ran:#?}");
+    }
+    assert_eq!(fs::read_to_string(place.manifest()).unwrap(), EXAMPLE);
+}
+
 #[test]
 fn of_a_name_that_is_not_there() {
     let place = Place::example();
@@ -108,6 +120,13 @@ fn of_a_name_that_is_not_there() {
         assert_eq!(ran.code, Some(2), "{verb}: {ran:#?}");
         assert!(
             ran.stderr.contains("there is no server `nobody`"),
+            "{verb}: {ran:#?}"
+        );
+    }
+    for verb in ["verify", "lock", "tools", "run", "quarantine"] {
+        let ran = place.run([verb, "everythin"]);
+        assert!(
+            ran.stderr.contains("did you mean `everything`?"),
             "{verb}: {ran:#?}"
         );
     }
@@ -175,4 +194,26 @@ fn a_refused_run_says_so_in_the_protocol_and_ends_with_125() {
         );
         assert!(!output.stderr.is_empty());
     }
+}
+
+/// A bill of materials or a SARIF that a full disk cut off is not taken for the answer.
+#[test]
+fn what_could_not_be_written_is_not_called_fine() {
+    let place = Place::example();
+    assert_eq!(place.run(["tools", "everything"]).code, Some(0));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = place.pinfold(["tools", "everything"]);
+    let ran = command.stdout(full).output().unwrap();
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("is not whole"), "{stderr}");
+
+    // Whoever closes a pipe, as `head` does, had enough.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.pinfold(["tools", "everything"]);
+    let ran = command.stdout(writer).output().unwrap();
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{stderr}");
+    assert!(stderr.is_empty(), "{stderr}");
 }

@@ -24,6 +24,7 @@ use crate::resolve::server_json::Offer;
 pub(super) async fn run(manifest: Option<&Path>, arguments: Add) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
     let mut wanted = describe(&arguments)?;
+    wanted.source = from_here(&wanted.source, context.paths.manifest.parent())?;
     let offer = server_json::offer(&context, &arguments, &wanted.env).await?;
     if let Some(offer) = &offer {
         take_up(&mut wanted, offer);
@@ -183,7 +184,7 @@ pub(super) fn parsed(
 ) -> anyhow::Result<Server> {
     let text = add_server("", wanted)?;
     let manifest = Manifest::parse(&text, manifest, home)
-        .map_err(|diagnostics| UsageError(diagnostics.to_string()))?;
+        .map_err(|diagnostics| UsageError(diagnostics.in_place("the new entry").to_string()))?;
     manifest
         .servers
         .get(&wanted.name)
@@ -298,6 +299,26 @@ pub(super) fn config(
 
 /// Relative paths mean the present folder. `~` stays, which the manifest knows: the shell doesn't
 /// expand it in `--write=~/notes` or between quotes.
+/// A relative `path:` on the command line means the present folder, like every other path there, and
+/// in the manifest that one's folder: what is below that stays relative, so that a repository can be
+/// moved.
+fn from_here(source: &str, manifest_folder: Option<&Path>) -> std::io::Result<String> {
+    let relative = source.strip_prefix("path:").map(Path::new);
+    let Some(relative) = relative.filter(|path| path.is_relative() && !path.starts_with("~"))
+    else {
+        return Ok(source.to_owned());
+    };
+    if relative.as_os_str().is_empty() {
+        return Ok(source.to_owned());
+    }
+    let file = std::path::absolute(relative)?;
+    let written = manifest_folder
+        .and_then(|folder| file.strip_prefix(folder).ok())
+        .unwrap_or(&file);
+    let written = written.to_str().filter(|_| file.exists());
+    Ok(written.map_or_else(|| source.to_owned(), |path| format!("path:{path}")))
+}
+
 fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     paths
         .iter()
@@ -342,6 +363,35 @@ mod tests {
             panic!("{words:?}");
         };
         describe(&add).unwrap()
+    }
+
+    /// Tests run in the folder of the package.
+    #[test]
+    fn a_relative_source_means_the_present_folder() {
+        let here = std::env::current_dir().unwrap();
+        let elsewhere = Some(Path::new("/elsewhere"));
+        let absolute = format!("path:{}/src/main.rs", here.display());
+        assert_eq!(from_here("path:src/main.rs", elsewhere).unwrap(), absolute);
+        assert_eq!(
+            from_here("path:./src/main.rs", elsewhere).unwrap(),
+            absolute
+        );
+        for (source, folder, written) in [
+            ("path:src/main.rs", here.as_path(), "path:src/main.rs"),
+            ("path:src/main.rs", &here.join("src"), "path:main.rs"),
+            // Not here: as the manifest means it.
+            ("path:nowhere.py", &here, "path:nowhere.py"),
+            ("path:~/a.py", &here, "path:~/a.py"),
+            ("path:/bin/sh", &here, "path:/bin/sh"),
+            ("path:", &here, "path:"),
+            ("npm:src", &here, "npm:src"),
+        ] {
+            assert_eq!(
+                from_here(source, Some(folder)).unwrap(),
+                written,
+                "{source}"
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use nix::errno::Errno;
 
 use super::auditing;
-use super::exit::UsageError;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::{LaunchError, here};
 use crate::lockfile::{
@@ -195,10 +194,8 @@ impl Context {
         manifest: &'a Manifest,
         lock: &'a Lock,
     ) -> Result<(ServerName, &'a Server, &'a LockedServer), LaunchError> {
-        let unknown = || LaunchError::UnknownServer {
-            name: name.to_owned(),
-            manifest: self.paths.manifest.clone(),
-        };
+        let unknown =
+            || LaunchError::unknown_server(name, &self.paths.manifest, manifest.servers.keys());
         let name: ServerName = name.parse().map_err(|_| unknown())?;
         let server = manifest.servers.get(&name).ok_or_else(unknown)?;
         let locked = lock
@@ -209,23 +206,24 @@ impl Context {
     }
 }
 
-/// The named servers of a manifest, or all of them.
+/// The named servers of the manifest at `path`, or all of them; each once.
 pub(super) fn select<'a>(
     manifest: &'a Manifest,
+    path: &Path,
     names: &[String],
-) -> anyhow::Result<Vec<(&'a ServerName, &'a Server)>> {
+) -> Result<Vec<(&'a ServerName, &'a Server)>, LaunchError> {
     if names.is_empty() {
         return Ok(manifest.servers.iter().collect());
     }
-    names
-        .iter()
-        .map(|name| {
-            name.parse::<ServerName>()
-                .ok()
-                .and_then(|name| manifest.servers.get_key_value(&name))
-                .ok_or_else(|| {
-                    UsageError(format!("there is no server `{name}` in the manifest")).into()
-                })
-        })
-        .collect()
+    let mut chosen: Vec<(&ServerName, &Server)> = Vec::new();
+    for name in names {
+        let found = name.parse::<ServerName>().ok();
+        let found = found.and_then(|name| manifest.servers.get_key_value(&name));
+        let found = found
+            .ok_or_else(|| LaunchError::unknown_server(name, path, manifest.servers.keys()))?;
+        if chosen.iter().all(|(other, _)| *other != found.0) {
+            chosen.push(found);
+        }
+    }
+    Ok(chosen)
 }

@@ -72,10 +72,9 @@ fn judge(paths: &Paths, name: &str) -> Verdict {
         .ok()
         .and_then(|name| manifest.servers.get(&name));
     let Some(server) = server else {
-        let unknown = LaunchError::UnknownServer {
-            name: output::foreign(name, MAX_NAME),
-            manifest: paths.manifest.clone(),
-        };
+        let name = output::foreign(name, MAX_NAME);
+        let known = manifest.servers.keys();
+        let unknown = LaunchError::unknown_server(&name, &paths.manifest, known);
         return Verdict::Refused(unknown.to_string());
     };
     match client_variable(server) {

@@ -59,9 +59,11 @@ impl<'a> Definitions<'a> {
     /// How many are as they were.
     pub(super) fn count(&self, server: &ServerName) {
         let unchanged = self.tools.len() - self.differing().count();
-        output::data(&format!(
-            "{server}: {unchanged} tools are as they were locked"
-        ));
+        output::data(&match unchanged {
+            0 => format!("{server}: no tool is as it was locked"),
+            1 => format!("{server}: 1 tool is as it was locked"),
+            _ => format!("{server}: {unchanged} tools are as they were locked"),
+        });
     }
 
     /// What differs, for a person.

@@ -23,7 +23,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Fetch) -> anyhow::R
         [] => std::slice::from_ref(&here),
         named => named,
     };
-    for (name, server) in select(&manifest, &arguments.names)? {
+    for (name, server) in select(&manifest, &context.paths.manifest, &arguments.names)? {
         let locked = lock
             .servers
             .get(name)

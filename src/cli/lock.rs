@@ -23,7 +23,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Re
     // Until the lock names what was got.
     let mut held = Vec::new();
     let mut drifted = false;
-    for (name, server) in select(&manifest, names)? {
+    for (name, server) in select(&manifest, &context.paths.manifest, names)? {
         let outcome = lock_server(
             &context,
             name,

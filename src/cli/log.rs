@@ -1,5 +1,6 @@
 //! `pinfold log`: what was recorded, and whether it still is.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -50,7 +51,9 @@ async fn show(folder: &Path, arguments: &Log) -> anyhow::Result<Exit> {
         denied: arguments.denied,
     };
     let mut log = Follow::new(folder, filter);
+    let is_empty = Cell::new(true);
     let print = |shown: Shown| {
+        is_empty.set(false);
         if arguments.json {
             output::data(&shown.raw);
         } else {
@@ -59,12 +62,18 @@ async fn show(folder: &Path, arguments: &Log) -> anyhow::Result<Exit> {
     };
     if !arguments.follow {
         log.poll(print)?;
+        if is_empty.get() && !arguments.json {
+            output::note("There is no such record.");
+        }
         return Ok(Exit::Success);
     }
     let mut stop = StopSignals::listen()?;
     let following = async {
         loop {
             log.poll(print)?;
+            if output::is_closed() {
+                return Ok(Exit::Success);
+            }
             tokio::time::sleep(PAUSE).await;
         }
     };
@@ -114,7 +123,12 @@ fn verify_log(folder: &Path, arguments: &LogVerify) -> anyhow::Result<Exit> {
     match (found.ok(), found.last) {
         (true, None) => output::note("There is no record yet."),
         (true, Some(last)) => output::note(&format!(
-            "{records} records in {files} files, each on the one before it; the last is {last}"
+            "{records} records in {}, each on the one before it; the last is {last}",
+            if files == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{files} files")
+            }
         )),
         (false, _) => output::note(&format!(
             "The log in {} is not what was written; {records} records were looked at.",

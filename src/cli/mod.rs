@@ -37,6 +37,7 @@ mod log;
 mod log_export;
 mod observe;
 mod output;
+mod own_program;
 mod platforms;
 mod proposal;
 mod protocol;
@@ -117,6 +118,16 @@ pub fn main() -> ExitCode {
         }
         // The panic's own message has been printed.
         Err(_) => Exit::Internal,
+    };
+    // What was printed into a file is not whole: nobody may take it for the answer.
+    let exit = match (exit, output::lost()) {
+        (Exit::Success | Exit::Drift, Some(error)) => {
+            output::note(&format!(
+                "pinfold: what was to be printed could not be written, and is not whole: {error}"
+            ));
+            Exit::Environment
+        }
+        (exit, _) => exit,
     };
     // A read of the client's terminal or file may still be waiting in a thread.
     runtime.shutdown_background();

@@ -3,7 +3,8 @@
 //! Data goes to standard output, everything said about it to standard error.
 //! What comes from a server or a registry is made safe for a terminal first.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -12,14 +13,32 @@ use crate::lockfile::printable;
 /// Longest line of an error, in characters.
 const MAX_ERROR_LINE: usize = 4_000;
 
-/// Prints a line of data. A closed pipe is not an error: the reader had enough.
+/// Why standard output took no more.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line of data.
 pub(super) fn data(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+    raw(format!("{line}\n").as_bytes());
 }
 
 /// Prints data that is not a line, such as a completion script.
 pub(super) fn raw(bytes: &[u8]) {
-    let _ = io::stdout().lock().write_all(bytes);
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Whether nobody reads standard output any more, as after `| head`.
+pub(super) fn is_closed() -> bool {
+    LOST.get()
+        .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// Why not all data came to where it was to go: a full disk, for example. A closed pipe is not an
+/// error: the reader had enough.
+pub(super) fn lost() -> Option<&'static io::Error> {
+    LOST.get().filter(|_| !is_closed())
 }
 
 /// Says something about what is being done. Whatever it quotes, no control character reaches the

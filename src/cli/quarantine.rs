@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use super::args::{Quarantine, Release};
 use super::auditing;
 use super::context::Context;
-use super::exit::{Exit, UsageError};
+use super::exit::Exit;
 use super::output;
 use super::session::command;
 use crate::audit::{Record, Who};
-use crate::launch::{ImposedBy, Sessions, StateFolder};
+use crate::launch::{ImposedBy, LaunchError, Sessions, StateFolder};
 use crate::lockfile::ServerName;
 
 /// How long to wait for sessions to end. They need less than half a second.
@@ -104,8 +104,7 @@ fn server(context: &Context, name: &str) -> anyhow::Result<(ServerName, StateFol
     let found = name.parse::<ServerName>().ok();
     let found = found.filter(|name| manifest.servers.contains_key(name));
     let name = found.ok_or_else(|| {
-        let manifest = context.paths.manifest.display();
-        UsageError(format!("there is no server `{name}` in {manifest}"))
+        LaunchError::unknown_server(name, &context.paths.manifest, manifest.servers.keys())
     })?;
     let state = StateFolder::planned(context.paths.server_state(&name));
     Ok((name, state))

@@ -148,6 +148,12 @@ fn present(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= MAX_CLIENT_FILE_BYTES).then_some(bytes))
 }
 
+/// A time as it is kept, without what is below a second.
+fn to_seconds(at: &str) -> String {
+    at.split_once('.')
+        .map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for backup in all.iter().filter(|backup| files.contains(&backup.path)) {
@@ -155,7 +161,7 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         if !as_json {
             output::data(&format!(
                 "{}  {}  {state}",
-                output::foreign(&backup.at, 40),
+                output::foreign(&to_seconds(&backup.at), 40),
                 output::foreign(&backup.path.to_string_lossy(), 4096)
             ));
         }
@@ -169,6 +175,8 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
     }
     if as_json {
         output::data(&json!({ "originals": rows }).to_string());
+    } else if rows.is_empty() {
+        output::note("No original is kept.");
     }
     Ok(())
 }

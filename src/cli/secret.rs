@@ -38,7 +38,8 @@ fn set(context: &Context, arguments: &SecretSet) -> anyhow::Result<Exit> {
     let value = if std::io::stdin().is_terminal() {
         hidden_input::ask(&format!("Value of `{name}` (it is not shown): "))?
     } else {
-        Secret::read_line_of(std::io::stdin().lock())?
+        Secret::read_line_of(std::io::stdin().lock())
+            .context("the value is what comes on standard input")?
     };
     if store.kind() == StoreKind::SecretService && output::interactive() {
         store.unlock(UNLOCK_PATIENCE)?;
@@ -129,7 +130,10 @@ fn remove(context: &Context, name: &str) -> anyhow::Result<Exit> {
     // An earlier removal may have got no further than the store.
     if !was_there && !revoked {
         let place = store.map_or(String::new(), |store| format!(" {}", store.place()));
-        return Err(UsageError(format!("there is no secret `{name}`{place}")).into());
+        return Err(UsageError(format!(
+            "there is no secret `{name}`{place}; `pinfold secret list` shows those that are"
+        ))
+        .into());
     }
     Ok(Exit::Success)
 }

@@ -14,6 +14,7 @@ use super::fingerprint::Fingerprint;
 use super::{output, signals, stderr, summary};
 
 use crate::audit::{Caller, Recorder, Start};
+use crate::config::shell_word;
 use crate::launch::{
     self, Guard, LaunchError, Launcher, Meter, Service, SessionEnd, SharedBudget, ShownTools,
     StateFolder, Stop,
@@ -326,6 +327,6 @@ pub(super) fn command(context: &Context, verb: &str, name: &ServerName) -> Strin
     if context.paths.own_manifest {
         return format!("pinfold {verb} {name}");
     }
-    let manifest = context.paths.manifest.display();
+    let manifest = shell_word(&context.paths.manifest.to_string_lossy());
     format!("pinfold --manifest {manifest} {verb} {name}")
 }

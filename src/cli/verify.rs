@@ -34,7 +34,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
     let manifest = context.manifest()?;
     let lock = context.lock_or_empty()?;
     let mut findings = Vec::new();
-    for (name, server) in select(&manifest, &arguments.names)? {
+    for (name, server) in select(&manifest, &context.paths.manifest, &arguments.names)? {
         let mut finding = judge(&context, name, server, &lock);
         if let (true, Some(locked)) = (arguments.online, lock.servers.get(name)) {
             let mut online = ask(&context, locked).await;

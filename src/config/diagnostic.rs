@@ -73,6 +73,13 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
+    /// For a text that is in no file: `place` is named in its stead.
+    #[must_use]
+    pub fn in_place(self, place: &str) -> Self {
+        let path = PathBuf::from(place);
+        Self { path, ..self }
+    }
+
     pub(super) fn new(path: &Path, text: &str, mut items: Vec<Diagnostic>) -> Self {
         for item in &mut items {
             item.span = clamped(text, &item.span);

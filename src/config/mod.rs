@@ -25,10 +25,12 @@ mod layers;
 mod limits;
 mod lines;
 mod manifest;
+mod nearest;
 mod paths;
 mod program_keys;
 mod raw;
 mod secret_keys;
+mod shell_word;
 mod size;
 mod source;
 mod tool_keys;
@@ -55,9 +57,11 @@ pub use manifest::{
     EnvValue, Files, Limits, MAX_MANIFEST_BYTES, Manifest, PerTool, Rate, RuntimeRule, Server,
     Settings, Tools,
 };
+pub use nearest::nearest;
 pub use paths::Paths;
 pub use program_keys::ConfigValue;
 pub use secret_keys::{Delivery, SecretName, SecretNameError, SecretSource, SecretUse};
+pub use shell_word::shell_word;
 pub use size::{SizeError, parse_size};
 pub use source::{Source, SourceError, normalized_pypi_name};
 pub use trust::Trust;

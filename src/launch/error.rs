@@ -1,10 +1,10 @@
 //! Why a launch was refused, or failed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::audit::AuditError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, nearest, shell_word};
 use crate::egress::EgressError;
 use crate::lockfile::{LockError, ServerName};
 use crate::policy::PolicyError;
@@ -16,12 +16,17 @@ use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    #[error("there is no server `{name}` in {}; `pinfold add {name} SOURCE` makes one", manifest.display())]
-    UnknownServer { name: String, manifest: PathBuf },
+    #[error("there is no server `{name}` in {}; {help}", manifest.display())]
+    UnknownServer {
+        name: String,
+        manifest: PathBuf,
+        /// Which one may be meant, or how one is made.
+        help: String,
+    },
     #[error(
         "{} is not your own manifest, and it or its lock was not trusted in its present content; read them, then run `pinfold trust {}`",
         manifest.display(),
-        manifest.display()
+        shell_word(&manifest.to_string_lossy())
     )]
     NotTrusted { manifest: PathBuf },
     #[error("`{name}` {imposed}; nothing of it runs until `{release}`")]
@@ -176,4 +181,24 @@ pub enum LaunchError {
     Store(#[from] StoreError),
     #[error("a file of the command, or its input, could not be read or written: {0}")]
     Io(#[from] io::Error),
+}
+
+impl LaunchError {
+    /// For a name that `manifest`, whose servers these are, doesn't have.
+    pub fn unknown_server<'s>(
+        name: &str,
+        manifest: &Path,
+        servers: impl IntoIterator<Item = &'s ServerName>,
+    ) -> Self {
+        let servers: Vec<&str> = servers.into_iter().map(ServerName::as_str).collect();
+        let help = match nearest(name, &servers) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("`pinfold add {name} SOURCE` makes one"),
+        };
+        Self::UnknownServer {
+            name: name.to_owned(),
+            manifest: manifest.to_owned(),
+            help,
+        }
+    }
 }

@@ -48,8 +48,8 @@ pub async fn learn(
     end(&mut monitor).await?;
     let _ = timeout(LAST_BREATH, draining).await;
     let learned = learned.map_err(|source| LaunchError::Learn {
+        last_words: last_words(&tail) + lacking(&source),
         source: without_secrets(source, &redaction),
-        last_words: last_words(&tail),
     })?;
     match place_of_secret(&learned, &redaction) {
         None => Ok(learned),
@@ -95,6 +95,16 @@ fn place_of_secret(learned: &Introspection, redaction: &Redaction) -> Option<Str
         .iter()
         .position(|tool| holds(&tool.name) || holds(&String::from_utf8_lossy(&tool.canonical)))?;
     Some(format!("the definition of its tool number {}", tool + 1))
+}
+
+/// What helps a server that ended instead of answering, most of the time.
+fn lacking(error: &RelayError) -> &'static str {
+    match error {
+        RelayError::Closed { .. } => {
+            "\nWhat it may lack is granted in the manifest, or by options of `pinfold add`: files and folders (--read, --write), programs (--exec), hosts (--egress), variables (--env)"
+        }
+        _ => "",
+    }
 }
 
 fn last_words(tail: &StderrTail) -> String {

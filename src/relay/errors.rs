@@ -108,7 +108,7 @@ pub enum RelayError {
     WriteServer { step: Step, source: io::Error },
     #[error("the server did not answer `{step}` within {} s", .limit.as_secs_f32())]
     Timeout { step: Step, limit: Duration },
-    #[error("the server closed its output during `{step}`; its stderr may say why")]
+    #[error("the server closed its output during `{step}`")]
     Closed { step: Step },
     #[error("the server refused `{step}`: {message} (code {code})")]
     Refused {

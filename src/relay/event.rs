@@ -124,11 +124,18 @@ impl fmt::Display for Event {
                 unlisted,
                 malformed,
                 duplicates,
-            } => write!(
-                f,
-                "hid tools: {unlisted} not on the list, {malformed} malformed, \
-                 {duplicates} duplicate"
-            ),
+            } => {
+                let counts = [
+                    (unlisted, "not on the list"),
+                    (malformed, "malformed"),
+                    (duplicates, "duplicate"),
+                ];
+                let counts = counts.into_iter().filter(|(count, _)| **count > 0);
+                let parts: Vec<String> = counts
+                    .map(|(count, which)| format!("{count} {which}"))
+                    .collect();
+                write!(f, "hid tools: {}", parts.join(", "))
+            }
             Self::Hidden { what, count } => {
                 write!(f, "hid {count} `{what}` that are not granted")
             }

@@ -9,7 +9,7 @@ use crate::config::SecretName;
 pub enum SecretError {
     #[error("there is no secret `{name}` {place}; `pinfold secret set {name}` puts it there")]
     Missing { name: SecretName, place: String },
-    #[error("it can't be used: {reason}")]
+    #[error("this value can't be used: {reason}")]
     Unusable { reason: &'static str },
     #[error("{}: {problem}, so it is not used; {fix}", path.display())]
     Exposed {

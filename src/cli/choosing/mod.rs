@@ -90,7 +90,7 @@ pub(super) fn choose_again(
 ) -> anyhow::Result<Option<BTreeSet<ToolName>>> {
     if !output::at_a_terminal() || !screen::is_drawable(&context.environment) {
         return Err(UsageError(format!(
-            "there is no terminal to choose on; `pinfold tools {name} --allow TOOL` and `--withhold TOOL` do the same"
+            "there is no terminal that a list can be drawn on; `pinfold tools {name} --allow TOOL` and `--withhold TOOL` do the same"
         ))
         .into());
     }

@@ -22,7 +22,7 @@ pub(super) struct ToolList {
     /// Whose names no client may use.
     pub unusable: usize,
     pub search: String,
-    /// The tools that the search finds: places in `tools`.
+    /// The tools that the search finds: places in `tools`, those whose name has it first.
     pub found: Vec<usize>,
     /// Place in `found`.
     pub cursor: usize,
@@ -45,7 +45,7 @@ pub(super) struct Tool {
     pub claims: Claims,
     pub is_marked: bool,
     pub is_proposed: bool,
-    /// In lower case.
+    /// Name and description, in lower case.
     searched: String,
     definition: Vec<u8>,
 }
@@ -219,6 +219,14 @@ impl ToolList {
             .filter(|(_, tool)| tool.searched.contains(&search))
             .map(|(at, _)| at)
             .collect();
+        // Space marks the first: what is typed is meant as a name before it is meant as a word.
+        self.found.sort_by_key(|at| {
+            !self.tools[*at]
+                .name
+                .as_str()
+                .to_lowercase()
+                .contains(&search)
+        });
         self.cursor = 0;
         self.top = 0;
     }

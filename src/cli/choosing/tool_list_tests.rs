@@ -205,3 +205,23 @@ fn every_size_has_a_row_for_the_tool_where_the_keys_act() {
         }
     }
 }
+
+/// `fetch` reads, as its description says; `read_file` is called so.
+#[test]
+fn names_are_found_before_descriptions() {
+    let mut list = files();
+    for letter in "read".chars() {
+        list.press(Key::Character(letter));
+    }
+    let found: Vec<&str> = list
+        .found
+        .iter()
+        .map(|at| list.tools[*at].name.as_str())
+        .collect();
+    assert_eq!(found, ["read_file", "fetch"]);
+    list.press(Key::Character(' '));
+    let Step::Done(Some(chosen)) = list.press(Key::Enter) else {
+        panic!("not done");
+    };
+    assert!(chosen.iter().map(ToolName::as_str).eq(["read_file"]));
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::import::base_name;
 use super::super::launchers::{Started, started};
+use super::super::own_program::is_pinfold;
 use crate::config::clients::{
     ClientFile, ClientServer, Node, Position, Scope, Transport, Value, Word,
 };
@@ -76,7 +77,8 @@ impl<'f> Entry<'f> {
 
     /// How pinfold starts it, if it does.
     pub(super) fn pinned(&self) -> Option<Pinned<'f>> {
-        (self.program() == "pinfold").then(|| {
+        let command = self.inner.first().map_or("", |word| word.text.as_str());
+        is_pinfold(command).then(|| {
             let mut manifest = None;
             let mut words = self.arguments().iter();
             let mut name = None;

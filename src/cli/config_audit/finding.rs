@@ -1,6 +1,7 @@
 //! What the audit says: findings, each at its place.
 
 use crate::config::clients::Position;
+use crate::config::shell_word;
 
 use super::table::{Row, Rule};
 
@@ -48,17 +49,10 @@ impl Finding {
 
     /// The fix, with the path of the config, or of what the finding is about, filled in.
     pub(super) fn fix(&self, config: &str) -> String {
-        let quoted = |path: &str| match path.chars().all(is_plain) {
-            true => path.to_owned(),
-            false => format!("'{}'", path.replace('\'', "'\\''")),
-        };
         let row = self.row();
-        row.fix
-            .replace("{file}", &quoted(config))
-            .replace("{about}", &quoted(self.about.as_deref().unwrap_or(config)))
+        row.fix.replace("{file}", &shell_word(config)).replace(
+            "{about}",
+            &shell_word(self.about.as_deref().unwrap_or(config)),
+        )
     }
-}
-
-fn is_plain(letter: char) -> bool {
-    letter.is_alphanumeric() || "/._-+@:,".contains(letter)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::context::Context;
+use super::super::own_program;
 use super::super::sources::own_folders;
 use super::plan::{Kind, Machine};
 
@@ -42,5 +43,9 @@ impl Machine for Here<'_> {
 
     fn own(&self, path: &Path) -> Option<String> {
         own_folders::refusal(self.context, path)
+    }
+
+    fn is_pinfold(&self, command: &str) -> bool {
+        own_program::is_pinfold(command)
     }
 }

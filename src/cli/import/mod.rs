@@ -22,6 +22,7 @@ use super::args::Import;
 use super::context::Context;
 use super::exit::{Exit, UsageError, exit_for};
 use super::output;
+use super::own_program;
 use super::screen::Interrupted;
 use crate::config::clients::{
     Backups, ClientFile, ClientFileError, FoundPlace, Rewrite, find_client_files, place_of, rewrite,
@@ -57,7 +58,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: Import) -> anyhow::R
         }
         false => Context::open(manifest)?,
     };
-    let program = own_program()?;
+    let program = own_program::lasting_path(context.search_path())?;
     let wishes = Wishes::read(&arguments.allow, &arguments.egress)?;
     let (found, groups) = planned(&context, &arguments, &wishes, &program)?;
     if found.is_empty() {
@@ -130,19 +131,6 @@ fn planned(
     Ok((found, groups))
 }
 
-/// Absolute, because the search path of a client is short.
-fn own_program() -> anyhow::Result<String> {
-    let program = std::env::current_exe()?;
-    let text = program.to_str().filter(|_| program.is_file());
-    text.map(str::to_owned).ok_or_else(|| {
-        UsageError(format!(
-            "this program's file `{}` is gone or its path is not UTF-8, so no client could start it; install pinfold anew",
-            program.display()
-        ))
-        .into()
-    })
-}
-
 fn find(context: &Context, files: &[PathBuf]) -> anyhow::Result<Vec<Found>> {
     let places: Vec<FoundPlace> = if files.is_empty() {
         let project = std::env::current_dir().ok();
@@ -206,7 +194,7 @@ fn confirm(arguments: &Import) -> anyhow::Result<()> {
         )
         .into());
     }
-    match output::yes("Take these over? (y/N) ") {
+    match output::yes("Take these over? [y/N] ") {
         true => Ok(()),
         false => Err(UsageError("nothing was changed".to_owned()).into()),
     }

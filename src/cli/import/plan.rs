@@ -29,6 +29,10 @@ pub(super) trait Machine {
     fn real(&self, path: &Path) -> Option<PathBuf>;
     /// Why a file or folder can't be a server's code: it holds what is pinfold's own.
     fn own(&self, path: &Path) -> Option<String>;
+    /// Whether a command is pinfold, whatever its file is called.
+    fn is_pinfold(&self, command: &str) -> bool {
+        base_name(command) == "pinfold"
+    }
 }
 
 /// A server as pinfold would run it, but for its name and its tools.
@@ -67,7 +71,7 @@ pub(super) fn decide(file: &ClientFile, server: &ClientServer, machine: &dyn Mac
         return Decision::Leave("its config is the administrator's".to_owned());
     }
     let words: Vec<&str> = argv.iter().map(|word| word.text.as_str()).collect();
-    if base_name(words[0]) == "pinfold" {
+    if machine.is_pinfold(words[0]) {
         return Decision::Leave("pinfold runs it already".to_owned());
     }
     match convert(file, server, &words, machine) {

@@ -10,6 +10,7 @@ use super::plan::Decision;
 use super::variables::Held;
 use super::{Found, Group, Written};
 use crate::config::clients::ClientServer;
+use crate::config::shell_word;
 
 /// Longest line of a command that is shown, in characters.
 const MAX_COMMAND: usize = 160;
@@ -148,9 +149,10 @@ pub(super) fn outcome(
     output::note("");
     for written in written {
         let path = written.path.display();
+        let word = shell_word(&written.path.to_string_lossy());
         match &written.error {
             None if written.entries > 0 => output::note(&format!(
-                "{path}: {} now started through pinfold; `pinfold restore {path}` puts it back",
+                "{path}: {} now started through pinfold; `pinfold restore {word}` puts it back",
                 match written.entries {
                     1 => "one server is".to_owned(),
                     count => format!("{count} servers are"),

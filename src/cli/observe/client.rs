@@ -205,7 +205,9 @@ fn text_of(result: &Value) -> String {
         true => result.to_string(),
         false => texts.join(" "),
     };
-    output::foreign(&text, SHOWN)
+    // On one line: documents as text are mostly broken into many.
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    output::foreign(&lines.join(" "), SHOWN)
 }
 
 #[cfg(test)]

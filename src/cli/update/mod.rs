@@ -35,7 +35,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Update) -> anyhow::
     let before = context.lock()?;
     let risks: BTreeSet<Risk> = arguments.accept_risk.iter().copied().collect();
     let mut findings = Vec::new();
-    for (name, server) in select(&manifest, &arguments.names)? {
+    for (name, server) in select(&manifest, &context.paths.manifest, &arguments.names)? {
         let finding = look(&context, name, server, &manifest.settings, &before, &risks).await?;
         if !arguments.json {
             finding.show(&context, server);

@@ -23,7 +23,7 @@ use super::context::Context;
 use super::exit::UsageError;
 use super::explain::Explained;
 use super::session::command;
-use crate::config::{Change, Lines, Manifest, NewValue, with_changes};
+use crate::config::{Change, Lines, Manifest, NewValue, shell_word, with_changes};
 use crate::launch::{Launcher, StateFolder};
 use crate::lockfile::ToolName;
 use crate::relay::DecidedBy;
@@ -111,7 +111,7 @@ impl Situation<'_> {
         };
         let mut then = command(self.context, "lock", explained.name);
         if !self.context.paths.own_manifest {
-            let manifest = explained.manifest.display();
+            let manifest = shell_word(&explained.manifest.to_string_lossy());
             then = format!("{then}` and `pinfold trust {manifest}");
         }
         Answer {
