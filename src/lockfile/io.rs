@@ -75,5 +75,4 @@ pub fn open_lock_file(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests make plain files")]
 mod tests;
