@@ -130,12 +130,6 @@ fn state(backup: &Backup) -> anyhow::Result<State> {
     }
 }
 
-/// A time as it is kept, without what is below a second.
-fn to_seconds(at: &str) -> String {
-    at.split_once('.')
-        .map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
-}
-
 fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for backup in all.iter().filter(|backup| files.contains(&backup.path)) {
@@ -143,8 +137,8 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         if !as_json {
             output::data(&format!(
                 "{}  {}  {state}",
-                to_seconds(&backup.at),
-                backup.path.display()
+                output::foreign(&to_seconds(&backup.at), 40),
+                output::foreign(&backup.path.to_string_lossy(), 4096)
             ));
         }
         rows.push(json!({
@@ -161,6 +155,12 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         output::note("No original is kept.");
     }
     Ok(())
+}
+
+/// A time as it is kept, without what is below a second.
+fn to_seconds(at: &str) -> String {
+    at.split_once('.')
+        .map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 /// Goes back through the imports of one file, the last first, as far as one began where the one
