@@ -148,12 +148,6 @@ fn present(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= MAX_CLIENT_FILE_BYTES).then_some(bytes))
 }
 
-/// A time as it is kept, without what is below a second.
-fn to_seconds(at: &str) -> String {
-    at.split_once('.')
-        .map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
-}
-
 fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for backup in all.iter().filter(|backup| files.contains(&backup.path)) {
@@ -179,6 +173,12 @@ fn list(all: &[Backup], files: &[PathBuf], as_json: bool) -> anyhow::Result<()> 
         output::note("No original is kept.");
     }
     Ok(())
+}
+
+/// A time as it is kept, without what is below a second.
+fn to_seconds(at: &str) -> String {
+    at.split_once('.')
+        .map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 /// Goes back through the imports of one file, the last first, as far as one began where the one
