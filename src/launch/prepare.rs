@@ -205,7 +205,7 @@ impl<'a> Launcher<'a> {
         };
         Ok(Prepared {
             notice,
-            ..self.prepare_with(name, locked, code, state, policy, path, fetching)?
+            ..self.prepare_with(locked, code, state, policy, path, fetching)?
         })
     }
 
@@ -219,21 +219,11 @@ impl<'a> Launcher<'a> {
     ) -> Result<Prepared, LaunchError> {
         let interpreter = self.interpreter_path(locked);
         let code = TreeCheck::new(self.store, name, locked);
-        self.prepare_with(
-            name,
-            locked,
-            code,
-            state,
-            policy,
-            interpreter,
-            Fetching::Now,
-        )
+        self.prepare_with(locked, code, state, policy, interpreter, Fetching::Now)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "draft")]
     fn prepare_with(
         &self,
-        name: &ServerName,
         locked: &LockedServer,
         code: TreeCheck,
         state: &StateFolder,
@@ -241,6 +231,7 @@ impl<'a> Launcher<'a> {
         interpreter: Option<PathBuf>,
         fetching: Fetching,
     ) -> Result<Prepared, LaunchError> {
+        let name = &code.name.clone();
         let tree = self.store.tree(&locked.tree);
         let entry = tree.join(&locked.entry_point);
         if !entry.is_file() {

@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError, TreeInUse, Verification};
 #[must_use]
 pub struct TreeCheck {
     store: Store,
-    name: ServerName,
+    pub(super) name: ServerName,
     /// Its own, and that of its interpreter.
     trees: Vec<Digest>,
     early: Option<EarlyLook>,

@@ -12,6 +12,7 @@ use seccompiler::{
 };
 
 use super::SandboxError;
+use super::call_search::answer_for;
 use crate::sys;
 
 /// What a server may call.
@@ -69,6 +70,9 @@ impl Architecture {
     };
 }
 
+/// linux/bpf_common.h: `BPF_MAXINSNS`
+const MAX_INSTRUCTIONS: usize = 4096;
+
 type Chains = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Compiles the programs that [`install`] takes, packed as [`super::SandboxSpec::filters`] says.
@@ -92,11 +96,14 @@ pub fn compile_for(
     let refused = SeccompAction::Errno(libc_errno(nix::errno::Errno::EPERM));
     let unknown = SeccompAction::Errno(libc_errno(nix::errno::Errno::ENOSYS));
     let target = TargetArch::try_from(architecture.name).map_err(build_error)?;
-    let chains = |rules| chains(rules, architecture.number);
+    let program = |rules, otherwise, matched| {
+        let chains = chains(rules, architecture.number)?;
+        program(chains, otherwise, matched, target, architecture.audit)
+    };
     Ok(vec![
         architecture_guard(architecture.audit),
-        program(chains(&rules.allow)?, unknown, SeccompAction::Allow, target)?,
-        program(chains(&rules.deny)?, SeccompAction::Allow, refused, target)?,
+        program(&rules.allow, unknown, SeccompAction::Allow)?,
+        program(&rules.deny, SeccompAction::Allow, refused)?,
     ])
 }
 
@@ -162,10 +169,24 @@ fn program(
     otherwise: SeccompAction,
     matched: SeccompAction,
     target: TargetArch,
+    audit: u32,
 ) -> Result<Vec<u64>, SandboxError> {
-    let filter = SeccompFilter::new(chains, otherwise, matched, target).map_err(build_error)?;
-    let program = seccompiler::BpfProgram::try_from(filter).map_err(build_error)?;
-    Ok(program.iter().map(pack).collect())
+    let (always, conditional): (Chains, Chains) = chains
+        .into_iter()
+        .partition(|(_, alternatives)| alternatives.is_empty());
+    let numbers: Result<Vec<u32>, _> = always.into_keys().map(u32::try_from).collect();
+    let numbers = numbers.map_err(build_error)?;
+    let mut program = answer_for(&numbers, u32::from(matched.clone()), audit);
+    let filter =
+        SeccompFilter::new(conditional, otherwise, matched, target).map_err(build_error)?;
+    let rest = seccompiler::BpfProgram::try_from(filter).map_err(build_error)?;
+    program.extend(rest.iter().map(pack));
+    if program.len() > MAX_INSTRUCTIONS {
+        return Err(build_error(
+            "it has more instructions than the kernel takes",
+        ));
+    }
+    Ok(program)
 }
 
 fn build_error(error: impl std::fmt::Display) -> SandboxError {
