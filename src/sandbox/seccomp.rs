@@ -2,7 +2,9 @@
 //!
 //! Three programs are stacked and the kernel takes the strictest answer, the
 //! youngest program's among equals: a guard against other architectures' calls,
-//! the allowlist (ENOSYS for the rest), and the denials (EPERM).
+//! the allowlist (ENOSYS for the rest), and the denials (EPERM). In the latter two, calls whose
+//! arguments don't matter are answered first (`call_search`); the others are left to seccompiler's
+//! program, which follows.
 
 use std::collections::BTreeMap;
 
