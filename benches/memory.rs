@@ -1,12 +1,17 @@
 //! What pinfold's own processes hold while a session runs.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::client::Client;
 use crate::place::Place;
 use crate::roles;
 
-/// Requests before the second look.
+/// Until pinfold has given back what only its start needed.
+const SETTLING: Duration = Duration::from_secs(5);
+/// Few requests, as of a session that is hardly used.
+const FEW: usize = 100;
+/// Requests before the last look.
 const BUSY: usize = 2_000;
 
 pub(crate) fn measure(place: &Place) {
@@ -20,7 +25,15 @@ pub(crate) fn measure(place: &Place) {
     println!("### Memory during a session (KiB)\n");
     println!("| | resident | of which anonymous |\n|---|---:|---:|");
     let relay = client.process();
-    print("relay (`pinfold run`), idle", relay);
+    print("relay (`pinfold run`), at the first answer", relay);
+    std::thread::sleep(SETTLING);
+    print("relay, idle", relay);
+    let ping = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n";
+    for _ in 0..FEW {
+        client.send(ping);
+        client.read();
+    }
+    print(&format!("relay, after {FEW} pings"), relay);
     let line = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"long\",\"arguments\":{\"bytes\":10000}}}\n";
     for _ in 0..BUSY {
         client.send(line);

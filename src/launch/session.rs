@@ -1,5 +1,6 @@
 //! One session from the first line to the last process: relay, and the ladder that ends it.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(super) const LAST_BREATH: Duration = Duration::from_millis(500);
 const HEARING_TIME: Duration = Duration::from_millis(100);
 /// For telling the client that no answer will come.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// Until a session has begun and its client knows the server: most answer within half a second.
+const SETTLING_TIME: Duration = Duration::from_secs(3);
 /// Events that are said aloud; a hostile server could make millions.
 const MAX_SPOKEN_EVENTS: u32 = 100;
 
@@ -112,13 +115,13 @@ async fn until_the_end(
     }
     let mut pump =
         Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
-    sys::give_back_code();
     let first = tokio::select! {
         biased;
         imposed = quarantine.watch.imposed() => Err(Interruption::Imposed(imposed)),
         tripped = alarms.tripped() => Err(Interruption::Tripped(tripped)),
         end = pump.run_until_client_closes() => Ok(end),
         stop = stop => Err(Interruption::Stop(stop)),
+        never = give_back_what_the_start_took() => match never {},
     };
     let first = match first {
         Ok(End::ClientClosed) => tokio::select! {
@@ -220,6 +223,15 @@ enum Interruption {
     Stop(Stop),
     Imposed(Imposed),
     Tripped(Tripped),
+}
+
+/// Ends never. Not at once: the first messages, for which a client waits, would only bring most of
+/// it back.
+async fn give_back_what_the_start_took() -> Infallible {
+    tokio::time::sleep(SETTLING_TIME).await;
+    sys::give_back_code();
+    sys::give_back_heap();
+    std::future::pending().await
 }
 
 /// `explain` is the command that explains the server.

@@ -191,7 +191,9 @@ fn text(value: &str) -> Result<(), FieldProblem> {
             reason: "it is longer than 4096 bytes",
         });
     }
-    if value.chars().any(is_hidden) {
+    // Nearly every value is nothing else.
+    let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !is_plain && value.chars().any(is_hidden) {
         return refuse("it holds a control or invisible character");
     }
     Ok(())

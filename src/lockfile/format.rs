@@ -21,7 +21,7 @@ pub const LOCKFILE_VERSION: u64 = 1;
 
 /// Reads format v1. `path` is only for messages.
 ///
-/// The version is judged before anything else, so that the lock of a newer
+/// What is wrong with the version is said before anything else, so that the lock of a newer
 /// pinfold is called that and not "damaged".
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Lock, LockError> {
     let text = std::str::from_utf8(bytes).map_err(|error| LockError::NotUtf8 {
@@ -34,14 +34,19 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Lock, LockError> {
         column: source.column(),
         message: printable_message(&source),
     };
-    let VersionOnly(found) = serde_json::from_str(text).map_err(damaged)?;
-    if found != LOCKFILE_VERSION {
-        return Err(LockError::UnknownVersion {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    let Object(raw) = serde_json::from_str::<Object<RawLock>>(text).map_err(damaged)?;
+    let raw = match serde_json::from_str::<Object<RawLock>>(text) {
+        Ok(Object(raw)) if raw.lockfile_version == LOCKFILE_VERSION => raw,
+        read => {
+            let VersionOnly(found) = serde_json::from_str(text).map_err(damaged)?;
+            if found != LOCKFILE_VERSION {
+                return Err(LockError::UnknownVersion {
+                    path: path.to_owned(),
+                    found,
+                });
+            }
+            read.map_err(damaged)?.0
+        }
+    };
     let invalid = |(location, problem): Refusal| LockError::Invalid {
         path: path.to_owned(),
         location,
@@ -66,8 +71,7 @@ fn printable_message(error: &serde_json::Error) -> String {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLock {
-    #[serde(rename = "lockfile_version")]
-    _lockfile_version: u64,
+    lockfile_version: u64,
     servers: UniqueMap<Object<RawServer>>,
 }
 

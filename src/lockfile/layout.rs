@@ -1,6 +1,8 @@
 //! The canonical text of a lock: a fixed layout of our own, so that one artifact is
 //! one line and a diff of two locks can be read. Reading is in `format.rs`.
 
+use std::fmt;
+
 use super::check::{ABSENT, UNKNOWN};
 use super::format::LOCKFILE_VERSION;
 use super::platforms::{PartInterpreter, PlatformPart};
@@ -127,18 +129,19 @@ fn artifacts_text(artifacts: &[Artifact], indent: usize) -> String {
 fn artifact_line(artifact: &Artifact) -> String {
     format!(
         "{{\"name\": {}, \"version\": {}, \"path\": {}, \"url\": {}, \"integrity\": {}, \"sha256\": {}, \"size\": {}, \"published\": {}, \"install_script\": {}, \"publisher\": {}, \"signature\": {}, \"provenance\": {}}}",
-        quote(&artifact.name),
-        quote(&artifact.version),
-        quote(&artifact.path),
-        quote(&artifact.url),
-        quote(&artifact.integrity),
-        quote(&artifact.sha256.to_string()),
+        Quoted(&artifact.name),
+        Quoted(&artifact.version),
+        Quoted(&artifact.path),
+        Quoted(&artifact.url),
+        Quoted(&artifact.integrity),
+        // Digits and a colon need no escape.
+        format_args!("\"{}\"", artifact.sha256),
         artifact.size,
-        quote_or_null(artifact.published.as_deref()),
+        QuotedOrNull(artifact.published.as_deref()),
         artifact.install_script,
-        quote(artifact.publisher.as_deref().unwrap_or(ABSENT)),
-        quote(artifact.signature.as_deref().unwrap_or(ABSENT)),
-        quote(artifact.provenance.as_deref().unwrap_or(ABSENT)),
+        Quoted(artifact.publisher.as_deref().unwrap_or(ABSENT)),
+        Quoted(artifact.signature.as_deref().unwrap_or(ABSENT)),
+        Quoted(artifact.provenance.as_deref().unwrap_or(ABSENT)),
     )
 }
 
@@ -197,9 +200,55 @@ fn block(open: char, close: char, lines: &[String], indent: usize) -> String {
 }
 
 fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Quoted(text).to_string()
 }
 
 fn quote_or_null(text: Option<&str>) -> String {
-    text.map_or_else(|| "null".to_owned(), quote)
+    QuotedOrNull(text).to_string()
+}
+
+/// A JSON string (RFC 8259, section 7). A lock has thousands, and is written out for its digest at
+/// each launch.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+        if text.bytes().all(is_plain) {
+            f.write_str("\"")?;
+            f.write_str(text)?;
+            f.write_str("\"")
+        } else {
+            serde_json::Value::from(*text).fmt(f)
+        }
+    }
+}
+
+struct QuotedOrNull<'a>(Option<&'a str>);
+
+impl fmt::Display for QuotedOrNull<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(Some(text)) => Quoted(text).fmt(f),
+            Self(None) => f.write_str("null"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_quoted_as_json_has_it() {
+        let each = (0..0x300).filter_map(char::from_u32).map(String::from);
+        let texts = ["", "plain text/1.0", "a\"b", "a\\b", "日本語", "\u{2028}"];
+        for text in each.chain(texts.map(str::to_owned)) {
+            let expected = serde_json::Value::from(text.as_str()).to_string();
+            assert_eq!(quote(&text), expected);
+            assert_eq!(quote_or_null(Some(&text)), expected);
+        }
+        assert_eq!(quote_or_null(None), "null");
+    }
 }

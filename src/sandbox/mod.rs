@@ -4,6 +4,7 @@
 //! (`launch`) writes a [`SandboxSpec`]; [`stub::main`] applies it in one visible
 //! order and reports the step that failed.
 
+mod call_search;
 mod capabilities;
 mod descendants;
 mod disk;

@@ -87,9 +87,6 @@ fn supervise(
 ) -> Result<Report, SandboxError> {
     // The session ends when the server's last pipe end is closed: this process must hold none.
     sys::null_standard_streams().map_err(SandboxError::WatchChildren)?;
-
-    sys::give_back_code();
-
     let mut watch = Watch::new(&spec.limits, &spec.own_folders);
     let mut exceeded = None;
     let mut code = None;
@@ -135,7 +132,10 @@ fn supervise(
         {
             match next_word(control) {
                 // A server that has ended meanwhile is noticed above.
-                Some(GO) => drop(nix::unistd::write(gate, &[GO])),
+                Some(GO) => {
+                    let _ = nix::unistd::write(gate, &[GO]);
+                    sys::give_back_code();
+                }
                 Some(TERMINATE) => descendants::signal_all(Signal::SIGTERM),
                 _ => end_all(server, &mut code),
             }

@@ -2,8 +2,11 @@
 //!
 //! Three programs are stacked and the kernel takes the strictest answer, the
 //! youngest program's among equals: a guard against other architectures' calls,
-//! the allowlist (ENOSYS for the rest), and the denials (EPERM). A server whose manifest
-//! lists its system calls has a fourth one.
+//! the allowlist (ENOSYS for the rest), and the denials (EPERM). In the latter two, calls whose
+//! arguments don't matter are answered first (`call_search`); the others are left to seccompiler's
+//! program, which follows.
+//!
+//! A server whose manifest lists its system calls has a fourth program, which can only take away.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +16,7 @@ use seccompiler::{
 };
 
 use super::SandboxError;
+use super::call_search::answer_for;
 use crate::sys;
 
 /// What a server may call.
@@ -70,6 +74,9 @@ impl Architecture {
     };
 }
 
+/// linux/bpf_common.h: `BPF_MAXINSNS`
+const MAX_INSTRUCTIONS: usize = 4096;
+
 type Chains = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Compiles the programs that [`install`] takes, packed as [`super::SandboxSpec::filters`] says.
@@ -93,11 +100,14 @@ pub fn compile_for(
     let refused = SeccompAction::Errno(libc_errno(nix::errno::Errno::EPERM));
     let unknown = SeccompAction::Errno(libc_errno(nix::errno::Errno::ENOSYS));
     let target = TargetArch::try_from(architecture.name).map_err(build_error)?;
-    let chains = |rules| chains(rules, architecture.number);
+    let program = |rules, otherwise, matched| {
+        let chains = chains(rules, architecture.number)?;
+        program(chains, otherwise, matched, target, architecture.audit)
+    };
     Ok(vec![
         architecture_guard(architecture.audit),
-        program(chains(&rules.allow)?, unknown, SeccompAction::Allow, target)?,
-        program(chains(&rules.deny)?, SeccompAction::Allow, refused, target)?,
+        program(&rules.allow, unknown, SeccompAction::Allow)?,
+        program(&rules.deny, SeccompAction::Allow, refused)?,
     ])
 }
 
@@ -114,12 +124,8 @@ pub fn compile_list(calls: &BTreeSet<String>) -> Result<Vec<u64>, SandboxError> 
     let unknown = SeccompAction::Errno(libc_errno(nix::errno::Errno::ENOSYS));
     let here = Architecture::HERE;
     let target = TargetArch::try_from(here.name).map_err(build_error)?;
-    program(
-        chains(&[listed], here.number)?,
-        unknown,
-        SeccompAction::Allow,
-        target,
-    )
+    let chains = chains(&[listed], here.number)?;
+    program(chains, unknown, SeccompAction::Allow, target, here.audit)
 }
 
 /// Installs the programs on this thread, in order.
@@ -186,10 +192,24 @@ fn program(
     otherwise: SeccompAction,
     matched: SeccompAction,
     target: TargetArch,
+    audit: u32,
 ) -> Result<Vec<u64>, SandboxError> {
-    let filter = SeccompFilter::new(chains, otherwise, matched, target).map_err(build_error)?;
-    let program = seccompiler::BpfProgram::try_from(filter).map_err(build_error)?;
-    Ok(program.iter().map(pack).collect())
+    let (always, conditional): (Chains, Chains) = chains
+        .into_iter()
+        .partition(|(_, alternatives)| alternatives.is_empty());
+    let numbers: Result<Vec<u32>, _> = always.into_keys().map(u32::try_from).collect();
+    let numbers = numbers.map_err(build_error)?;
+    let mut program = answer_for(&numbers, u32::from(matched.clone()), audit);
+    let filter =
+        SeccompFilter::new(conditional, otherwise, matched, target).map_err(build_error)?;
+    let rest = seccompiler::BpfProgram::try_from(filter).map_err(build_error)?;
+    program.extend(rest.iter().map(pack));
+    if program.len() > MAX_INSTRUCTIONS {
+        return Err(build_error(
+            "it has more instructions than the kernel takes",
+        ));
+    }
+    Ok(program)
 }
 
 fn build_error(error: impl std::fmt::Display) -> SandboxError {

@@ -33,6 +33,14 @@ pub fn give_back_code() {
     }
 }
 
+/// Gives memory back that was allocated and freed again (malloc_trim(3)), where the C library keeps
+/// it for later.
+pub fn give_back_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer, and locks the allocator while it works.
+    let _ = unsafe { libc::malloc_trim(0) };
+}
+
 /// Addresses of what is mapped from files and never written.
 fn constant() -> Vec<Range<usize>> {
     let mut constant = Vec::new();

@@ -23,7 +23,7 @@ pub use descriptors::{
     signal_changes, watch,
 };
 pub use landlock::{landlock_abi, landlock_errata};
-pub use memory::give_back_code;
+pub use memory::{give_back_code, give_back_heap};
 pub use mounts::add_mount_attributes;
 pub use process::{
     Forked, PidFd, clone_single_threaded, default_signal_dispositions, drop_from_bounding_set,
