@@ -153,7 +153,7 @@ mod tests {
             (0..1200).filter(|number| number % 2 == 0).collect(),
             (0..1200).filter(|number| number % 7 != 3).collect(),
             (0..1200)
-                .filter(|number| number * 2_654_435_761_u64 >> 13 & 3 == 1)
+                .filter(|number| ((number * 2_654_435_761_u64) >> 13) & 3 == 1)
                 .map(|number| u32::try_from(number).unwrap())
                 .collect(),
         ];
