@@ -137,7 +137,15 @@ impl FileStore {
     fn is_there(&self) -> Result<bool, SecretError> {
         match fs::symlink_metadata(&self.folder) {
             Ok(metadata) => refuse_exposed(&self.folder, &metadata, true).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Nor is it below what is no folder.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(false)
+            }
             Err(source) => Err(SecretError::Io {
                 path: self.folder.clone(),
                 source,
