@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{ResourceLimits, SandboxError};
+use super::{ResourceLimits, SandboxError, namespaces};
 
 /// Signals that wait to be taken and timers that could send one (`RLIMIT_SIGPENDING`). The kernel
 /// counts them for all programs of a user together, those in other user namespaces too: whoever
@@ -53,7 +53,7 @@ pub(super) fn dump_no_memory() -> Result<(), SandboxError> {
         name: "core files",
         source,
     };
-    match fs::write("/proc/self/coredump_filter", "0") {
+    match namespaces::set("/proc/self/coredump_filter", "0") {
         // A kernel that makes no core dumps doesn't have it.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let (_, hard) = getrlimit(Resource::RLIMIT_CORE).map_err(|errno| fail(errno.into()))?;

@@ -178,8 +178,8 @@ fn numbers_processes_by_namespace(release: &str) -> bool {
     matches!((next(), next()), (Some(major), Some(minor)) if (major, minor) >= (6, 14))
 }
 
-/// These take the whole text in one write.
-fn set(path: &str, text: &str) -> io::Result<()> {
+/// Settings of the kernel take the whole text in one write.
+pub(super) fn set(path: &str, text: &str) -> io::Result<()> {
     fs::OpenOptions::new()
         .write(true)
         .open(path)?
