@@ -4,9 +4,14 @@
 use std::fs;
 use std::process::Command;
 
+use pinfold::policy::LANDLOCK_FLOOR;
+use pinfold::sys::landlock_abi;
 use serde_json::Value;
 
 use crate::support::{Home, Ran, fixture, processes, skip};
+
+/// Why a test of the base tier is skipped.
+const OLD: &str = "this kernel's Landlock has no ABI 4";
 
 /// An attack that works on every machine and for every user, one of each group.
 const ALWAYS_LIVE: &[&str] = &[
@@ -28,6 +33,11 @@ const ALWAYS_LIVE: &[&str] = &[
     "mounts-of-machine",
     "large-file",
 ];
+
+/// Whether a box can be built here without namespaces: it rests on Landlock then.
+fn has_base() -> bool {
+    landlock_abi() >= Some(LANDLOCK_FLOOR)
+}
 
 fn attack(home: &Home) -> Command {
     let temporary = home.path().join("temporary");
@@ -71,13 +81,24 @@ fn nothing_gets_through_and_nothing_is_left() {
         assert_eq!(found.unwrap()["live"], true, "{name}: {report:#}");
     }
 
-    let full = home.run(["doctor"]).stdout.contains("own-root");
+    let base = has_base();
+    // `doctor` alone builds its box in the default settings, which an old kernel refuses; what was
+    // attacked there can only have been the full tier.
+    let full = !base || home.run(["doctor"]).stdout.contains("own-root");
     assert_eq!(report["tiers"][0]["available"], full, "{report:#}");
-    let tiers: &[&str] = if full { &["full", "base"] } else { &["base"] };
+    assert_eq!(report["tiers"][1]["available"], base, "{report:#}");
+    let tiers: Vec<&str> = [("full", full), ("base", base)]
+        .into_iter()
+        .filter_map(|(tier, there)| there.then_some(tier))
+        .collect();
+    assert!(!tiers.is_empty(), "{report:#}");
     if !full {
         skip("doctor --attack in the full tier", "no namespaces here");
     }
-    for tier in tiers {
+    if !base {
+        skip("doctor --attack in the base tier", OLD);
+    }
+    for tier in &tiers {
         for bad in ["got-through", "unclear"] {
             let found = with_verdict(&report, tier, bad);
             assert!(found.is_empty(), "{tier}: {bad}: {found:#?}");
@@ -87,7 +108,7 @@ fn nothing_gets_through_and_nothing_is_left() {
     }
     assert!(with_verdict(&report, "full", "documented").is_empty());
     // Not every attack is refused, so that `held` is not all that this can say.
-    assert!(!with_verdict(&report, "base", "documented").is_empty());
+    assert!(!base || !with_verdict(&report, "base", "documented").is_empty());
     assert_eq!((ran.code, &report["ok"]), (Some(0), &Value::Bool(true)));
 
     assert_eq!(fs::read_dir(home.user()).unwrap().count(), 0);
@@ -114,7 +135,11 @@ fn a_person_gets_a_table() {
         "  tcp  ",
         "held (",
         ", 0 got through, ",
-        "documented size-by-stat",
+        if has_base() {
+            "documented size-by-stat"
+        } else {
+            "ABI 4 is required"
+        },
     ] {
         assert!(ran.stdout.contains(words), "no `{words}`: {}", ran.stdout);
     }
@@ -180,6 +205,9 @@ fn without_landlock_it_says_so_and_attacks_the_full_tier() {
 
 #[test]
 fn without_namespaces_it_says_so_and_attacks_the_base_tier() {
+    if !has_base() {
+        return skip("doctor --attack without namespaces", OLD);
+    }
     let home = Home::new();
     let ran = on_kernel(&home, &["clone,0,0x7e020011,EPERM"]);
     let report = report(&ran);

@@ -46,7 +46,7 @@ def round_of(victims):
         for pid in victims(sessions()):
             os.kill(pid, signal.SIGKILL)
         wait_until("every client's program ends",
-                   lambda: all(client.process.poll() is not None for client in clients), 60)
+                   lambda: all(client.process.poll() is not None for client in clients))
     finally:
         for client in clients:
             client.process.kill()

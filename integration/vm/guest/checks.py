@@ -2,6 +2,7 @@
 import argparse
 import importlib
 import re
+import time
 import traceback
 
 import listed
@@ -22,9 +23,11 @@ class Report:
         print("%s %d - %s%s" % (verdict, self.count, name, more))
 
     def run(self, name, body):
+        began = time.monotonic()
         try:
             notes = body()
             self.line("ok", name)
+            self.explain("%d s" % (time.monotonic() - began))
             if notes:
                 self.explain(notes)
         except listed.Skipped as reason:

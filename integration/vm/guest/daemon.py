@@ -21,7 +21,7 @@ def _():
     for name in os.listdir(UNITS):
         run(["install", "-m", "644", UNITS + "/" + name, folder]).expect(0)
     Served().manifest(manifest(PREFERRED, "puppet", FIXTURES + "/puppet.py", "do") + LIMITS)
-    ada("pinfold", "lock").expect(0)
+    Served().lock().expect(0)
     systemctl("daemon-reload").expect(0)
     systemctl("enable", "--now", "pinfold.socket").expect(0)
     verified = ada("systemd-analyze", "--user", "--man=no", "verify", folder + "/pinfold.service")
@@ -99,7 +99,7 @@ def _():
             mine.write(mine.manifest_path, good + "\nnonsense = [\n")
             systemctl("reload", "pinfold.service")
             wait_until("the status says what is wrong",
-                       lambda: "are valid" not in shown("StatusText"), 60)
+                       lambda: "are valid" not in shown("StatusText"))
             said = shown("StatusText")
             assert client.call("do", code="return 3") == "ok: 3"
         finally:
@@ -114,9 +114,9 @@ def _():
         number = client.ask("tools/call", {"name": "do", "arguments": {"code": "time.sleep(600)"}})
         wait_until("the call is on its way", lambda: sessions()[0]["calls"] == 1)
         systemctl("restart", "pinfold.service").expect(0)
-        answer = client.answer(number, 60)
+        answer = client.answer(number)
         assert answer and "error" in answer, "the waiting request got %s" % answer
-        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+        wait_until("the client's program ends", lambda: client.process.poll() is not None)
     nothing_is_left()
     with session() as client:
         assert client.call("do", code="return 4") == "ok: 4"
@@ -132,8 +132,8 @@ def killed(victim):
             wait_until("the server has forked", lambda: len(puppets()) >= 2)
             row = sessions()[0]
             os.kill(victim(row), signal.SIGKILL)
-            wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
-            answer = client.answer(number, 10)
+            wait_until("the client's program ends", lambda: client.process.poll() is not None)
+            answer = client.answer(number)
         nothing_is_left()
         # It is there for the next one.
         with session() as client:
@@ -195,7 +195,7 @@ def _():
     if old():
         raise Skipped("the base tier needs Landlock ABI 4")
     with serves_also("\n" + manifest("", "plain", NATIVE)) as mine:
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         for value, missing, words in [(0, ["namespaces", "own-network", "own-root"],
                                        "base tier: without namespaces"), (1, [], "")]:
             with sysctl("kernel.unprivileged_userns_clone", value), mine.client("plain") as client:
@@ -253,9 +253,9 @@ def _():
         number = client.ask("tools/call", {"name": "do", "arguments": {"code": greedy}})
         answer = client.answer(number)
         assert answer is None or "error" in answer, answer
-        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+        wait_until("the client's program ends", lambda: client.process.poll() is not None)
     nothing_is_left()
-    wait_until("its control group is gone", lambda: not os.path.exists(group), 60)
+    wait_until("its control group is gone", lambda: not os.path.exists(group))
     message = (answer or {}).get("error", {}).get("message", "")
     assert "limits.memory" in message, "the client was told: %r" % message
     return message
@@ -325,7 +325,7 @@ def _():
         group = server_group()
         lower(group, "memory.max", 96 << 20)
         answer = client.answer(client.ask("tools/call", {"name": "do", "arguments": {"code": greedy}}))
-        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+        wait_until("the client's program ends", lambda: client.process.poll() is not None)
     nothing_is_left()
     told = (answer or {}).get("error", {}).get("message", "")
     assert "limits.memory" in told, "the client was told: %s" % answer
@@ -342,7 +342,7 @@ def _():
     """
     # The manifest ends with the limits of the server.
     with serves_also('cpu = "30%"\n') as mine:
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         with session() as client:
             group = server_group()
             assert read(group + "/cpu.max") == "30000 100000"
@@ -360,10 +360,10 @@ def _():
         number = client.ask("tools/call", {"name": "do", "arguments": {"code": "time.sleep(600)"}})
         wait_until("the call is on its way", lambda: sessions()[0]["calls"] == 1)
         ada("pinfold", "quarantine", "puppet").expect(0)
-        answer = client.answer(number, 60)
+        answer = client.answer(number)
         told = (answer or {}).get("error", {}).get("message", "")
         assert "quarantine" in told, "the waiting request got %s" % answer
-        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+        wait_until("the client's program ends", lambda: client.process.poll() is not None)
     nothing_is_left()
     assert not sessions(), sessions()
     try:
@@ -380,11 +380,11 @@ def _():
 def _():
     with session() as client:
         ada("pinfold", "stop", "puppet").expect(0)
-        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+        wait_until("the client's program ends", lambda: client.process.poll() is not None)
     nothing_is_left()
     with session() as client:
         systemctl("stop", "pinfold.service", "pinfold.socket").expect(0)
-        wait_until("the client's program ends", lambda: client.process.poll() is not None, 60)
+        wait_until("the client's program ends", lambda: client.process.poll() is not None)
     wait_until("no process of the server is left", lambda: not puppets())
     # Nobody listens: auto serves it itself, require refuses.
     mine = Served()

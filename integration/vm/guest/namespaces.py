@@ -21,7 +21,7 @@ def accepted(name):
         setting, value = name
         with home("accepted") as mine:
             mine.manifest(manifest("", "puppet", FIXTURES + "/puppet.py", "do"))
-            mine.pinfold("lock").expect(0)
+            mine.lock().expect(0)
             host = "return os.uname().nodename"
             with mine.client("puppet") as client:
                 client.initialize()
@@ -49,7 +49,7 @@ def insisted(name):
         setting, value = name
         with home("insisted") as mine:
             mine.manifest(manifest(PREFERRED))
-            mine.pinfold("lock").expect(0)
+            mine.lock().expect(0)
             with sysctl(setting, value):
                 denied(setting)
                 message = refused(mine, "native")
@@ -71,7 +71,7 @@ def by_name(name):
         with home("named") as mine:
             mine.manifest(manifest("").replace('profile = "offline"',
                                                'profile = "web"\negress = ["api.example.com:443"]'))
-            mine.pinfold("lock").expect(0)
+            mine.lock().expect(0)
             with sysctl(setting, value):
                 denied(setting)
                 message = refused(mine, "native")

@@ -84,7 +84,7 @@ def _():
 def _():
     with home("preferred") as mine:
         mine.manifest(manifest(PREFERRED))
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         with mine.client("native") as client:
             assert "result" in client.initialize()
             assert client.tools() == ["work"]
@@ -104,7 +104,7 @@ def _():
     only_old()
     with home("demanding") as mine:
         mine.manifest(manifest(PREFERRED))
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         # The control: as it was locked here, it runs.
         with mine.client("native") as client:
             assert "result" in client.initialize()
@@ -121,7 +121,7 @@ def _():
     with home("elsewhere") as mine:
         # Its lock as a newer kernel writes it: with the policy of the default settings.
         mine.manifest(manifest(PREFERRED))
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         mine.manifest(manifest(""))
         told = mine.pinfold("lock")
         told.expect(3).expect_words("ABI 4 is required")
@@ -134,7 +134,7 @@ def _():
 def _():
     with home("python") as mine:
         mine.manifest(manifest(PREFERRED, "puppet", FIXTURES + "/puppet.py", "do"))
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         with mine.client("puppet") as client:
             client.initialize()
             outside = "/home/ada/secret"
@@ -158,7 +158,7 @@ def _():
 def _():
     with home("node") as mine:
         mine.manifest(manifest(PREFERRED, "script", FIXTURES + "/server.js", "say"))
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         with mine.client("script") as client:
             assert "result" in client.initialize()
             assert client.tools() == ["say"]

@@ -25,7 +25,7 @@ def _():
     with serves_also("") as mine:
         text = read(mine.manifest_path)
         mine.write(mine.manifest_path, text.replace("[servers.puppet]\n", "[servers.puppet]\nwarm = 1\n") + "\n")
-        mine.pinfold("lock").expect(0)
+        mine.lock().expect(0)
         wait_until("a server is warm", lambda: len(warm()) == 1)
         row, = warm()
         assert row["client"]["run_pid"] == 0, row
