@@ -35,7 +35,6 @@ mod start;
 mod state;
 mod stdio;
 mod tool;
-mod tree_check;
 mod uv_runner;
 
 pub use build_runner::SandboxedBuild;
@@ -60,9 +59,8 @@ pub use session_end::{Ended, SessionEnd, Stop, StopCause, Used};
 pub use shared_budget::SharedBudget;
 pub use shown_tools::ShownTools;
 pub use spawn::{Monitor, Running};
-pub use start::{Launch, Started};
+pub use start::{Launch, Started, TreeCheck};
 pub use state::StateFolder;
 pub use stdio::{input, output, streams};
 pub use tool::ToolOutput;
-pub use tree_check::TreeCheck;
 pub use uv_runner::{SandboxedUv, without_uv};

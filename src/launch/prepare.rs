@@ -8,10 +8,9 @@ use super::bundle::{asks_client_for, bundle_launch};
 use super::programs::find_executables;
 use super::read_set::{Expansion, ReadSet, read_set, refuse_writable_programs, resolve_grants};
 use super::secret_values::Fetching;
-use super::start::Launch;
-use super::tree_check::TreeCheck;
+use super::start::{Launch, TreeCheck};
 use super::{LaunchError, StateFolder, helper_box, network};
-use crate::config::{ConfigValue, EnvValue, Environment, Layers, Paths, Server};
+use crate::config::{Environment, Layers, Paths, Server};
 use crate::lockfile::{Build, Confinement, Interpreter, LockedServer, ServerName};
 use crate::policy::{
     EffectivePolicy, EnvironmentDecision, Grant, OwnFolders, Places, Runtime, decide_environment,
@@ -181,11 +180,6 @@ impl<'a> Launcher<'a> {
         state: &StateFolder,
         fetching: Fetching,
     ) -> Result<Prepared, LaunchError> {
-        let mut code = TreeCheck::new(self.store, name, locked);
-        // Getting secrets may take as long as a person takes to answer.
-        if fetching == Fetching::Now && !has_secrets(server) {
-            code = code.begun();
-        }
         let policy = self.policy(server, locked.interpreter.as_ref())?;
         agreed(name, server, locked, &policy)?;
         // Found once, so that what was judged is what runs.
@@ -205,7 +199,7 @@ impl<'a> Launcher<'a> {
         };
         Ok(Prepared {
             notice,
-            ..self.prepare_with(locked, code, state, policy, path, fetching)?
+            ..self.prepare_with(name, locked, state, policy, path, fetching)?
         })
     }
 
@@ -218,21 +212,20 @@ impl<'a> Launcher<'a> {
         policy: EffectivePolicy,
     ) -> Result<Prepared, LaunchError> {
         let interpreter = self.interpreter_path(locked);
-        let code = TreeCheck::new(self.store, name, locked);
-        self.prepare_with(locked, code, state, policy, interpreter, Fetching::Now)
+        self.prepare_with(name, locked, state, policy, interpreter, Fetching::Now)
     }
 
     fn prepare_with(
         &self,
+        name: &ServerName,
         locked: &LockedServer,
-        code: TreeCheck,
         state: &StateFolder,
         policy: EffectivePolicy,
         interpreter: Option<PathBuf>,
         fetching: Fetching,
     ) -> Result<Prepared, LaunchError> {
-        let name = &code.name.clone();
         let tree = self.store.tree(&locked.tree);
+        let code = TreeCheck::new(self.store, name, locked);
         let entry = tree.join(&locked.entry_point);
         if !entry.is_file() {
             // Most likely the tree is not what was locked, which says more.
@@ -421,12 +414,6 @@ impl<'a> Launcher<'a> {
             observer: None,
         })
     }
-}
-
-fn has_secrets(server: &Server) -> bool {
-    let of_config = |value: &ConfigValue| matches!(value, ConfigValue::Secret(_));
-    let of_env = |value: &EnvValue| matches!(value, EnvValue::Secret(_));
-    server.env.values().any(of_env) || server.config.values().any(of_config)
 }
 
 /// Values of variables, none of which is printed by accident.

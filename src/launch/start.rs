@@ -9,15 +9,16 @@ use super::own_group;
 use super::prepare::Launcher;
 use super::secret_files::SecretFiles;
 use super::spawn::{Running, Standing, spawn};
-use super::tree_check::TreeCheck;
 use crate::audit::Recorder;
 use crate::config::Alarms;
+use crate::lockfile::{Digest, LockedServer, ServerName};
 use crate::observe::Observer;
 use crate::policy::{EgressPolicy, syscall_rules};
 use crate::relay::Redaction;
 use crate::sandbox::{
     NAMESPACES, NamespaceSupport, Plan, Requirements, SandboxSpec, StepFailure, compile,
 };
+use crate::store::{Store, StoreError, TreeInUse, Verification};
 
 /// A box that can be built, and what was asked of it.
 #[must_use]
@@ -39,10 +40,54 @@ pub struct Launch {
     pub observer: Option<Observer>,
 }
 
+/// The question whether a server's code, and that of an interpreter of its own, is what was locked.
+#[must_use]
+pub struct TreeCheck {
+    store: Store,
+    name: ServerName,
+    /// Its own, and that of its interpreter.
+    trees: Vec<Digest>,
+}
+
 /// A server that runs, and what is in force around it.
 pub struct Started {
     pub running: Running,
     pub plan: Plan,
+}
+
+impl TreeCheck {
+    pub(super) fn new(store: &Store, name: &ServerName, locked: &LockedServer) -> Self {
+        Self {
+            store: store.clone(),
+            name: name.clone(),
+            trees: locked.trees().copied().collect(),
+        }
+    }
+
+    /// Answers it. The walk over the tree is the longest part of a launch.
+    /// As long as the result lives nobody takes the trees away.
+    pub(super) fn answer(self) -> Result<Vec<TreeInUse>, LaunchError> {
+        let mut in_use = Vec::with_capacity(self.trees.len());
+        for tree in &self.trees {
+            let checked = self.store.use_tree(tree).and_then(|used| {
+                self.store.verify_tree(tree, Verification::Recorded)?;
+                Ok(used)
+            });
+            match checked {
+                Ok(used) => in_use.push(used),
+                Err(StoreError::MissingTree { .. }) => {
+                    return Err(LaunchError::NotFetched { name: self.name });
+                }
+                Err(source) => {
+                    return Err(LaunchError::Tree {
+                        name: self.name,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(in_use)
+    }
 }
 
 impl Launcher<'_> {
@@ -65,7 +110,13 @@ impl Launcher<'_> {
         code: TreeCheck,
         announce: impl FnOnce(&Plan) -> Result<(), LaunchError>,
     ) -> Result<Started, LaunchError> {
-        let (checked, built) = tokio::join!(code.answered(), self.build(launch));
+        let check = tokio::task::spawn_blocking(|| code.answer());
+        let (built, checked) = tokio::join!(self.build(launch), check);
+        let checked = checked.unwrap_or_else(|panicked| {
+            Err(LaunchError::Io(std::io::Error::other(format!(
+                "the check of the code failed, which is a bug of pinfold: {panicked}"
+            ))))
+        });
         match (checked, built) {
             (Ok(in_use), Ok((standing, plan))) => {
                 if let Err(error) = announce(&plan) {

@@ -80,29 +80,6 @@ fn a_copied_tree_is_recognised_at_once() {
 }
 
 #[test]
-fn a_quick_look_takes_nothing_but_what_it_recognises() {
-    let (home, tree) = home();
-    let quick = || home.store.recognise_tree(&tree).is_some();
-    assert!(quick());
-    let folder = home.store.tree(&tree).join("p/lib");
-    within_unnoticed(&folder, |folder| {
-        write(folder.join("b.js"), "b").unwrap();
-        set_mode(&folder.join("b.js"), 0o444);
-    });
-    assert!(!quick());
-    within_unnoticed(&folder, |folder| {
-        std::fs::remove_file(folder.join("b.js")).unwrap();
-    });
-    // It is right again, but that is for the full check to find out.
-    assert!(!quick());
-    assert_recovers(&home, &tree, 3);
-    assert!(quick());
-    // One that is not there.
-    let other = Digest::of(b"another");
-    assert!(home.store.recognise_tree(&other).is_none());
-}
-
-#[test]
 fn what_was_added_to_a_folder_is_found() {
     let (home, tree) = home();
     let folder = home.store.tree(&tree).join("p/lib");

@@ -63,7 +63,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compare;
 use super::error::StoreError;
-use super::in_use::TreeInUse;
 use super::index::{Draft, Index};
 use super::layout::Store;
 use super::recognise::is_recognised;
@@ -143,14 +142,6 @@ impl Store {
             listed: found.listed,
             hashed: found.hashed,
         })
-    }
-
-    /// Keeps a tree in the store if all of it is as it was last recorded. `None` says nothing: then
-    /// [`Self::verify_tree`] is to be asked. Reads only, and no file of the tree.
-    pub fn recognise_tree(&self, tree: &Digest) -> Option<TreeInUse> {
-        let used = self.use_tree(tree).ok()?;
-        let index = Index::load(&self.index_path(tree))?;
-        is_recognised(&self.tree(tree), &index, tree).then_some(used)
     }
 
     /// Records a tree that was just made of `records`, after waiting until it is not racy.
