@@ -297,8 +297,6 @@ pub(super) fn config(
     Ok(config)
 }
 
-/// Relative paths mean the present folder. `~` stays, which the manifest knows: the shell doesn't
-/// expand it in `--write=~/notes` or between quotes.
 /// A relative `path:` on the command line means the present folder, like every other path there, and
 /// in the manifest that one's folder: what is below that stays relative, so that a repository can be
 /// moved.
@@ -319,6 +317,8 @@ fn from_here(source: &str, manifest_folder: Option<&Path>) -> std::io::Result<St
     Ok(written.map_or_else(|| source.to_owned(), |path| format!("path:{path}")))
 }
 
+/// Relative paths mean the present folder. `~` stays, which the manifest knows: the shell doesn't
+/// expand it in `--write=~/notes` or between quotes.
 fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     paths
         .iter()
