@@ -175,13 +175,19 @@ impl Reader {
         Ok(self.home.user().join(below))
     }
 
+    /// Where the search path has pinfold.
+    fn installed(&self) -> String {
+        let link = self.home.path().join("programs/pinfold");
+        link.to_str().unwrap().to_owned()
+    }
+
     fn to_machine(&self, text: &str) -> String {
-        text.replace(INSTALLED, env!("CARGO_BIN_EXE_pinfold"))
+        text.replace(INSTALLED, &self.installed())
             .replace(READER, self.home.user().to_str().unwrap())
     }
 
     fn to_page(&self, text: &str) -> String {
-        text.replace(env!("CARGO_BIN_EXE_pinfold"), INSTALLED)
+        text.replace(&self.installed(), INSTALLED)
             .replace(self.home.user().to_str().unwrap(), READER)
     }
 }
