@@ -50,8 +50,9 @@ impl HeldFile {
     /// # Errors
     /// `ELOOP` where there is one by now (openat2(2), `RESOLVE_NO_SYMLINKS`).
     pub fn open(path: &Path) -> io::Result<Self> {
+        // What is in a folder can be read without reading the folder.
         let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+            .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
         let folder = openat2(AT_FDCWD, folder_of(path), how)?;
         Ok(Self {
@@ -80,7 +81,7 @@ impl HeldFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        replace(&self.folder, &self.name, bytes, |_| Ok(mode))
+        replace(&self.readable_folder()?, &self.name, bytes, |_| Ok(mode))
     }
 
     /// Replaces the content of a file that somebody else's program keeps: mode, owner and group
@@ -90,13 +91,19 @@ impl HeldFile {
     /// `ELOOP` for a link.
     pub fn replace_content(&self, bytes: &[u8]) -> io::Result<()> {
         let before = self.status()?;
-        replace(&self.folder, &self.name, bytes, |temporary| {
+        replace(&self.readable_folder()?, &self.name, bytes, |temporary| {
             let made = temporary.metadata()?;
             if (made.uid(), made.gid()) != (before.st_uid, before.st_gid) {
                 std::os::unix::fs::fchown(temporary, Some(before.st_uid), Some(before.st_gid))?;
             }
             Ok(before.st_mode & 0o7777)
         })
+    }
+
+    /// Only such a one can be listed and synced.
+    fn readable_folder(&self) -> io::Result<File> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(openat(&self.folder, ".", flags, Mode::empty())?.into())
     }
 
     fn status(&self) -> io::Result<FileStat> {
