@@ -131,10 +131,10 @@ impl Launcher<'_> {
         let calls = syscall_rules(&policy.network(), own_root, policy.own_sockets)?;
         let (calls, unlisted) = match &policy.system_calls {
             Some(list) => {
-                let all: BTreeSet<String> = names(&calls);
-                let calls = narrowed(calls, list);
-                let left = names(&calls);
-                (calls, all.difference(&left).cloned().collect())
+                let names = calls.allow.iter().flat_map(|rule| &rule.calls);
+                let unlisted = names.filter(|name| !list.contains(*name));
+                let unlisted = unlisted.cloned().collect();
+                (narrowed(calls, list), unlisted)
             }
             None => (calls, BTreeSet::new()),
         };
@@ -296,11 +296,6 @@ impl Launcher<'_> {
         }
         "this machine can't enforce what is asked".to_owned()
     }
-}
-
-fn names(rules: &SyscallRules) -> BTreeSet<String> {
-    let rules = rules.allow.iter();
-    rules.flat_map(|rule| rule.calls.iter().cloned()).collect()
 }
 
 /// The tier of this machine comes first; where it can't start the server, the stronger one.

@@ -43,3 +43,14 @@ pub(crate) fn private_test_folder() -> tempfile::TempDir {
         .tempdir()
         .unwrap()
 }
+
+/// The names of what is in a folder, sorted.
+#[cfg(test)]
+fn names_in(folder: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

@@ -10,12 +10,12 @@
 const LOAD_WORD: u64 = 0x20;
 const JUMP: u64 = 0x05;
 const JUMP_IF_EQUAL: u64 = 0x15;
-const JUMP_IF_AT_LEAST: u64 = 0x35;
-const RETURN: u64 = 0x06;
+pub(super) const JUMP_IF_AT_LEAST: u64 = 0x35;
+pub(super) const RETURN: u64 = 0x06;
 // linux/seccomp.h: offsets in struct seccomp_data, and an answer.
 const NUMBER_OFFSET: u64 = 0;
 const ARCHITECTURE_OFFSET: u64 = 4;
-const KILL_PROCESS: u64 = 0x8000_0000;
+pub(super) const KILL_PROCESS: u64 = 0x8000_0000;
 
 /// Instructions that return `answer` for the calls in `numbers`, in rising order and each once, and
 /// go on behind themselves for all others. A call of another architecture than `audit`
@@ -32,15 +32,18 @@ pub(super) fn answer_for(numbers: &[u32], answer: u32, audit: u32) -> Vec<u64> {
         Step::Answer => instruction(RETURN, 0, 0, u64::from(answer)),
         Step::Leave => instruction(JUMP, 0, 0, (end - at - 1) as u64),
     });
-    [
+    number_of_own(audit).into_iter().chain(steps).collect()
+}
+
+/// Instructions that load the number of the call; one of another architecture than `audit` kills the
+/// process.
+pub(super) fn number_of_own(audit: u32) -> Vec<u64> {
+    vec![
         instruction(LOAD_WORD, 0, 0, ARCHITECTURE_OFFSET),
         instruction(JUMP_IF_EQUAL, 1, 0, u64::from(audit)),
         instruction(RETURN, 0, 0, KILL_PROCESS),
         instruction(LOAD_WORD, 0, 0, NUMBER_OFFSET),
     ]
-    .into_iter()
-    .chain(steps)
-    .collect()
 }
 
 /// One instruction each.
@@ -99,7 +102,8 @@ fn search(edges: &[u32], is_in: bool) -> Vec<Step> {
     steps
 }
 
-fn instruction(code: u64, if_true: u64, if_false: u64, value: u64) -> u64 {
+/// As `SandboxSpec::filters` packs it.
+pub(super) fn instruction(code: u64, if_true: u64, if_false: u64, value: u64) -> u64 {
     code << 48 | if_true << 40 | if_false << 32 | value
 }
 

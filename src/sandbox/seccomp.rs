@@ -16,7 +16,9 @@ use seccompiler::{
 };
 
 use super::SandboxError;
-use super::call_search::answer_for;
+use super::call_search::{
+    JUMP_IF_AT_LEAST, KILL_PROCESS, RETURN, answer_for, instruction, number_of_own,
+};
 use crate::sys;
 
 /// What a server may call.
@@ -219,35 +221,25 @@ fn build_error(error: impl std::fmt::Display) -> SandboxError {
 /// Kills the process for calls of another architecture and, on x86_64, of the x32 interface, whose
 /// numbers pass for x86_64 ones in `seccomp_data.arch` (seccomp(2), "Caveats").
 fn architecture_guard(audit: u32) -> Vec<u64> {
-    // linux/bpf_common.h and linux/seccomp.h
-    const LOAD_WORD: u64 = 0x20;
-    const JUMP_IF_EQUAL: u64 = 0x15;
-    const JUMP_IF_AT_LEAST: u64 = 0x35;
-    const RETURN: u64 = 0x06;
-    const KILL_PROCESS: u64 = 0x8000_0000;
+    // linux/seccomp.h and asm/unistd.h
     const ALLOW: u64 = 0x7fff_0000;
     const X32_BIT: u64 = 0x4000_0000;
-    const NUMBER_OFFSET: u64 = 0;
-    const ARCHITECTURE_OFFSET: u64 = 4;
-    let instruction = |code: u64, jump_true: u64, jump_false: u64, k: u64| {
-        code << 48 | jump_true << 40 | jump_false << 32 | k
-    };
-    vec![
-        instruction(LOAD_WORD, 0, 0, ARCHITECTURE_OFFSET),
-        instruction(JUMP_IF_EQUAL, 1, 0, u64::from(audit)),
-        instruction(RETURN, 0, 0, KILL_PROCESS),
-        instruction(LOAD_WORD, 0, 0, NUMBER_OFFSET),
+    let mut program = number_of_own(audit);
+    program.extend([
         instruction(JUMP_IF_AT_LEAST, 0, 1, X32_BIT),
         instruction(RETURN, 0, 0, KILL_PROCESS),
         instruction(RETURN, 0, 0, ALLOW),
-    ]
+    ]);
+    program
 }
 
-fn pack(instruction: &sock_filter) -> u64 {
-    u64::from(instruction.code) << 48
-        | u64::from(instruction.jt) << 40
-        | u64::from(instruction.jf) << 32
-        | u64::from(instruction.k)
+fn pack(filter: &sock_filter) -> u64 {
+    instruction(
+        filter.code.into(),
+        filter.jt.into(),
+        filter.jf.into(),
+        filter.k.into(),
+    )
 }
 
 #[expect(

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use super::super::format;
 use super::super::replace::replace_atomically;
 use super::*;
+use crate::lockfile::names_in;
 use crate::lockfile::types::ServerName;
 
 const NATIVE: &str = include_str!("../../../lockfile/examples/native.lock");
@@ -18,15 +19,6 @@ fn write(path: &Path, lock: &Lock) -> Result<bool, LockError> {
 
 fn native() -> Lock {
     format::parse(NATIVE.as_bytes(), Path::new("native.lock")).unwrap()
-}
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]

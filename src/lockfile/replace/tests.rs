@@ -4,15 +4,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use super::*;
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::lockfile::names_in;
 
 #[test]
 fn replacing_sets_content_and_exact_mode() {
