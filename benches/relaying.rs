@@ -17,8 +17,16 @@ const PING: &str = "\"method\":\"ping\"}\n";
 const PINGS_PER_TURN: usize = 250;
 /// Turns in which the bytes are moved.
 const TURNS: usize = 5;
-/// Lengths of answers in bytes, and how many calls are under way at once.
+/// Lengths of answers in bytes, and how many requests are under way at once.
 const ANSWERS: [(usize, usize); 3] = [(1_000, 32), (10_000, 32), (1_000_000, 4)];
+
+/// What the answers are to.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Recorded in the audit log, each before it is passed on and when it was answered.
+    Call,
+    Resource,
+}
 
 struct Way {
     name: &'static str,
@@ -37,13 +45,23 @@ pub(crate) fn measure(place: &Place, options: &Options) {
             way.ping(PINGS_PER_TURN);
         }
     }
-    let throughputs = ANSWERS.map(|answer| throughput(&mut ways, options.megabytes, answer));
+    let mut throughputs = Vec::new();
+    for asked in [Asked::Call, Asked::Resource] {
+        for answer in ANSWERS {
+            let rows = throughput(&mut ways, options.megabytes, asked, answer);
+            throughputs.push((asked, answer, rows));
+        }
+    }
     let (round_trips, processor_times): (Vec<Row>, Vec<Row>) =
         ways.into_iter().map(Way::close).unzip();
     print_round_trips(&round_trips, &processor_times);
-    for ((length, window), rows) in ANSWERS.iter().zip(throughputs) {
+    for (asked, (length, window), rows) in throughputs {
+        let what = match asked {
+            Asked::Call => "to calls of a tool",
+            Asked::Resource => "that are resources",
+        };
         let title = format!(
-            "Throughput: {} MB of answers of {length} bytes, {window} calls under way",
+            "Throughput: {} MB of answers of {length} bytes {what}, {window} under way",
             options.megabytes
         );
         table::print(&title, "MB/s", Worse::Low, &rows);
@@ -123,12 +141,17 @@ fn named<'r>(rows: &'r [Row], name: &str) -> &'r Row {
         .expect("it is always measured")
 }
 
-fn throughput(ways: &mut [Way], megabytes: usize, (length, window): (usize, usize)) -> Vec<Row> {
+fn throughput(
+    ways: &mut [Way],
+    megabytes: usize,
+    asked: Asked,
+    (length, window): (usize, usize),
+) -> Vec<Row> {
     let calls = (megabytes * 1_000_000 / length / TURNS).max(window);
     let mut rows: Vec<Row> = ways.iter().map(|way| Row::new(way.name)).collect();
     for _ in 0..TURNS {
         for (way, row) in ways.iter_mut().zip(&mut rows) {
-            row.add(way.move_bytes(calls, length, window));
+            row.add(way.move_bytes(asked, calls, length, window));
         }
     }
     rows
@@ -162,10 +185,15 @@ impl Way {
     }
 
     /// MB/s.
-    fn move_bytes(&mut self, calls: usize, length: usize, window: usize) -> f64 {
-        let call = format!(
-            "\"method\":\"tools/call\",\"params\":{{\"name\":\"long\",\"arguments\":{{\"bytes\":{length}}}}}}}\n"
-        );
+    fn move_bytes(&mut self, asked: Asked, calls: usize, length: usize, window: usize) -> f64 {
+        let call = match asked {
+            Asked::Call => format!(
+                "\"method\":\"tools/call\",\"params\":{{\"name\":\"long\",\"arguments\":{{\"bytes\":{length}}}}}}}\n"
+            ),
+            Asked::Resource => format!(
+                "\"method\":\"resources/read\",\"params\":{{\"uri\":\"bench:\",\"_meta\":{{\"bytes\":{length}}}}}}}\n"
+            ),
+        };
         let begin = Instant::now();
         for _ in 0..window {
             self.request(&call);

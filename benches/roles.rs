@@ -10,7 +10,7 @@ pub(crate) const SERVER: &str = "role-server";
 pub(crate) const DOWNLOAD: &str = "role-download";
 pub(crate) const COPY: &str = "role-copy";
 
-/// Shortest answer to `tools/call`, in bytes.
+/// Shortest answer to `tools/call` and `resources/read`, in bytes.
 const SHORTEST: usize = 200;
 
 /// Plays the role that the first argument names; `false` when it names none.
@@ -24,8 +24,8 @@ pub(crate) fn play(arguments: &[String]) -> bool {
     true
 }
 
-/// Knows its one client: ids are numbers, one line is one request, and a call says how long the
-/// answer is to be, newline included.
+/// Knows its one client: ids are numbers, one line is one request, and a call of a tool or the
+/// reading of a resource says how long the answer is to be, newline included.
 fn serve(download_from: Option<u16>) {
     let mut input = std::io::stdin().lock();
     let mut output = std::io::stdout().lock();
@@ -38,8 +38,9 @@ fn serve(download_from: Option<u16>) {
         let Some(id) = number_after(&line, b"\"id\":") else {
             continue;
         };
+        let mut long = "{\"content\":[{\"type\":\"text\",\"text\":\"";
         let result = if holds(&line, b"\"initialize\"") {
-            r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#
+            r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"resources":{}},"serverInfo":{"name":"bench","version":"1"}}"#
         } else if holds(&line, b"\"tools/list\"") {
             r#"{"tools":[{"name":"long","inputSchema":{"type":"object"}}]}"#
         } else if holds(&line, b"\"tools/call\"") {
@@ -50,13 +51,16 @@ fn serve(download_from: Option<u16>) {
                     "{\"content\":[]}"
                 }
             }
+        } else if holds(&line, b"\"resources/read\"") {
+            long = "{\"contents\":[{\"uri\":\"bench:\",\"text\":\"";
+            ""
         } else {
             "{}"
         };
         answer.clear();
         let _ = write!(answer, "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":");
         if result.is_empty() {
-            answer.extend_from_slice(b"{\"content\":[{\"type\":\"text\",\"text\":\"");
+            answer.extend_from_slice(long.as_bytes());
             let length = number_after(&line, b"\"bytes\":")
                 .map_or(SHORTEST, |n| usize::try_from(n).unwrap());
             answer.resize(length.max(SHORTEST) - 6, b'x');

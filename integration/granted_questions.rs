@@ -1,5 +1,5 @@
 //! A server that may ask its client does, and one that may not doesn't: sampling, elicitation
-//! and roots with the official SDKs, in both eras.
+//! and roots with the official SDKs, in both eras, and tasks in the one that has them.
 
 use std::fs;
 use std::path::Path;
@@ -17,11 +17,14 @@ const ASKING: [&str; 4] = [
     "trigger-sampling-request",
     "trigger-url-elicitation",
 ];
-/// For clients that can be asked as a task; these never are.
+/// For clients that can be asked as a task.
 const ASKING_AS_TASKS: [&str; 2] = [
     "trigger-elicitation-request-async",
     "trigger-sampling-request-async",
 ];
+
+/// A tool whose calls have to be tasks.
+const RESEARCH: &str = "simulate-research-query";
 
 /// Replaces what the manifest grants beyond tools, and locks again.
 fn grant(home: &Home, name: &str, lines: &str) {
@@ -78,6 +81,13 @@ fn everything_asks_only_what_is_granted() {
         ],
     });
 
+    let mut with_tasks = plan.clone();
+    with_tasks["tasks"] = json!([
+        [ASKING_AS_TASKS[0], {}, false],
+        [ASKING_AS_TASKS[1], {"prompt": "p", "maxTokens": 5}, false],
+        [RESEARCH, {"topic": "bees"}, true],
+    ]);
+
     // Control: without pinfold it has 19 tools, asks everything and is told of every folder.
     let server = ["node", bare.to_str().unwrap()];
     let report = drive(&home, client(), &plan, &server);
@@ -132,12 +142,15 @@ fn everything_asks_only_what_is_granted() {
     let form = json!([{"method": "elicitation/create", "mode": "form"}]);
     assert_eq!(report["asked"], form, "{report}");
 
-    // With everything granted: 17. The two others of the 19 are for clients that can be asked
-    // as a task, and tasks are never granted.
+    // With everything granted but tasks: 17. The two others of the 19 are for clients that can
+    // be asked as a task, and no call is made one.
     let all = "sampling = true\nelicitation = \"url\"\nroots = true";
     grant(&home, "everything", all);
-    let report = drive(&home, client(), &plan, &server);
+    let report = drive(&home, client(), &with_tasks, &server);
     assert_eq!(tools(&report).len(), 17, "{report}");
+    for call in 0..3 {
+        assert!(!completed(&report["tasks"][call]), "{report}");
+    }
     for tool in ASKING {
         assert!(tools(&report).contains(&tool), "{report}");
     }
@@ -152,6 +165,45 @@ fn everything_asks_only_what_is_granted() {
     assert!(text(&report, 4).contains("(1 total)"), "{report}");
     assert!(text(&report, 4).contains("1. Project"), "{report}");
     assert!(!text(&report, 4).contains("Secret"), "{report}");
+
+    // With tasks, too: 19, and what is worked on later comes to its end in both directions.
+    grant(&home, "everything", &format!("{all}\ntasks = true"));
+    let report = drive(&home, client(), &with_tasks, &server);
+    assert_eq!(tools(&report).len(), 19, "{report}");
+    for call in 0..3 {
+        assert!(completed(&report["tasks"][call]), "{report}");
+    }
+    let asked = report["tasks"][1]["text"].as_str().unwrap();
+    assert!(asked.contains("sampled by the client"), "{report}");
+    let told = report["tasks"][2]["told"].to_string();
+    assert!(
+        told.contains("working") && told.contains("completed"),
+        "{report}"
+    );
+    // Nobody lists tasks, or asks for one that is not this session's.
+    for refused in ["listed", "foreign"] {
+        assert!(report[refused]["error"].is_object(), "{report}");
+    }
+    assert_eq!(report["foreign"]["error"]["code"], -32602, "{report}");
+    // The end of the call is that of its task, four stages of a second each later.
+    let log = home.succeed(["log", "--json", "--kind", "call_end"]).stdout;
+    let records = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ends: Vec<Value> = records
+        .filter(|record| record["tool"] == RESEARCH)
+        .collect();
+    let [end] = ends.as_slice() else {
+        panic!("{ends:?}");
+    };
+    assert_eq!(end["outcome"], "ok", "{end}");
+    assert!(end["duration_us"].as_u64().unwrap() > 3_000_000, "{end}");
+}
+
+/// Whether one of the plan's tasks ended as it should.
+fn completed(report: &Value) -> bool {
+    let text = report["text"].as_str().unwrap_or_default();
+    text.contains("[COMPLETED]") || text.contains("Research Report: bees")
 }
 
 /// The package of a server that asks in the manner of 2026-07-28, in a folder of its own.

@@ -135,12 +135,12 @@ fn lies() -> Vec<Lie> {
         (
             "a redirect to plain http elsewhere, of the document",
             |r| r.fail_for("pinfold/", "/tool", Fault::Redirect(elsewhere()), ALWAYS),
-            Refused(4, "http://192.0.2.1/tool is plain http"),
+            Refused(4, "redirects to http://192.0.2.1/tool, which is plain http"),
         ),
         (
             "a redirect to plain http elsewhere, of the tarball",
             |r| r.fail(".tgz", Fault::Redirect(elsewhere()), ALWAYS),
-            Refused(4, "is plain http"),
+            Refused(4, "which is plain http"),
         ),
         (
             "a document that never ends, for npm",
@@ -150,12 +150,12 @@ fn lies() -> Vec<Lie> {
         (
             "a document that never ends, for us",
             |r| r.fail_for("pinfold/", "/tool", Fault::Huge(200), ALWAYS),
-            Refused(4, "is larger than the 134217728 bytes"),
+            Refused(4, "is larger than the 128 MiB"),
         ),
         (
             "a tarball of a terabyte",
             |r| r.fail(".tgz", Fault::Announced(1 << 40), ALWAYS),
-            Refused(4, "is larger than the 536870912 bytes"),
+            Refused(4, "is larger than the 512 MiB"),
         ),
         (
             "slow answers",

@@ -90,6 +90,51 @@ fn the_manifest_was_edited() {
     assert_eq!(say(&mut home.client("server")), "victim@1.0.0");
 }
 
+/// The tree is what was locked, so it runs; but the bill of materials would name what isn't there.
+#[test]
+fn an_artifact_was_added_to_the_lock() {
+    let (home, _registry) = locked();
+    let agreed = fs::read_to_string(home.lock()).unwrap();
+    let place = "\"path\": \"node_modules/victim\"";
+    let line = agreed.lines().find(|line| line.contains(place)).unwrap();
+    let line = line.trim_end_matches(',');
+    let other = line.replace(place, "\"path\": \"node_modules/victim2\"");
+    // Control: as it is.
+    assert_eq!(home.run(["verify"]).code, Some(0));
+    fs::write(
+        home.lock(),
+        agreed.replace(line, &format!("{line},\n{other}")),
+    )
+    .unwrap();
+    let verify = home.run(["verify"]);
+    assert_eq!(verify.code, Some(1), "{verify:#?}");
+    for says in [
+        "the lock has it at `node_modules/victim2`",
+        "pinfold update server",
+    ] {
+        assert!(verify.stdout.contains(says), "{verify:#?}");
+    }
+}
+
+/// The command that a damaged lock's message names does help.
+#[test]
+fn the_lock_was_cut_off() {
+    let (home, registry) = locked();
+    let agreed = fs::read_to_string(home.lock()).unwrap();
+    fs::write(home.lock(), &agreed[..agreed.len() / 2]).unwrap();
+    let lock = home.lock();
+    let aside = format!("mv '{0}' '{0}.damaged'", lock.display());
+    for command in ["verify", "lock"] {
+        let ran = registry.run(&home, [command]);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains(&aside), "{ran:#?}");
+    }
+    let moved = Command::new("sh").args(["-c", &aside]).status().unwrap();
+    assert!(moved.success());
+    assert_eq!(registry.run(&home, ["lock"]).code, Some(0));
+    assert_eq!(say(&mut home.client("server")), "victim@1.0.0");
+}
+
 #[test]
 fn the_lock_was_edited() {
     let (home, _registry) = locked();

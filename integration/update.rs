@@ -84,6 +84,12 @@ fn a_newer_version_is_shown_and_written_only_with_a_yes() {
         assert!(shown.stdout.contains(line), "no {line}: {shown:#?}");
     }
     assert!(!shown.stdout.contains("ALARM"), "{shown:#?}");
+    assert!(
+        shown
+            .stderr
+            .contains("To accept it: `pinfold update tool --accept`"),
+        "{shown:#?}"
+    );
     let found = as_json(&home, &registry, &["tool"], 1);
     let tool = &found["servers"][0];
     assert_eq!(
@@ -149,6 +155,8 @@ fn one_alarm(
         "{shown:#?}"
     );
     assert!(shown.stdout.contains(words), "{shown:#?}");
+    let forward = format!("`pinfold update tool --accept --accept-risk {code}`");
+    assert!(shown.stderr.contains(&forward), "{shown:#?}");
     let other = if code == "too-young" {
         "install-script"
     } else {
@@ -273,7 +281,7 @@ fn what_is_ten_minutes_old_stops_it_when_it_is_asked_for_exactly() {
     assert!(
         shown
             .stdout
-            .contains("ALARM too-young: `tool@1.1.0` was published 10m"),
+            .contains("ALARM too-young: `tool@1.1.0` was published 10 minutes ago"),
         "{shown:#?}"
     );
     update(

@@ -351,6 +351,13 @@ prompts = false
         (
             "method tasks/get",
             "no",
+            json!({"part": "manifest", "key": "grants.tasks", "line": null, "column": null}),
+            "not granted",
+            Some("tasks = true"),
+        ),
+        (
+            "method tasks/list",
+            "no",
             json!({"part": "pinfold"}),
             "no grant lets it pass",
             None,

@@ -15,6 +15,7 @@ use crate::relay_model::generator::conversation;
 use crate::relay_model::granted::{Elicitation, Granted};
 use crate::relay_model::model::{Left, Passed, Property, Relay, watch, watch_session};
 use crate::relay_model::readings::Tree;
+use crate::relay_model::task_lines::task_conversation;
 use crate::relay_model::{From, Rules, Sent, policy};
 
 /// Without pins and with them.
@@ -27,6 +28,7 @@ const fn granting_nothing(pinned: bool) -> Rules {
             sampling: false,
             elicitation: Elicitation::Never,
             roots: false,
+            tasks: false,
             notification: false,
             method: false,
         },
@@ -105,7 +107,7 @@ fn the_questions_of_fixed_seeds() {
     for number in 0..Granted::DRAWN {
         let granted = Granted::drawn(number);
         let mut sum = Passed::default();
-        for lines in asking().step_by(16) {
+        for lines in asking().step_by(32) {
             let passed = watch_session(granting(granted), &lines).unwrap_or_else(|broken| {
                 panic!("{granted:?} {:?}: {}", broken.property, broken.how)
             });
@@ -121,7 +123,10 @@ fn the_questions_of_fixed_seeds() {
         let pages = granted.elicitation == Elicitation::Url;
         assert!(sum.pages == 0 || pages, "{granted:?} {sum:?}");
         let named = granted.notification || granted.method || granted.roots || pages;
-        assert_eq!(sum.named > 0, named, "{granted:?} {sum:?}");
+        // Of tasks few come here; they have conversations of their own.
+        let may = named || granted.tasks;
+        assert!(sum.named > 0 || !named, "{granted:?} {sum:?}");
+        assert!(sum.named == 0 || may, "{granted:?} {sum:?}");
         all.inside += sum.inside;
         all.pages += sum.pages;
         all.given += sum.given;
@@ -129,6 +134,52 @@ fn the_questions_of_fixed_seeds() {
     // A model over nothing proves nothing.
     assert!(all.inside > 250 && all.given > 400, "{all:?}");
     assert!(all.pages > 3, "{all:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_is_a_task(
+        number in 0..Granted::DRAWN,
+        pinned in any::<bool>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let rules = Rules { pinned, granted: Granted::drawn(number) };
+        if let Err(broken) = watch_session(rules, &task_conversation(&bytes)) {
+            prop_assert!(false, "{rules:?} {:?}: {}", broken.property, broken.how);
+        }
+    }
+}
+
+fn about_tasks() -> impl Iterator<Item = Vec<Sent>> {
+    (0..SEEDS).map(|seed| task_conversation(&bytes_of_seed(seed, 600)))
+}
+
+#[test]
+fn the_tasks_of_fixed_seeds() {
+    for (tasks, pinned) in [(false, false), (true, false), (true, true)] {
+        let granted = Granted {
+            tasks,
+            ..Granted::EVERYTHING
+        };
+        let rules = Rules { pinned, granted };
+        let (mut made, mut fetched) = (0, 0);
+        for lines in about_tasks() {
+            let passed = watch_session(rules, &lines)
+                .unwrap_or_else(|broken| panic!("{rules:?} {:?}: {}", broken.property, broken.how));
+            made += passed.made;
+            fetched += passed.fetched;
+        }
+        // A model over nothing proves nothing.
+        let expected = [tasks; 2];
+        assert_eq!(
+            [made > 250, fetched > 90],
+            expected,
+            "{rules:?} {made} {fetched}"
+        );
+        assert!(tasks || made + fetched == 0, "{made} {fetched}");
+    }
 }
 
 /// The hostile lines, each in its state and all in one session after the other.
@@ -180,6 +231,16 @@ enum Weakness {
     UnaskedPass,
     /// Has the model told what other servers said.
     ContextPass,
+    /// Forwards the client's requests about any task, and the server's.
+    TaskRequestsPass,
+    /// Forwards each task that is made, whoever wished for it, under whatever id.
+    MadeTasksPass,
+    /// Forwards whatever is said of a task.
+    TaskStatesPass,
+    /// Leaves what a message says that it belongs to.
+    RelatedTasksPass,
+    /// Delivers results of tools that were withdrawn.
+    WithdrawnResultsPass,
     /// Forwards the bytes that it got.
     BytesPass,
     /// Does nothing.
@@ -211,6 +272,16 @@ impl Relay for Weakened {
             Weakness::RootsPass => client && has("\"roots\":[") && passed.is_some(),
             Weakness::UnaskedPass => client && has("inputResponses") && passed.is_some(),
             Weakness::ContextPass => !client && has("allServers") && passed.is_some(),
+            Weakness::TaskRequestsPass => has("\"tasks/") && passed.is_none(),
+            Weakness::MadeTasksPass => has("\"task\":{\"taskId") && has("result"),
+            Weakness::TaskStatesPass => has("tasks/status") && passed.is_none(),
+            Weakness::RelatedTasksPass => !client && has("related-task") && passed.is_some(),
+            Weakness::WithdrawnResultsPass => {
+                let answer = to_client.as_deref().map(String::from_utf8_lossy);
+                let answer = answer.unwrap_or_default();
+                client && has("tasks/result") && answer.contains("isError")
+                    || !client && answer.contains("it is a result of")
+            }
             Weakness::BytesPass => passed.is_some(),
             Weakness::AllPasses => true,
             Weakness::PinsPass => false,
@@ -335,6 +406,30 @@ fn control_the_model_sees_each_grant() {
             let found = seen.iter().any(|how| how.contains(place));
             assert!(found, "{granted:?}: {place} was not seen");
         }
+    }
+}
+
+/// Control: with tasks granted it sees each of their walls that is down.
+#[test]
+fn control_the_model_sees_tasks() {
+    for (weakness, property) in [
+        (Weakness::TaskRequestsPass, Property::NoPower),
+        (Weakness::MadeTasksPass, Property::NoPower),
+        (Weakness::TaskStatesPass, Property::NoPower),
+        (Weakness::RelatedTasksPass, Property::NoPower),
+        (Weakness::WithdrawnResultsPass, Property::Pinned),
+    ] {
+        let rules = Rules {
+            pinned: true,
+            granted: Granted::EVERYTHING,
+        };
+        let seen = about_tasks()
+            .filter_map(|lines| {
+                let session = Session::new(policy(rules));
+                watch(&mut Weakened { session, weakness }, rules, &lines).err()
+            })
+            .any(|broken| broken.property == property);
+        assert!(seen, "{weakness:?} was not seen");
     }
 }
 

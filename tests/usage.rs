@@ -200,20 +200,23 @@ fn a_refused_run_says_so_in_the_protocol_and_ends_with_125() {
 #[test]
 fn what_could_not_be_written_is_not_called_fine() {
     let place = Place::example();
-    assert_eq!(place.run(["tools", "everything"]).code, Some(0));
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = place.pinfold(["tools", "everything"]);
-    let ran = command.stdout(full).output().unwrap();
-    let stderr = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(4), "{stderr}");
-    assert!(stderr.contains("is not whole"), "{stderr}");
+    for arguments in [&["tools", "everything"][..], &["--help"], &["--version"]] {
+        let run = |output: std::process::Stdio| {
+            let mut command = place.pinfold(arguments.iter().copied());
+            let ran = command.stdout(output).output().unwrap();
+            (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+        };
+        assert_eq!(run(std::process::Stdio::piped()).0, Some(0));
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, stderr) = run(full.into());
+        assert_eq!(code, Some(4), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("is not whole"), "{stderr}");
 
-    // Whoever closes a pipe, as `head` does, had enough.
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut command = place.pinfold(["tools", "everything"]);
-    let ran = command.stdout(writer).output().unwrap();
-    let stderr = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(0), "{stderr}");
-    assert!(stderr.is_empty(), "{stderr}");
+        // Whoever closes a pipe, as `head` does, had enough.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (code, stderr) = run(writer.into());
+        assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
+        assert!(stderr.is_empty(), "{stderr}");
+    }
 }

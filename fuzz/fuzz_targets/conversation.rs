@@ -12,6 +12,7 @@ use relay_model::asking::asking_conversation;
 use relay_model::generator::conversation;
 use relay_model::granted::Granted;
 use relay_model::model::watch_session;
+use relay_model::task_lines::task_conversation;
 
 fuzz_target!(|data: &[u8]| {
     let lines = conversation(data);
@@ -28,7 +29,9 @@ fuzz_target!(|data: &[u8]| {
         pinned: false,
         granted: Granted::drawn(usize::from(*first) % Granted::DRAWN),
     };
-    if let Err(broken) = watch_session(rules, &asking_conversation(rest)) {
-        panic!("{rules:?} {:?}: {}", broken.property, broken.how);
+    for lines in [asking_conversation(rest), task_conversation(rest)] {
+        if let Err(broken) = watch_session(rules, &lines) {
+            panic!("{rules:?} {:?}: {}", broken.property, broken.how);
+        }
     }
 });

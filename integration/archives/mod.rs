@@ -113,10 +113,10 @@ fn other_bytes_are_never_installed() {
         assert!(!home.lock().exists());
     };
     for (source, says) in [
-        (source.clone(), "not what was locked"),
+        (source.clone(), "not the ones that are pinned"),
         (
             https.source("to-https/server", right),
-            "not what was locked",
+            "not the ones that are pinned",
         ),
         (https.source("to-http/server", right), "plain http"),
         (https.source("gone", right), "404"),

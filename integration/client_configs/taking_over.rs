@@ -50,7 +50,8 @@ fn nothing_begins_without_a_yes() {
         ran.code == Some(2) && ran.stderr.contains("`other`"),
         "{ran:#?}"
     );
-    desk.succeed(&["import", "--yes", "--allow", "notes:say"]);
+    let ran = desk.succeed(&["import", "--yes", "--allow", "notes:say"]);
+    assert!(!ran.stderr.contains("hard links"), "{ran:#?}");
     assert!(
         desk.manifest().contains("allow = [\"say\"]"),
         "{}",
@@ -172,7 +173,12 @@ fn links_and_modes_stay() {
     fs::create_dir_all(link.parent().unwrap()).unwrap();
     symlink("../../dotfiles/cursor.json", &link).unwrap();
     let before = fs::read(&kept).unwrap();
-    desk.succeed(&["import", "--yes", "--allow-all"]);
+    // Another name of the same file can't be found from here; that it is there can.
+    let other = desk.home.path().join("dotfiles/other.json");
+    fs::hard_link(&kept, &other).unwrap();
+    let ran = desk.succeed(&["import", "--yes", "--allow-all"]);
+    assert!(ran.stderr.contains("hard links"), "{ran:#?}");
+    assert_eq!(fs::read(&other).unwrap(), before);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_ne!(fs::read(&kept).unwrap(), before);
     assert_eq!(

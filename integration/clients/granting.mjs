@@ -38,5 +38,5 @@ export const driveGranting = (client) =>
       // Servers of the first generation add tools when they know what their client can.
       await new Promise((resolve) => setTimeout(resolve, 700));
     },
-    extra: () => ({ asked }),
+    extra: async () => ({ asked, ...(await client.extra?.()) }),
   });

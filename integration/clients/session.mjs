@@ -51,7 +51,7 @@ export async function drive({ client, connect, list, call, protocol, close, extr
       report.resources.push({ listed, got: await attempt(read, (result) => result.contents[0].text) });
     }
   }
-  Object.assign(report, extra?.());
+  Object.assign(report, await extra?.());
   await close();
   console.log(JSON.stringify(report));
 }

@@ -49,7 +49,7 @@ const EXTENSIONS: [(&str, usize, &str); 2] = [
     (
         "tasks-",
         10,
-        "pinfold takes tasks out of what either side says that it can do, and refuses them",
+        "pinfold takes this extension out of what either side says that it can do, and refuses it",
     ),
     (
         "sep-2640-skills-",

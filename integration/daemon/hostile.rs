@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -193,6 +193,74 @@ fn descriptors_that_are_not_exactly_three_are_refused() {
     wait_until("the descriptors are closed", || {
         daemon.descriptors() <= idle
     });
+}
+
+/// A client hands over what no client should: each session ends, in the audit log too, and nobody else
+/// notices.
+#[test]
+fn descriptors_of_every_kind_harm_nobody() {
+    let home = unruly();
+    let daemon = Daemon::start(&home);
+    let idle = daemon.descriptors();
+    let null = null();
+    let flags = |flags: i32| {
+        let mut options = File::options();
+        options.read(true).custom_flags(flags).open("/dev/null")
+    };
+    let a_name_only = flags(libc::O_PATH).unwrap();
+    let not_blocking = flags(libc::O_NONBLOCK).unwrap();
+    let mut name_only = File::options();
+    name_only.read(true).custom_flags(libc::O_PATH);
+    let name_of_a_socket = name_only.open(socket_path(&home)).unwrap();
+    let folder = File::open(home.path()).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let kind = nix::sys::socket::SockType::SeqPacket;
+    let family = nix::sys::socket::AddressFamily::Unix;
+    let no_flags = nix::sys::socket::SockFlag::empty();
+    let alone = nix::sys::socket::socket(family, kind, no_flags, None).unwrap();
+    let events =
+        nix::sys::inotify::Inotify::init(nix::sys::inotify::InitFlags::IN_CLOEXEC).unwrap();
+    let null = null.as_fd();
+    let cases: Vec<(&str, [BorrowedFd<'_>; 3])> = vec![
+        ("a name, thrice", [a_name_only.as_fd(); 3]),
+        ("a name to read", [a_name_only.as_fd(), null, null]),
+        ("a name to write", [null, a_name_only.as_fd(), null]),
+        ("a name of a socket", [name_of_a_socket.as_fd(); 3]),
+        ("a folder", [folder.as_fd(); 3]),
+        ("not blocking", [not_blocking.as_fd(); 3]),
+        (
+            "the wrong ends",
+            [writer.as_fd(), reader.as_fd(), reader.as_fd()],
+        ),
+        (
+            "both ends of one pipe",
+            [reader.as_fd(), writer.as_fd(), writer.as_fd()],
+        ),
+        ("a socket of nobody", [alone.as_fd(); 3]),
+        ("what watches files", [events.as_fd(); 3]),
+    ];
+    let mut raws = Vec::new();
+    for (what, streams) in &cases {
+        let raw = Raw::open(&home);
+        raw.send(&message(&run_request(&home, "unruly")));
+        assert_eq!(raw.receive().unwrap()["message"], "ready", "{what}");
+        raw.send_with(&message(&json!("streams")), streams);
+        raws.push(raw);
+    }
+    is_served(&daemon);
+    let count = |kind: &str| {
+        let told = home.succeed(["log", "--json", "--kind", kind]);
+        told.stdout.lines().count()
+    };
+    wait_until("all have begun", || count("session_start") > cases.len());
+    drop(raws);
+    wait_until_idle(&daemon);
+    assert_eq!(count("session_start"), count("session_end"));
+    wait_until("the descriptors are closed", || {
+        daemon.descriptors() <= idle
+    });
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+    is_served(&daemon);
 }
 
 #[test]

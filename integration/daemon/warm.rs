@@ -291,6 +291,43 @@ fn in_quarantine_none_is_used_and_none_is_kept() {
     wait_until_warm(&daemon, 1);
 }
 
+/// A box holds the folder that was granted when it was built. Under its name there may be another one
+/// by now, and what was moved away is not granted any more.
+#[test]
+fn a_granted_folder_that_was_replaced_is_not_reached_through_a_stale_one() {
+    let home = patient(1);
+    let notes = home.path().join("notes");
+    fs::create_dir(&notes).unwrap();
+    fs::write(notes.join("note"), "first").unwrap();
+    let text = fs::read_to_string(home.manifest()).unwrap();
+    let folder = notes.display();
+    let text = format!(
+        "{text}\n[servers.patient.files]\nread = [\"{folder}\"]\n\n[servers.patient.env]\nNOTE = \"{folder}/note\"\n"
+    );
+    replace(&home.manifest(), &text);
+    home.succeed(["lock", "patient"]);
+    let daemon = Daemon::start(&home);
+    // The control: another file in the same folder is no other folder.
+    let before = wait_until_warm(&daemon, 1);
+    fs::write(notes.join("note"), "second").unwrap();
+    let mut client = daemon.client("patient");
+    who(&mut client);
+    assert_eq!(said(&mut client, "note"), "second");
+    assert!(ids(&before).is_subset(&ids(&daemon.sessions())));
+    drop(client);
+
+    let before = wait_until_warm(&daemon, 1);
+    fs::rename(&notes, home.path().join("private")).unwrap();
+    fs::create_dir(&notes).unwrap();
+    fs::write(notes.join("note"), "third").unwrap();
+    let mut client = daemon.client("patient");
+    who(&mut client);
+    assert_eq!(said(&mut client, "note"), "third");
+    let serving = daemon.sessions().into_iter();
+    let serving: Vec<Value> = serving.filter(|row| row["stage"] == "serving").collect();
+    assert!(ids(&before).is_disjoint(&ids(&serving)));
+}
+
 #[test]
 fn a_reload_replaces_all() {
     let home = patient(2);

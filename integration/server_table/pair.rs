@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::bare;
 use crate::support::index::with_uv;
-use crate::support::installed::npm;
-use crate::support::{Client, Home, Ran};
+use crate::support::{Client, Home, Ran, npm_view};
 
 pub(super) struct Pair {
     pub(super) home: Home,
@@ -139,8 +138,7 @@ fn add(home: &Home, source: &str, options: &[&str], arguments: &[&str]) -> Resul
 
 /// Whether npm itself gets the package from the registry.
 pub(super) fn in_registry(package: &str) -> Result<(), String> {
-    let asked = npm().args(["view", package, "version"]).output();
-    match asked {
+    match npm_view(package) {
         Ok(output) if output.status.success() && !output.stdout.is_empty() => Ok(()),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);

@@ -62,12 +62,20 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 /// Whether npm can ask its registry. Tried once.
 pub(crate) fn registry_is_reachable() -> bool {
     static REACHABLE: OnceLock<bool> = OnceLock::new();
-    *REACHABLE.get_or_init(|| {
-        npm()
-            .args(["view", "is-number@7.0.0", "version"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    })
+    *REACHABLE
+        .get_or_init(|| npm_view("is-number@7.0.0").is_ok_and(|output| output.status.success()))
+}
+
+/// The version of a package, asked of the registry itself: from a cache npm answers without a
+/// network, too.
+pub(crate) fn npm_view(package: &str) -> std::io::Result<std::process::Output> {
+    let nothing = tempfile::tempdir()?;
+    npm()
+        .args(["view", package, "version"])
+        .args(["--fetch-retries=1", "--fetch-retry-mintimeout=1000"])
+        .arg("--cache")
+        .arg(nothing.path())
+        .output()
 }
 
 /// A shell in a mount namespace of its own that runs `script` and then its arguments; `None` where

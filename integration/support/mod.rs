@@ -27,7 +27,9 @@ mod zipped;
 pub(crate) use client::Client;
 pub(crate) use home::{Home, Ran, at_terminal};
 pub(crate) use https::HttpsFolder;
-pub(crate) use machine::{Tier, fixture, is_root, registry_is_reachable, skip, with_mounts};
+pub(crate) use machine::{
+    Tier, fixture, is_root, npm_view, registry_is_reachable, skip, with_mounts,
+};
 pub(crate) use network::without_network;
 pub(crate) use package::{Package, gzip, integrity, tar_entry, tar_header};
 pub(crate) use registry::{Fault, Registry, credentials, refused, say};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::{Anchor, MAX_SEQ};
 use super::error::AuditError;
 use super::folder::Folder;
+use super::log::MAX_BATCH;
 use crate::lockfile::Digest;
 
 const SLOT: usize = 256;
@@ -28,6 +29,10 @@ pub(super) struct Head {
     pub(super) end: u64,
     /// The machine's start (random/boot_id, proc(5)), shortened.
     pub(super) boot: u64,
+    /// So many records are being appended to it at once; 0 but for that moment, and for one alone.
+    pub(super) batch: u64,
+    /// Whether it is in the second slot of the file.
+    pub(super) second: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,6 +44,16 @@ struct RawHead {
     inode: u64,
     end: u64,
     boot: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    batch: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What the file says.
@@ -59,14 +74,15 @@ impl HeadFile {
         }
     }
 
-    /// Reads both slots; the higher number counts.
+    /// Reads both slots; the higher number counts, and of one number what was said later.
     pub(super) fn read(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
             return Self::Missing;
         }
-        let slots = bytes.chunks(SLOT).take(2).filter_map(Head::read);
+        let slots = bytes.chunks(SLOT).zip([false, true]);
         slots
-            .max_by_key(|head| head.last.seq)
+            .filter_map(|(slot, second)| Head::read(slot, second))
+            .max_by_key(|head| (head.last.seq, head.batch))
             .map_or(Self::Damaged, Self::Is)
     }
 
@@ -84,14 +100,15 @@ impl HeadFile {
 }
 
 impl Head {
-    fn read(slot: &[u8]) -> Option<Self> {
+    fn read(slot: &[u8], second: bool) -> Option<Self> {
         let text = std::str::from_utf8(slot).ok()?.strip_suffix('\n')?;
         let (json, sum) = text.trim_end().rsplit_once(' ')?;
         if Digest::of(json.as_bytes()).hex().get(..16)? != sum {
             return None;
         }
         let raw: RawHead = serde_json::from_str(json).ok()?;
-        (raw.seq <= MAX_SEQ && raw.oldest <= MAX_SEQ + 1).then_some(())?;
+        let is_sound = raw.seq <= MAX_SEQ && raw.oldest <= MAX_SEQ + 1;
+        (is_sound && raw.batch <= MAX_BATCH as u64).then_some(())?;
         Some(Self {
             last: Anchor {
                 seq: raw.seq,
@@ -101,6 +118,8 @@ impl Head {
             inode: raw.inode,
             end: raw.end,
             boot: raw.boot,
+            batch: raw.batch,
+            second,
         })
     }
 
@@ -113,6 +132,7 @@ impl Head {
             inode: self.inode,
             end: self.end,
             boot: self.boot,
+            batch: self.batch,
         })?;
         let sum = Digest::of(json.as_bytes()).hex();
         let mut slot = format!("{json} {}", sum.get(..16).unwrap_or_default()).into_bytes();
@@ -121,11 +141,14 @@ impl Head {
         Ok(slot)
     }
 
-    /// Writes it beside the one that counts now.
-    pub(super) fn write(&self, file: &File, folder: &Folder) -> Result<(), AuditError> {
-        let at = (self.last.seq % 2) * SLOT as u64;
+    /// Writes it into the slot beside the one that it has now.
+    pub(super) fn write(&mut self, file: &File, folder: &Folder) -> Result<(), AuditError> {
+        let second = !self.second;
+        let at = if second { SLOT as u64 } else { 0 };
         file.write_all_at(&self.slot()?, at)
-            .map_err(AuditError::io(folder.head()))
+            .map_err(AuditError::io(folder.head()))?;
+        self.second = second;
+        Ok(())
     }
 }
 
@@ -154,6 +177,8 @@ mod tests {
             inode: u64::MAX,
             end: u64::MAX,
             boot: u64::MAX >> 16,
+            batch: MAX_BATCH as u64,
+            second: false,
         }
     }
 
@@ -172,14 +197,18 @@ mod tests {
     #[test]
     fn a_torn_slot_leaves_the_other() {
         let both = [head(2).slot().unwrap(), head(3).slot().unwrap()].concat();
-        assert_eq!(HeadFile::read(&both), HeadFile::Is(head(3)));
+        let newest = Head {
+            second: true,
+            ..head(3)
+        };
+        assert_eq!(HeadFile::read(&both), HeadFile::Is(newest));
         for at in 0..SLOT {
             let mut torn = both.clone();
             torn[SLOT + at] ^= 1;
             assert_eq!(HeadFile::read(&torn), HeadFile::Is(head(2)), "{at}");
             let mut torn = both.clone();
             torn[at] ^= 1;
-            assert_eq!(HeadFile::read(&torn), HeadFile::Is(head(3)), "{at}");
+            assert_eq!(HeadFile::read(&torn), HeadFile::Is(newest), "{at}");
         }
         for cut in 1..both.len() {
             let expected = if cut >= SLOT {
@@ -190,5 +219,24 @@ mod tests {
             assert_eq!(HeadFile::read(&both[..cut]), expected, "{cut}");
         }
         assert_eq!(HeadFile::read(b""), HeadFile::Missing);
+    }
+
+    #[test]
+    fn the_newest_is_never_overwritten() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let file = folder.open(&folder.head(), true).unwrap();
+        let mut written = Head {
+            second: true,
+            ..head(0)
+        };
+        // Several records may be appended at once, so odd and even numbers don't take turns.
+        for seq in [1, 3, 5, 6, 8] {
+            let before = HeadFile::of(&file).unwrap().head();
+            written.last = head(seq).last;
+            written.write(&file, &folder).unwrap();
+            assert_eq!(HeadFile::of(&file).unwrap(), HeadFile::Is(written));
+            assert!(before.is_none_or(|before| before.second != written.second));
+        }
     }
 }

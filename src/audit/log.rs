@@ -1,4 +1,4 @@
-//! Appending: one record at a time, by any number of processes, in files that are rotated.
+//! Appending: a record or a few at a time, by any number of processes, in files that are rotated.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -22,8 +22,11 @@ use crate::lockfile::Digest;
 /// a processor, and 300 sessions that call at once wait for each other.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHORT_PATIENCE: Duration = Duration::from_millis(50);
-/// More than most records have, in bytes.
-const TYPICAL: u64 = 4096;
+/// Records that one append may have; see `repair::foreign`.
+pub(super) const MAX_BATCH: usize = 64;
+
+/// As long as most records, in bytes.
+const TYPICAL: usize = 512;
 
 /// When a file is full, and how many full ones are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +87,17 @@ impl AuditLog {
     /// When it can't be written; nothing of it is in the log then, unless it is the disk itself
     /// that fails.
     pub fn append(&mut self, who: &Who, record: &Record) -> Result<Anchor, AuditError> {
-        let appended = self.append_now(who, record);
+        self.append_all(who, &[record])
+    }
+
+    /// As [`Self::append`], of at most [`MAX_BATCH`] records, one behind the other: all of them or
+    /// none.
+    pub(super) fn append_all(
+        &mut self,
+        who: &Who,
+        records: &[&Record],
+    ) -> Result<Anchor, AuditError> {
+        let appended = self.append_now(who, records);
         self.patience = match appended {
             Ok(_) => PATIENCE,
             Err(_) => SHORT_PATIENCE,
@@ -92,7 +105,7 @@ impl AuditLog {
         appended
     }
 
-    fn append_now(&mut self, who: &Who, record: &Record) -> Result<Anchor, AuditError> {
+    fn append_now(&mut self, who: &Who, records: &[&Record]) -> Result<Anchor, AuditError> {
         // When something goes wrong, the next append looks at everything again.
         let before = self.open.take();
         let held = self.folder.lock(Arc::clone(&self.lock), self.patience)?;
@@ -100,23 +113,22 @@ impl AuditLog {
             Some(open) if self.is_unchanged(&open) => open,
             _ => self.settled()?,
         };
-        if open.head.end + TYPICAL > self.limits.max_size {
-            let length = record.line(who, &open.head.last, SystemTime::now())?.len();
-            if open.head.end > 0 && open.head.end + length as u64 > self.limits.max_size {
-                self.rotate(&mut open)?;
-            }
+        let mut lines = Lined::of(who, records, &open.head)?;
+        let is_full = open.head.end + lines.bytes.len() as u64 > self.limits.max_size;
+        if open.head.end > 0 && is_full && self.rotate(&mut open)? {
+            lines = Lined::of(who, records, &open.head)?;
         }
-        self.write(&mut open, who, record)?;
+        self.write(&mut open, lines)?;
         let anchor = open.head.last;
         // Others need not wait for the disk.
         drop(held);
-        match record.sync() {
-            Sync::Now => open
+        match records.iter().map(|record| record.sync()).max() {
+            Some(Sync::Now) => open
                 .current
                 .sync_data()
                 .map_err(AuditError::io(self.folder.current()))?,
-            Sync::Soon => self.syncer.sync(&open.current),
-            Sync::Later => {}
+            Some(Sync::Soon) => self.syncer.sync(&open.current),
+            Some(Sync::Later) | None => {}
         }
         self.open = Some(open);
         Ok(anchor)
@@ -167,6 +179,8 @@ impl AuditLog {
                 inode: found.ino(),
                 end: scanned.end,
                 boot: self.boot,
+                batch: 0,
+                second: head.is_some_and(|head| head.second),
             },
         };
         let is_changed = missing.is_some() || altered.is_some() || foreign.is_some() || head_lost;
@@ -180,7 +194,8 @@ impl AuditLog {
                 head_lost,
                 restarted,
             };
-            self.write(&mut open, &Who::default(), &repair)?;
+            let lines = Lined::of(&Who::default(), &[&repair], &open.head)?;
+            self.write(&mut open, lines)?;
         } else {
             // Also of a log that has no record yet: it has a head from then on.
             open.head.write(&open.head_file, &self.folder)?;
@@ -279,22 +294,22 @@ impl AuditLog {
         }))
     }
 
-    fn write(&self, open: &mut Open, who: &Who, record: &Record) -> Result<(), AuditError> {
-        let line = record.line(who, &open.head.last, SystemTime::now())?;
-        let path = self.folder.current();
+    fn write(&self, open: &mut Open, lines: Lined) -> Result<(), AuditError> {
         let (old_end, old_boot) = (open.head.end, open.head.boot);
+        if lines.count > 1 {
+            // What a kill leaves is told from what somebody else put there by its number.
+            open.head.batch = lines.count;
+            open.head.write(&open.head_file, &self.folder)?;
+        }
         let written = open
             .current
-            .write_all_at(&line, old_end)
-            .map_err(AuditError::io(&path));
-        let text = line.get(..line.len() - 1).unwrap_or_default();
-        let head = Head {
-            last: Anchor {
-                seq: open.head.last.seq + 1,
-                hash: Digest::of(text),
-            },
-            end: old_end + line.len() as u64,
+            .write_all_at(&lines.bytes, old_end)
+            .map_err(AuditError::io(self.folder.current()));
+        let mut head = Head {
+            last: lines.last,
+            end: old_end + lines.bytes.len() as u64,
             boot: self.boot,
+            batch: 0,
             ..open.head
         };
         let written = written.and_then(|()| head.write(&open.head_file, &self.folder));
@@ -309,8 +324,8 @@ impl AuditLog {
     }
 
     /// The current file gets the number of its first record as its name; a new one begins; those
-    /// beyond the number that is kept are removed.
-    fn rotate(&self, open: &mut Open) -> Result<(), AuditError> {
+    /// beyond the number that is kept are removed. Whether it was done.
+    fn rotate(&self, open: &mut Open) -> Result<bool, AuditError> {
         let current = self.folder.current();
         let first = self.first_link(&current);
         let name = self
@@ -318,7 +333,7 @@ impl AuditLog {
             .rotated(first.map_or(open.head.last.seq, |link| link.seq));
         if name.symlink_metadata().is_ok() {
             // Nobody but somebody else has put it there; it is not overwritten.
-            return Ok(());
+            return Ok(false);
         }
         open.current.sync_data().map_err(AuditError::io(&current))?;
         fs::rename(&current, &name).map_err(AuditError::io(&name))?;
@@ -327,7 +342,8 @@ impl AuditLog {
         open.head.inode = found.ino();
         open.head.end = found.len();
         self.folder.sync()?;
-        self.remove_oldest(open)
+        self.remove_oldest(open)?;
+        Ok(true)
     }
 
     fn remove_oldest(&self, open: &mut Open) -> Result<(), AuditError> {
@@ -363,7 +379,8 @@ impl AuditLog {
             files: names.collect(),
         };
         open.head.oldest = through.seq + 1;
-        self.write(open, &Who::default(), &retention)?;
+        let lines = Lined::of(&Who::default(), &[&retention], &open.head)?;
+        self.write(open, lines)?;
         let path = self.folder.current();
         open.current.sync_data().map_err(AuditError::io(path))?;
         for file in rotated {
@@ -371,6 +388,36 @@ impl AuditLog {
             let _ = fs::remove_file(&file.path);
         }
         Ok(())
+    }
+}
+
+/// Records as they are written, each hanging on the one before.
+struct Lined {
+    bytes: Vec<u8>,
+    count: u64,
+    /// The last of them.
+    last: Anchor,
+}
+
+impl Lined {
+    fn of(who: &Who, records: &[&Record], after: &Head) -> Result<Self, AuditError> {
+        let mut lines = Self {
+            bytes: Vec::with_capacity(TYPICAL * records.len()),
+            count: 0,
+            last: after.last,
+        };
+        let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+        for record in records {
+            let start = lines.bytes.len();
+            record.write(who, &lines.last, &time, &mut lines.bytes)?;
+            let line = lines.bytes.get(start..lines.bytes.len() - 1);
+            lines.last = Anchor {
+                seq: lines.last.seq + 1,
+                hash: Digest::of(line.unwrap_or_default()),
+            };
+            lines.count += 1;
+        }
+        Ok(lines)
     }
 }
 

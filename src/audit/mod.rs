@@ -20,6 +20,8 @@ mod session;
 mod verify;
 
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

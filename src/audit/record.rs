@@ -2,7 +2,6 @@
 //! without the secrets of the session.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -273,14 +272,14 @@ pub struct Torn {
 
 /// When a record is forced onto the disk (fdatasync(2)). Each outlives every process from the moment
 /// that it was written; this is about power losses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sync {
-    /// Before anything goes on.
-    Now,
-    /// At once, but nobody waits for it: a disk takes milliseconds.
-    Soon,
     /// When the kernel gets to it, usually within half a minute.
     Later,
+    /// At once, but nobody waits for it: a disk takes milliseconds.
+    Soon,
+    /// Before anything goes on.
+    Now,
 }
 
 #[derive(Serialize)]
@@ -321,30 +320,34 @@ impl Record {
         }
     }
 
-    /// Its line, with the newline.
+    /// Appends its line, with the newline, to `lines`.
     ///
     /// # Errors
     /// When it is longer than what is read back; nobody's words are to break the log.
-    pub(super) fn line(
+    pub(super) fn write(
         &self,
         who: &Who,
         before: &Anchor,
-        now: SystemTime,
-    ) -> Result<Vec<u8>, AuditError> {
-        let mut line = serde_json::to_vec(&Line {
+        time: &str,
+        lines: &mut Vec<u8>,
+    ) -> Result<(), AuditError> {
+        let start = lines.len();
+        let line = Line {
             seq: before.seq + 1,
-            time: &humantime::format_rfc3339_micros(now).to_string(),
+            time,
             session: who.session.as_deref(),
             server: who.server.as_deref(),
             record: self,
             prev: before.hash.hex(),
-        })?;
+        };
+        serde_json::to_writer(&mut *lines, &line)?;
+        let length = lines.len() - start;
         // Written, it would be found later as a line that is no record.
-        if line.len() >= MAX_LINE {
-            return Err(AuditError::TooLong { length: line.len() });
+        if length >= MAX_LINE {
+            return Err(AuditError::TooLong { length });
         }
-        line.push(b'\n');
-        Ok(line)
+        lines.push(b'\n');
+        Ok(())
     }
 }
 

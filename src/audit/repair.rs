@@ -32,11 +32,11 @@ pub(super) struct Judged {
 }
 
 /// Records behind the one that `head` has, which no kill of a writer explains. The head is written
-/// after each record under the same lock, so a kill leaves one at the most; a slot that was torn is
-/// that of the same record. After a power loss there may be any number: only records are forced onto
-/// the disk, never the head.
+/// after each append under the same lock, so a kill leaves those of one append at the most, and how
+/// many these are the head has said before; a slot that was torn is that of the same append. After a
+/// power loss there may be any number: only records are forced onto the disk, never the head.
 pub(super) fn foreign(head: &Head, last: u64, boot: u64) -> Option<(u64, u64)> {
-    let is_too_far = last > head.last.seq.saturating_add(1);
+    let is_too_far = last > head.last.seq.saturating_add(head.batch.max(1));
     (is_too_far && head.boot == boot).then_some((head.last.seq + 1, last))
 }
 
@@ -133,6 +133,8 @@ mod tests {
             inode: 1,
             end: 1,
             boot: 1,
+            batch: 0,
+            second: false,
         }
     }
 
@@ -217,11 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_leaves_one_record_beyond_the_head() {
-        for (last, foreign) in [(3, None), (4, None), (5, Some((4, 5))), (9, Some((4, 9)))] {
+    fn a_kill_leaves_the_records_of_one_append_beyond_the_head() {
+        for (batch, last, foreign) in [
+            (0, 3, None),
+            (0, 4, None),
+            (0, 5, Some((4, 5))),
+            (0, 9, Some((4, 9))),
+            (2, 5, None),
+            (2, 6, Some((4, 6))),
+        ] {
             let found = found(1, last, Some(3));
-            assert_eq!(judge(Some(&head(3)), &found, true, 1).foreign, foreign);
-            assert_eq!(judge(Some(&head(3)), &found, true, 2).foreign, None);
+            let head = Head { batch, ..head(3) };
+            assert_eq!(judge(Some(&head), &found, true, 1).foreign, foreign);
+            assert_eq!(judge(Some(&head), &found, true, 2).foreign, None);
         }
     }
 }

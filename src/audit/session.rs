@@ -1,14 +1,14 @@
 //! One session's records. Whatever a hostile server or client does, there is a bounded number of
 //! them for everything but calls that are passed on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::error::AuditError;
-use super::log::AuditLog;
-use super::record::{Arguments, Client, Decision, EgressTotal, Record, Start, Who};
+use super::log::{AuditLog, MAX_BATCH};
+use super::record::{Arguments, Client, Decision, EgressTotal, Record, Start, Sync, Who};
 use crate::relay::{Approval, CallDecision, CallLog, CallOutcome, CallRecord, Event, Redaction};
 
 /// Refused calls of a session that are recorded one by one.
@@ -51,7 +51,13 @@ struct SessionLog {
     denied: u64,
     errors: u64,
     /// Calls that are passed on and not answered.
-    open: HashMap<u64, (String, Instant)>,
+    open: HashMap<u64, (Arc<str>, Instant)>,
+    /// Their tools, as they are written. They are on the list, so they are few.
+    tools: BTreeSet<Arc<str>>,
+    /// Records that are written with the next one, in their order.
+    waiting: Vec<Record>,
+    /// Calls whose record could not be written, and that nobody has asked about yet.
+    unwritten: HashMap<u64, String>,
     told: BTreeMap<&'static str, u64>,
     unrecorded: BTreeMap<&'static str, u64>,
     /// Since when, and what, could not be written.
@@ -89,6 +95,9 @@ impl Recorder {
             denied: 0,
             errors: 0,
             open: HashMap::new(),
+            tools: BTreeSet::new(),
+            waiting: Vec::new(),
+            unwritten: HashMap::new(),
             told: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
             gap: None,
@@ -114,7 +123,7 @@ impl Recorder {
     /// # Errors
     /// When it can't be recorded; the server must not be executed then.
     pub fn start(&self, start: Start) -> Result<(), AuditError> {
-        self.log().put(&Record::SessionStart(Box::new(start)))
+        self.log().put(Record::SessionStart(Box::new(start)))
     }
 
     /// Nobody has spoken to the server so far; now this client may.
@@ -122,7 +131,7 @@ impl Recorder {
     /// # Errors
     /// When it can't be recorded; the client must not be served then.
     pub fn taken(&self, client: &Client) -> Result<(), AuditError> {
-        self.log().put(&Record::SessionTaken {
+        self.log().put(Record::SessionTaken {
             client: client.clone(),
         })
     }
@@ -131,7 +140,7 @@ impl Recorder {
     pub fn refuse(&self, reason: &str) {
         let mut log = self.log();
         let reason = log.clean(reason);
-        log.keep(&Record::SessionRefused { reason });
+        log.keep(Record::SessionRefused { reason });
     }
 
     /// What the relay has noticed.
@@ -140,7 +149,7 @@ impl Recorder {
         let mut log = self.log();
         if log.is_told(what, MAX_EVENTS) {
             let text = log.clean(&event.to_string());
-            log.keep(&Record::Event { what, text });
+            log.keep(Record::Event { what, text });
         }
     }
 
@@ -148,7 +157,7 @@ impl Recorder {
     pub fn alarm(&self, alarm: &'static str, what: &str, quarantined: bool) {
         let mut log = self.log();
         let what = log.clean(what);
-        log.keep(&Record::Alarm {
+        log.keep(Record::Alarm {
             alarm,
             what,
             quarantined,
@@ -163,7 +172,7 @@ impl Recorder {
                 *host = log.clean_hosts(host);
                 *reason = reason.as_deref().map(|reason| log.clean_hosts(reason));
             }
-            log.keep(&record);
+            log.keep(record);
         }
     }
 
@@ -174,7 +183,13 @@ impl Recorder {
 }
 
 impl SessionLog {
-    fn put(&mut self, record: &Record) -> Result<(), AuditError> {
+    /// Writes a record, behind those that wait; each of these has its own fate.
+    fn put(&mut self, record: Record) -> Result<(), AuditError> {
+        self.write_waiting();
+        self.append(&[record])
+    }
+
+    fn append(&mut self, records: &[Record]) -> Result<(), AuditError> {
         if let Some(gap) = &self.gap {
             let resumed = Record::Resumed {
                 reason: gap.reason.clone(),
@@ -184,7 +199,55 @@ impl SessionLog {
             self.log.append(&self.who, &resumed)?;
             self.gap = None;
         }
-        self.log.append(&self.who, record).map(drop)
+        let records: Vec<&Record> = records.iter().collect();
+        self.log.append_all(&self.who, &records).map(drop)
+    }
+
+    /// Has a record written with the next ones, which [`CallLog::settle`] does at the latest.
+    fn wait(&mut self, record: Record) {
+        self.waiting.push(record);
+        if self.waiting.len() == MAX_BATCH {
+            self.write_waiting();
+        }
+    }
+
+    fn write_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return;
+        }
+        let Err(error) = self.append(&waiting) else {
+            return;
+        };
+        // One of them may have been at fault, or there is room for some of them.
+        let is_busy = matches!(error, AuditError::Busy { .. });
+        if waiting.len() == 1 || is_busy {
+            for record in &waiting {
+                self.not_written(record, &error);
+            }
+            return;
+        }
+        for record in waiting {
+            if let Err(error) = self.append(std::slice::from_ref(&record)) {
+                self.not_written(&record, &error);
+            }
+        }
+    }
+
+    fn not_written(&mut self, record: &Record, error: &AuditError) {
+        match record {
+            Record::Call {
+                call,
+                decision: Decision::Allow,
+                ..
+            } => {
+                self.gap(error).calls_refused += 1;
+                self.calls -= 1;
+                self.open.remove(call);
+                self.unwritten.insert(*call, error.to_string());
+            }
+            _ => self.gap(error).records_lost += 1,
+        }
     }
 
     fn gap(&mut self, error: &AuditError) -> &mut Gap {
@@ -199,8 +262,10 @@ impl SessionLog {
     }
 
     /// Of something that has happened already.
-    fn keep(&mut self, record: &Record) {
-        if let Err(error) = self.put(record) {
+    fn keep(&mut self, record: Record) {
+        if !self.waiting.is_empty() && record.sync() != Sync::Now {
+            self.wait(record);
+        } else if let Err(error) = self.put(record) {
             self.gap(&error).records_lost += 1;
         }
     }
@@ -225,6 +290,16 @@ impl SessionLog {
     fn clean_hosts(&self, text: &str) -> String {
         let clean = self.redaction.of_hosts(text);
         crate::lockfile::printable(&clean, 2000)
+    }
+
+    fn tool(&mut self, name: &str) -> Arc<str> {
+        let name = self.clean(name);
+        if let Some(known) = self.tools.get(name.as_str()) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.tools.insert(Arc::clone(&name));
+        name
     }
 
     fn call(&self, number: u64, call: &CallRecord<'_>) -> Record {
@@ -252,9 +327,9 @@ impl SessionLog {
             return;
         };
         let duration_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.keep(&Record::CallEnd {
+        self.wait(Record::CallEnd {
             call: number,
-            tool,
+            tool: tool.to_string(),
             outcome,
             duration_us,
             bytes,
@@ -310,28 +385,38 @@ impl SessionLog {
             unrecorded: std::mem::take(&mut self.unrecorded),
             egress,
         };
-        self.keep(&record);
+        self.keep(record);
     }
 }
 
 impl CallLog for Recorder {
-    fn begin(&mut self, call: &CallRecord<'_>) -> Result<u64, String> {
+    fn begin(&mut self, call: &CallRecord<'_>) -> u64 {
         let mut log = self.log();
         log.last_call += 1;
         let number = log.last_call;
         let record = log.call(number, call);
-        if let Err(error) = log.put(&record) {
-            log.gap(&error).calls_refused += 1;
-            return Err(format!(
-                "it can't be recorded in the audit log, and no call is passed on unrecorded: {error}; once that file can be written again (is the disk full?), calls pass again"
-            ));
-        }
         log.calls += 1;
         if log.open.len() < MAX_OPEN {
-            let tool = log.clean(call.tool);
+            let tool = log.tool(call.tool);
             log.open.insert(number, (tool, Instant::now()));
         }
-        Ok(number)
+        log.wait(record);
+        number
+    }
+
+    fn confirm(&mut self, call: u64) -> Result<(), String> {
+        let mut log = self.log();
+        log.write_waiting();
+        match log.unwritten.remove(&call) {
+            None => Ok(()),
+            Some(error) => Err(format!(
+                "it can't be recorded in the audit log, and no call is passed on unrecorded: {error}; once that file can be written again (is the disk full?), calls pass again"
+            )),
+        }
+    }
+
+    fn settle(&mut self) {
+        self.log().write_waiting();
     }
 
     fn refused(&mut self, call: &CallRecord<'_>) {
@@ -341,7 +426,7 @@ impl CallLog for Recorder {
         if log.is_told("call", MAX_REFUSED) {
             let number = log.last_call;
             let record = log.call(number, call);
-            log.keep(&record);
+            log.keep(record);
         }
     }
 
@@ -353,8 +438,12 @@ impl CallLog for Recorder {
             CallOutcome::ToolError => "tool_error",
             CallOutcome::Refused => "refused",
             CallOutcome::Input => "input",
+            CallOutcome::None => "none",
         };
-        let is_error = !matches!(outcome, CallOutcome::Ok | CallOutcome::Input);
+        let is_error = !matches!(
+            outcome,
+            CallOutcome::Ok | CallOutcome::Input | CallOutcome::None
+        );
         log.errors += u64::from(is_error);
         log.end_call(call, word, bytes);
     }

@@ -381,20 +381,37 @@ fn bytes_behind_the_last_record() {
     }
 }
 
-/// Chained as they should be, but behind the head: one may be of a killed writer, more can't be.
+/// Chained as they should be, but behind the head: as many as the head has announced, or one, may be
+/// of a killed writer, more can't be.
 #[test]
 fn records_that_somebody_put_behind_the_head_are_found() {
     use super::chain::Anchor;
-    for (forged, is_fine) in [(1, true), (2, false), (3, false)] {
+    use super::folder::Folder;
+    use super::head::HeadFile;
+    for (announced, forged, is_fine) in [
+        (0, 1, true),
+        (0, 2, false),
+        (0, 3, false),
+        (3, 3, true),
+        (3, 4, false),
+    ] {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("audit");
         append(&folder, ROOMY, 3);
+        if announced > 0 {
+            let folder = Folder::new(&folder);
+            let file = folder.open(&folder.head(), true).unwrap();
+            let mut head = HeadFile::of(&file).unwrap().head().unwrap();
+            head.batch = announced;
+            head.write(&file, &folder).unwrap();
+        }
         let mut before: Anchor = verified(&folder).last.unwrap();
         let path = folder.join("audit.jsonl");
         let mut text = fs::read(&path).unwrap();
         for _ in 0..forged {
-            let now = std::time::SystemTime::now();
-            let line = call(9).line(&who(), &before, now).unwrap();
+            let mut line = Vec::new();
+            let time = "2999-01-01T00:00:00.000000Z";
+            call(9).write(&who(), &before, time, &mut line).unwrap();
             before = Anchor {
                 seq: before.seq + 1,
                 hash: crate::lockfile::Digest::of(&line[..line.len() - 1]),

@@ -478,7 +478,7 @@ fn missing(first: u64, last: u64, place: &str) -> String {
 
 fn put_there((first, last): (u64, u64)) -> String {
     format!(
-        "numbers {first} to {last} are behind the record that the file `head` has, and a killed writer leaves one at the most: somebody else put them there, or put an older `head` back"
+        "numbers {first} to {last} are behind the record that the file `head` has, more than a killed writer leaves: somebody else put them there, or put an older `head` back"
     )
 }
 

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::proposal::Proposal;
+use super::ungranted::ungranted;
 use super::{output, server_json, summary};
 use crate::config::{
     ConfigValue, Delivery, EnvValue, Manifest, NewServer, SecretSource, SecretUse, Server,
@@ -74,14 +75,11 @@ pub(super) async fn add(
     // Everything that can be wrong with the words is found before anything is downloaded.
     let (place, home) = (&context.paths.manifest, context.paths.home.as_deref());
     let mut server = parsed(&wanted, place, home)?;
-    for path in ungranted(&server, |path| path.exists()) {
-        let path = output::foreign(&path.display().to_string(), 300);
-        output::note(&format!(
-            "note: `{path}` is among its arguments and not granted; `--read` or `--write {path}` grants it"
-        ));
-    }
     let manifest = context.manifest_or_empty()?;
-    refuse_other(&manifest, &name, &server, choice.allow.is_empty())?;
+    refuse_other(&manifest, &name, &server, choice.allow.is_empty(), place)?;
+    for one in ungranted(&server, home, Path::exists) {
+        output::note(&one.sentence(|text| output::foreign(text, 300)));
+    }
     let lock = context.lock_or_empty()?;
     let outcome = lock_server(
         context,
@@ -123,7 +121,7 @@ pub(super) async fn add(
     let _guard = context.write_lock()?;
     // Read again: somebody else may have written meanwhile.
     let manifest = context.manifest_or_empty()?;
-    refuse_other(&manifest, &name, &server, false)?;
+    refuse_other(&manifest, &name, &server, false, place)?;
     let mut lock = context.lock_or_empty()?;
     lock.servers.insert(name.clone(), locked);
     // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
@@ -136,22 +134,6 @@ pub(super) async fn add(
     Ok(server)
 }
 
-/// Files and folders among the arguments, as in `--root=/srv/notes` too, that the server will not
-/// see.
-fn ungranted(server: &Server, is_there: impl Fn(&Path) -> bool) -> Vec<&Path> {
-    let files = &server.files;
-    let granted = || files.read.iter().chain(&files.write);
-    let values = server.args.iter().map(|arg| match arg.split_once('=') {
-        Some((option, value)) if option.starts_with('-') => value,
-        _ => arg.as_str(),
-    });
-    values
-        .map(Path::new)
-        .filter(|path| path.is_absolute() && is_there(path))
-        .filter(|path| !granted().any(|grant| path.starts_with(grant)))
-        .collect()
-}
-
 /// A server of that name may be there only if it is this very one, as after an `add` that was
 /// killed, or one that ran at the same time.
 fn refuse_other(
@@ -159,6 +141,7 @@ fn refuse_other(
     name: &ServerName,
     server: &Server,
     tools_are_open: bool,
+    place: &Path,
 ) -> anyhow::Result<()> {
     let Some(present) = manifest.servers.get(name) else {
         return Ok(());
@@ -171,7 +154,8 @@ fn refuse_other(
         return Ok(());
     }
     Err(UsageError(format!(
-        "there is another server called `{name}` in the manifest; choose another name, or edit the manifest and run `pinfold lock {name}`"
+        "there is another server called `{name}` in {}; choose another name, or change what is there and run `pinfold lock {name}` (or take it out and run `pinfold lock`)",
+        place.display()
     ))
     .into())
 }
@@ -414,25 +398,6 @@ mod tests {
             let named = words.contains(&"--egress");
             assert_eq!(new.egress.len(), if named { 2 } else { 0 }, "{words:?}");
         }
-    }
-
-    #[test]
-    fn what_is_among_the_arguments_and_not_granted_is_found() {
-        let found = |words: &[&str]| {
-            let words = [
-                words,
-                &["--", "/srv/notes", "--db=/srv/a.db", "/nowhere", "x"],
-            ]
-            .concat();
-            let home = Some(Path::new("/home/ada"));
-            let server = parsed(&described(&words), Path::new("pinfold.toml"), home).unwrap();
-            let found = ungranted(&server, |path| path.starts_with("/srv"));
-            found.into_iter().map(Path::to_owned).collect::<Vec<_>>()
-        };
-        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
-        assert_eq!(found(&[]), paths(&["/srv/notes", "/srv/a.db"]));
-        assert_eq!(found(&["--write", "/srv/notes"]), paths(&["/srv/a.db"]));
-        assert_eq!(found(&["--read", "/srv"]), paths(&[]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use nix::errno::Errno;
 
 use super::auditing;
+use super::output;
 use crate::config::{ConfigError, Environment, Manifest, Paths, Server, Trust};
 use crate::launch::{LaunchError, here};
 use crate::lockfile::{
@@ -19,6 +20,8 @@ use crate::store::{Store, StoreError};
 
 /// How long to wait for another command that writes the same manifest.
 const WRITE_PATIENCE: Duration = Duration::from_secs(120);
+/// Characters of a name that isn't one.
+const MAX_NAME: usize = 80;
 
 /// Paths, environment and store of this call.
 pub(super) struct Context {
@@ -194,16 +197,27 @@ impl Context {
         manifest: &'a Manifest,
         lock: &'a Lock,
     ) -> Result<(ServerName, &'a Server, &'a LockedServer), LaunchError> {
-        let unknown =
-            || LaunchError::unknown_server(name, &self.paths.manifest, manifest.servers.keys());
-        let name: ServerName = name.parse().map_err(|_| unknown())?;
-        let server = manifest.servers.get(&name).ok_or_else(unknown)?;
+        let (name, server) = named(manifest, &self.paths.manifest, name)?;
         let locked = lock
             .servers
-            .get(&name)
+            .get(name)
             .ok_or_else(|| LaunchError::NotLocked { name: name.clone() })?;
-        Ok((name, server, locked))
+        Ok((name.clone(), server, locked))
     }
+}
+
+/// A server of the manifest at `path` by its name, which may be any text.
+pub(super) fn named<'a>(
+    manifest: &'a Manifest,
+    path: &Path,
+    name: &str,
+) -> Result<(&'a ServerName, &'a Server), LaunchError> {
+    let found = name.parse::<ServerName>().ok();
+    let found = found.and_then(|name| manifest.servers.get_key_value(&name));
+    found.ok_or_else(|| {
+        let name = output::foreign(name, MAX_NAME);
+        LaunchError::unknown_server(&name, path, manifest.servers.keys())
+    })
 }
 
 /// The named servers of the manifest at `path`, or all of them; each once.
@@ -217,10 +231,7 @@ pub(super) fn select<'a>(
     }
     let mut chosen: Vec<(&ServerName, &Server)> = Vec::new();
     for name in names {
-        let found = name.parse::<ServerName>().ok();
-        let found = found.and_then(|name| manifest.servers.get_key_value(&name));
-        let found = found
-            .ok_or_else(|| LaunchError::unknown_server(name, path, manifest.servers.keys()))?;
+        let found = named(manifest, path, name)?;
         if chosen.iter().all(|(other, _)| *other != found.0) {
             chosen.push(found);
         }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::auditing;
-use super::context::Context;
+use super::context::{Context, named};
 use super::exit::Exit;
 use super::fingerprint;
 use super::hand_over::places;
@@ -16,17 +16,14 @@ use crate::audit::{Record, Who};
 use crate::config::{ConfigValue, EnvValue, Environment, Manifest, Paths, Server};
 use crate::daemon::cgroup::Delegated;
 use crate::daemon::{DaemonError, Listening, Questions, Settings, Verdict, Warming, serve};
-use crate::launch::{LaunchError, QUARANTINE_FILE};
-use crate::lockfile::{ServerName, read};
+use crate::launch::QUARANTINE_FILE;
+use crate::lockfile::read;
 
 /// Enough for every session that it takes, each of which needs two.
 const OPEN_FILES: u64 = 8192;
 
 /// Characters of what is recorded.
 const MAX_TEXT: usize = 1000;
-
-/// Characters of a name that isn't one.
-const MAX_NAME: usize = 80;
 
 pub(super) async fn run(manifest: Option<&Path>) -> anyhow::Result<Exit> {
     let paths = Paths::resolve(&Environment::current(), manifest)?;
@@ -67,15 +64,9 @@ fn judge(paths: &Paths, name: &str) -> Verdict {
         Ok(manifest) => manifest,
         Err(error) => return Verdict::Refused(error.to_string()),
     };
-    let server = name
-        .parse::<ServerName>()
-        .ok()
-        .and_then(|name| manifest.servers.get(&name));
-    let Some(server) = server else {
-        let name = output::foreign(name, MAX_NAME);
-        let known = manifest.servers.keys();
-        let unknown = LaunchError::unknown_server(&name, &paths.manifest, known);
-        return Verdict::Refused(unknown.to_string());
+    let server = match named(&manifest, &paths.manifest, name) {
+        Ok((_, server)) => server,
+        Err(unknown) => return Verdict::Refused(unknown.to_string()),
     };
     match client_variable(server) {
         Some(variable) => Verdict::Unserved(format!(

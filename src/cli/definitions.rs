@@ -1,11 +1,12 @@
 //! What a server says of itself beside what was agreed: for a person, word by word, and as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
 use super::behaviour::{InstructionsState, ToolState, compare, instructions};
-use super::difference::difference;
+use super::difference::{MAX_TAKEN_APART, difference, patience};
 use super::output;
 use crate::lockfile::{Behaviour, ServerName, ToolName};
 use crate::relay::Introspection;
@@ -79,12 +80,15 @@ impl<'a> Definitions<'a> {
     /// What differs, one after another: the tools in the order of [`Self::differing`], then the
     /// instructions.
     pub(super) fn changes(&self) -> Vec<Change> {
-        let tools = self.differing().map(|(name, state)| self.tool(name, state));
-        let instructions = self.instructions.differs().then(|| self.new_instructions());
+        let until = patience();
+        let tools = self.differing();
+        let tools = tools.map(|(name, state)| self.tool(name, state, until));
+        let instructions = self.instructions.differs();
+        let instructions = instructions.then(|| self.new_instructions(until));
         tools.chain(instructions).collect()
     }
 
-    fn tool(&self, name: &ToolName, state: &ToolState<'_>) -> Change {
+    fn tool(&self, name: &ToolName, state: &ToolState<'_>, until: Instant) -> Change {
         let is_allowed = self.allow.contains(name);
         let not = if is_allowed {
             ""
@@ -98,7 +102,7 @@ impl<'a> Definitions<'a> {
                 "The server does not offer it any more. Accepting takes its definition out of the lock; should it come back, it is new.",
             ),
             ToolState::New(new) => (
-                difference(None, &new.canonical),
+                difference(None, &new.canonical, until),
                 match is_allowed {
                     true => "Accepting pins this definition, and the client may call it.",
                     false => {
@@ -109,7 +113,10 @@ impl<'a> Definitions<'a> {
             ToolState::Changed { old, new } => {
                 let old = self.store.definition(old);
                 (
-                    with_old(old.is_none(), difference(old.as_deref(), &new.canonical)),
+                    with_old(
+                        old.is_none(),
+                        difference(old.as_deref(), &new.canonical, until),
+                    ),
                     match is_allowed {
                         true => {
                             "Accepting pins the new definition, and the client may call it again."
@@ -129,11 +136,11 @@ impl<'a> Definitions<'a> {
         }
     }
 
-    fn new_instructions(&self) -> Change {
+    fn new_instructions(&self, until: Instant) -> Change {
         let old = self.instructions.old;
         let text = old.and_then(|old| self.store.definition(&old));
         let lines = match self.instructions.new {
-            Some(new) => difference(text.as_deref(), new.as_bytes()),
+            Some(new) => difference(text.as_deref(), new.as_bytes(), until),
             None => vec!["  there are none any more".to_owned()],
         };
         Change {
@@ -195,6 +202,10 @@ fn with_old(is_missing: bool, lines: Vec<String>) -> Vec<String> {
     note.into_iter().chain(lines).collect()
 }
 
+/// One that is too long to be taken apart is a text: as values it would be many times as long.
 fn definition(canonical: &[u8]) -> Value {
+    if canonical.len() > MAX_TAKEN_APART {
+        return String::from_utf8_lossy(canonical).into();
+    }
     serde_json::from_slice(canonical).unwrap_or(Value::Null)
 }

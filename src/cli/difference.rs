@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
@@ -14,17 +14,37 @@ use crate::lockfile::printable;
 const MAX_SHOWN: usize = 20_000;
 /// Of words that are the same on both sides, this many characters are shown at either end.
 const CONTEXT: usize = 120;
-/// After which a comparison becomes a coarse one.
+/// After which comparisons become coarse ones; of all parts of all definitions together, because a
+/// server has as many as it likes.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A longer definition, in bytes, is one text. So is one whose parts have longer ways to them, all
+/// together: a long key before a long list would be repeated for each element.
+pub(super) const MAX_TAKEN_APART: usize = 256 << 10;
+const MAX_WAYS: usize = 4 << 20;
+
+/// When comparisons that begin now become coarse ones.
+pub(super) fn patience() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Lines that show a definition by itself.
+pub(super) fn laid_out(definition: &[u8]) -> Vec<String> {
+    difference(None, definition, patience())
+}
 
 /// Lines that show `new`, beside `old` where that is known. A definition is an object in
-/// JSON; anything else is shown as a text.
-pub(super) fn difference(old: Option<&[u8]>, new: &[u8]) -> Vec<String> {
-    let (old, new) = (old.map(parts), parts(new));
+/// JSON; anything else is shown as a text. From `until` on the comparison is a coarse one.
+pub(super) fn difference(old: Option<&[u8]>, new: &[u8], until: Instant) -> Vec<String> {
+    let (old, new) = match (old.map(parts), parts(new)) {
+        (None, Some(new)) => (None, new),
+        (Some(Some(old)), Some(new)) => (Some(old), new),
+        // One that can't be taken apart is compared with the whole of the other.
+        _ => (old.map(whole), whole(new)),
+    };
     let Some(old) = old else {
         let all = new.iter();
         return all
-            .flat_map(|(path, text)| part(path, None, Some(text)))
+            .flat_map(|(path, text)| part(path, None, Some(text), until))
             .collect();
     };
     let mut paths: Vec<&String> = old.keys().chain(new.keys()).collect();
@@ -33,33 +53,57 @@ pub(super) fn difference(old: Option<&[u8]>, new: &[u8]) -> Vec<String> {
     paths
         .into_iter()
         .filter(|path| old.get(*path) != new.get(*path))
-        .flat_map(|path| part(path, old.get(path), new.get(path)))
+        .flat_map(|path| part(path, old.get(path), new.get(path), until))
         .collect()
 }
 
-/// The values in a definition, each with the way to it.
-fn parts(definition: &[u8]) -> BTreeMap<String, String> {
+/// The values in a definition, each with the way to it; `None` when it is too much of that.
+fn parts(definition: &[u8]) -> Option<BTreeMap<String, String>> {
+    if definition.len() > MAX_TAKEN_APART {
+        return None;
+    }
     let mut parts = BTreeMap::new();
     match serde_json::from_slice(definition) {
-        Ok(Value::Object(members)) => collect(&Value::Object(members), String::new(), &mut parts),
+        Ok(Value::Object(members)) => {
+            let mut room = MAX_WAYS;
+            collect(
+                &Value::Object(members),
+                String::new(),
+                &mut parts,
+                &mut room,
+            )?;
+        }
         _ => {
             let text = String::from_utf8_lossy(definition).into_owned();
             parts.insert("instructions".to_owned(), text);
         }
     }
-    parts
+    Some(parts)
 }
 
-fn collect(value: &Value, path: String, parts: &mut BTreeMap<String, String>) {
+/// A definition as one text.
+fn whole(definition: &[u8]) -> BTreeMap<String, String> {
+    let text = String::from_utf8_lossy(definition).into_owned();
+    BTreeMap::from([("all of it".to_owned(), text)])
+}
+
+/// `None` when there is no `room` for the ways.
+fn collect(
+    value: &Value,
+    path: String,
+    parts: &mut BTreeMap<String, String>,
+    room: &mut usize,
+) -> Option<()> {
+    *room = room.checked_sub(path.len())?;
     match value {
         Value::Object(members) if !members.is_empty() => {
             for (key, value) in members {
-                collect(value, below(&path, key), parts);
+                collect(value, below(&path, key), parts, room)?;
             }
         }
         Value::Array(elements) if !elements.is_empty() => {
             for (index, value) in elements.iter().enumerate() {
-                collect(value, format!("{path}[{index}]"), parts);
+                collect(value, format!("{path}[{index}]"), parts, room)?;
             }
         }
         // In quotes, so that a text and a number differ.
@@ -70,6 +114,7 @@ fn collect(value: &Value, path: String, parts: &mut BTreeMap<String, String>) {
             parts.insert(path, other.to_string());
         }
     }
+    Some(())
 }
 
 /// `a.b`; a key that could be mistaken for more than one is quoted.
@@ -84,11 +129,11 @@ fn below(path: &str, key: &str) -> String {
     format!("{path}.{key}")
 }
 
-fn part(path: &str, old: Option<&String>, new: Option<&String>) -> Vec<String> {
+fn part(path: &str, old: Option<&String>, new: Option<&String>, until: Instant) -> Vec<String> {
     let (old, new) = (old.map(|text| safe(text)), new.map(|text| safe(text)));
     let (old, new) = match (&old, &new) {
         (Some(old), Some(new)) => {
-            let (old, new) = marked(old, new);
+            let (old, new) = marked(old, new, until);
             (Some(old), Some(new))
         }
         _ => (old, new),
@@ -116,8 +161,8 @@ fn safe(text: &str) -> String {
 }
 
 /// Both texts, with `[-what went-]` and `{+what came+}`.
-fn marked(old: &str, new: &str) -> (String, String) {
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_words(old, new);
+fn marked(old: &str, new: &str, until: Instant) -> (String, String) {
+    let diff = TextDiff::configure().deadline(until).diff_words(old, new);
     let mut runs: Vec<(ChangeTag, String)> = Vec::new();
     for change in diff.iter_all_changes() {
         match runs.last_mut() {
@@ -177,7 +222,7 @@ mod tests {
     use super::*;
 
     fn shown(old: &str, new: &str) -> String {
-        difference(Some(old.as_bytes()), new.as_bytes()).join("\n")
+        difference(Some(old.as_bytes()), new.as_bytes(), patience()).join("\n")
     }
 
     #[test]
@@ -205,12 +250,12 @@ mod tests {
 
     #[test]
     fn without_the_old_text_all_of_the_new_one_is_shown() {
-        let lines = difference(None, br#"{"name":"a","description":"x"}"#);
+        let lines = difference(None, br#"{"name":"a","description":"x"}"#, patience());
         assert_eq!(
             lines.join("\n"),
             "  description\n  + \"x\"\n  name\n  + \"a\""
         );
-        let lines = difference(Some(b"be kind"), b"be\nrude");
+        let lines = difference(Some(b"be kind"), b"be\nrude", patience());
         assert_eq!(
             lines.join("\n"),
             "  instructions\n  - be[- kind-]\n  + be{+\n  + rude+}"
@@ -222,6 +267,7 @@ mod tests {
         let lines = difference(
             Some(br#"{"d":"x"}"#),
             r#"{"d":"x\u001b[2J\r\n  - old\u202e","\u001b[31m":1}"#.as_bytes(),
+            patience(),
         );
         let text = lines.join("\n");
         assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text}");
@@ -249,11 +295,53 @@ mod tests {
         let long = difference(
             None,
             format!(r#"{{"d":"{}"}}"#, "x".repeat(MAX_SHOWN)).as_bytes(),
+            patience(),
         );
         assert!(
             long.join("\n").contains("NOT SHOWN: 2 more"),
             "{}",
             long.len()
         );
+    }
+
+    /// What a server would have to say to keep a review from ever being shown, or to fill the
+    /// memory with ways: 100 KB before each of 50 000 elements.
+    #[test]
+    fn a_definition_that_would_be_too_many_parts_is_one_text() {
+        let far = |key: &str, last: &str| format!(r#"{{"{key}":[{}{last}]}}"#, "0,".repeat(50_000));
+        let old = r#"{"description":"kind"}"#;
+        for key in ["k".repeat(100_000), "k".repeat(MAX_TAKEN_APART)] {
+            let text = shown(old, &far(&key, "1"));
+            assert!(text.starts_with("  all of it\n  - "), "{}", &text[..200]);
+            assert!(
+                text.contains("kind") && text.contains("NOT SHOWN"),
+                "{}",
+                text.len()
+            );
+            // What differs there is not lost.
+            let text = shown(&far(&key, "1"), &far(&key, "2"));
+            assert!(text.contains("all of it"), "{}", text.len());
+        }
+        // The control: a short key before as many.
+        let text = shown(&far("k", "1"), &far("k", "2"));
+        assert_eq!(text, "  k[50000]\n  - [-1-]\n  + {+2+}");
+    }
+
+    #[test]
+    fn without_time_all_that_differs_is_shown_all_the_same() {
+        let many = |word: &str| {
+            let parts =
+                (0..200).map(|n| format!(r#""p{n:03}":"{}""#, format!("{word}{n} ").repeat(40)));
+            format!("{{{}}}", parts.collect::<Vec<_>>().join(","))
+        };
+        let past = Instant::now();
+        let lines = difference(Some(many("old").as_bytes()), many("new").as_bytes(), past);
+        let text = lines.join("\n");
+        for n in 0..200 {
+            assert!(
+                text.contains(&format!("old{n} ")) && text.contains(&format!("new{n} ")),
+                "{n}"
+            );
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::{output, sources};
 use crate::config::Server;
 use crate::launch::{LaunchError, Launcher, here};
 use crate::lockfile::{LockedServer, ServerName};
-use crate::store::{Staging, Verification};
+use crate::store::{Staging, StoreError, Verification};
 
 pub(super) async fn run(manifest: Option<&Path>, arguments: &Fetch) -> anyhow::Result<Exit> {
     let context = Context::open(manifest)?;
@@ -76,8 +76,10 @@ async fn get(
     match tree {
         Ok(_) if artifacts_whole => output::note(&format!("{label}: complete")),
         found => {
-            if let Err(error) = found {
-                output::note(&format!("{label}: {error}"));
+            match found {
+                // What is not there yet is no news to whoever fetches it.
+                Ok(()) | Err(StoreError::MissingTree { .. }) => {}
+                Err(error) => output::note(&format!("{label}: {error}; it is had again")),
             }
             let launcher = Launcher::new(&context.paths, &context.store, &context.environment)
                 .for_server(server);

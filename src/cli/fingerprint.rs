@@ -20,13 +20,13 @@ use crate::lockfile::{Digest, LockedServer, ServerName};
 pub(super) struct Fingerprint(Digest);
 
 impl Fingerprint {
-    /// Of what was read, and of the interpreter's file and the quarantine as they are now.
+    /// Of what was read, and of the interpreter's file, what is under the granted paths and the
+    /// quarantine as they are now.
     pub(super) fn of(
         context: &Context,
         launcher: &Launcher<'_>,
         agreed: &Agreed,
-        name: &ServerName,
-        locked: &LockedServer,
+        (name, server, locked): (&ServerName, &Server, &LockedServer),
     ) -> Self {
         let interpreter = launcher.interpreter_path(locked);
         let parts = [
@@ -37,6 +37,7 @@ impl Fingerprint {
                 .as_deref()
                 .map(|path| format!("{} {}", path.display(), stamp(path)))
                 .unwrap_or_default(),
+            granted(server),
             is_in_quarantine(context, name).to_string(),
         ];
         // None of the parts before the last has a line break of its own but the interpreter's path,
@@ -55,11 +56,11 @@ impl std::fmt::Display for Fingerprint {
 pub(super) fn of_now(context: &Context, name: &str) -> Option<String> {
     let agreed = context.agreed().ok()?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
-    let (name, _, locked) = context.server(name, &agreed.manifest, &agreed.lock).ok()?;
+    let (name, server, locked) = context.server(name, &agreed.manifest, &agreed.lock).ok()?;
     if is_in_quarantine(context, &name) {
         return None;
     }
-    let fingerprint = Fingerprint::of(context, &launcher, &agreed, &name, locked);
+    let fingerprint = Fingerprint::of(context, &launcher, &agreed, (&name, server, locked));
     Some(fingerprint.to_string())
 }
 
@@ -76,7 +77,7 @@ pub(super) fn wishes(context: &Context) -> BTreeMap<String, Wish> {
         if count == 0 || reason_against(server).is_some() {
             return None;
         }
-        let fingerprint = Fingerprint::of(context, &launcher, &agreed, name, locked);
+        let fingerprint = Fingerprint::of(context, &launcher, &agreed, (name, server, locked));
         let wish = Wish {
             count: match is_in_quarantine(context, name) {
                 true => 0,
@@ -113,6 +114,19 @@ pub(super) fn reason_against(server: &Server) -> Option<String> {
 fn is_in_quarantine(context: &Context, name: &ServerName) -> bool {
     let state = StateFolder::planned(context.paths.server_state(name));
     state.quarantine().look().is_some()
+}
+
+/// Which files and folders are granted. A box holds those that were there when it was built: a
+/// folder that was moved away stays in it under its old name, in place of the one that is there now.
+fn granted(server: &Server) -> String {
+    let paths = server.files.read.iter().chain(&server.files.write);
+    let which: Vec<String> = paths
+        .map(|path| match fs::metadata(path) {
+            Err(error) => error.kind().to_string(),
+            Ok(found) => format!("{}:{}", found.dev(), found.ino()),
+        })
+        .collect();
+    which.join(" ")
 }
 
 /// Which file it is, and in which state (stat(2)).

@@ -50,8 +50,11 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Lock) -> anyhow::Re
         warn_of_drift(name, &outcome.drift);
         drifted |= !outcome.drift.is_empty();
         let locked = &outcome.locked;
-        if !locked.artifacts.is_empty() && before.servers.get(name) != Some(locked) {
-            output::note(&format!("{name}: {}", summary::vouched(locked)));
+        if !locked.artifacts.is_empty()
+            && before.servers.get(name) != Some(locked)
+            && let Some(text) = summary::vouched(locked)
+        {
+            output::note(&format!("{name}: {text}"));
         }
         results.push((name.clone(), outcome.locked));
         held.push(outcome.staging);

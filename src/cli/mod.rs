@@ -63,11 +63,13 @@ mod tools;
 mod tools_edit;
 mod trust;
 mod try_source;
+mod ungranted;
 mod update;
 mod verify;
 mod verify_online;
 mod why;
 
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -84,11 +86,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no errors; clap knows which stream they belong to.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Success
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            return match (error.use_stderr(), printed) {
+                (true, _) => Exit::Usage,
+                (false, Err(failed)) if failed.kind() != io::ErrorKind::BrokenPipe => {
+                    output::not_whole(&failed);
+                    Exit::Environment
+                }
+                (false, _) => Exit::Success,
             }
             .into();
         }
@@ -122,9 +127,7 @@ pub fn main() -> ExitCode {
     // What was printed into a file is not whole: nobody may take it for the answer.
     let exit = match (exit, output::lost()) {
         (Exit::Success | Exit::Drift, Some(error)) => {
-            output::note(&format!(
-                "pinfold: what was to be printed could not be written, and is not whole: {error}"
-            ));
+            output::not_whole(error);
             Exit::Environment
         }
         (exit, _) => exit,

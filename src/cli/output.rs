@@ -41,6 +41,13 @@ pub(super) fn lost() -> Option<&'static io::Error> {
     LOST.get().filter(|_| !is_closed())
 }
 
+/// Says that not all data came to where it was to go.
+pub(super) fn not_whole(error: &io::Error) {
+    note(&format!(
+        "pinfold: what was to be printed could not be written, and is not whole: {error}"
+    ));
+}
+
 /// Says something about what is being done. Whatever it quotes, no control character reaches the
 /// terminal but our own line breaks.
 pub(super) fn note(text: &str) {

@@ -14,7 +14,9 @@ use crate::resolve::npm::Platform;
 
 /// Why a platform can't be covered from here.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}; run `pinfold lock` on such a machine, which adds it")]
+#[error(
+    "{reason}; run `pinfold lock` on such a machine, which adds it. Nothing was written; `pinfold lock NAME… --platform` with the names of the others covers those from here"
+)]
 pub(super) struct NeedsThatMachine {
     reason: String,
 }

@@ -48,6 +48,11 @@ pub(super) fn entries(grants: &Grants) -> Vec<Entry> {
             grants.roots,
             "may ask for the client's folders, as far as they are granted (roots)",
         ),
+        may(
+            "tasks",
+            grants.tasks,
+            "calls of its tools, and what it may ask, may be tasks whose result is fetched later (tasks)",
+        ),
         Entry {
             key: "notifications",
             value: json!(grants.notifications),
@@ -96,11 +101,12 @@ mod tests {
                 .collect()
         };
         assert_eq!(words(&Grants::default()), Vec::<String>::new());
-        assert_eq!(entries(&Grants::default()).len(), 9);
+        assert_eq!(entries(&Grants::default()).len(), 10);
         let grants = Grants {
             sampling: true,
             elicitation: Elicitation::Url,
             roots: true,
+            tasks: true,
             notifications: ["notifications/x".to_owned()].into(),
             methods: ["a/b".to_owned(), "c/d".to_owned()].into(),
             resources: Reach::Matching(vec!["demo://*".parse().unwrap()]),
@@ -109,11 +115,11 @@ mod tests {
             logging: false,
         };
         let said = words(&grants);
-        assert_eq!(said.len(), 9, "{said:?}");
-        assert_eq!(said[3], "may send notifications/x");
-        assert_eq!(said[4], "may be asked for a/b, c/d");
-        assert_eq!(said[5], "resources that match demo://* only");
-        assert_eq!(said[6], "no prompts");
+        assert_eq!(said.len(), 10, "{said:?}");
+        assert_eq!(said[4], "may send notifications/x");
+        assert_eq!(said[5], "may be asked for a/b, c/d");
+        assert_eq!(said[6], "resources that match demo://* only");
+        assert_eq!(said[7], "no prompts");
         let values: Vec<Value> = entries(&grants)
             .into_iter()
             .map(|entry| entry.value)
@@ -123,6 +129,7 @@ mod tests {
             json!([
                 true,
                 "url",
+                true,
                 true,
                 ["notifications/x"],
                 ["a/b", "c/d"],

@@ -7,16 +7,17 @@ use anyhow::Context as _;
 
 use super::args::{Quarantine, Release};
 use super::auditing;
-use super::context::Context;
+use super::context::{Context, named};
 use super::exit::Exit;
 use super::output;
 use super::session::command;
 use crate::audit::{Record, Who};
-use crate::launch::{ImposedBy, LaunchError, Sessions, StateFolder};
+use crate::launch::{ImposedBy, Sessions, StateFolder};
 use crate::lockfile::ServerName;
 
-/// How long to wait for sessions to end. They need less than half a second.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for sessions to end. They need less than half a second, and more where the
+/// processors have much else to do.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Characters of a reason that are recorded.
 const MAX_REASON: usize = 1000;
 
@@ -101,11 +102,7 @@ fn of(name: &ServerName) -> Who {
 /// A server of the manifest, whether it is locked or not.
 fn server(context: &Context, name: &str) -> anyhow::Result<(ServerName, StateFolder)> {
     let manifest = context.manifest()?;
-    let found = name.parse::<ServerName>().ok();
-    let found = found.filter(|name| manifest.servers.contains_key(name));
-    let name = found.ok_or_else(|| {
-        LaunchError::unknown_server(name, &context.paths.manifest, manifest.servers.keys())
-    })?;
-    let state = StateFolder::planned(context.paths.server_state(&name));
-    Ok((name, state))
+    let (name, _) = named(&manifest, &context.paths.manifest, name)?;
+    let state = StateFolder::planned(context.paths.server_state(name));
+    Ok((name.clone(), state))
 }

@@ -210,7 +210,17 @@ pub(super) async fn serve(
     service: Service,
     stop: impl Future<Output = Stop>,
 ) -> anyhow::Result<Exit> {
-    let ended = launch::serve(service, launch::input()?, launch::output()?, stop).await?;
+    let streams = launch::input().and_then(|input| Ok((input, launch::output()?)));
+    let (input, output) = match streams {
+        Ok(streams) => streams,
+        // The daemon's client hands over whatever it likes. It was begun, so its end is recorded.
+        Err(error) => {
+            service.end().await?;
+            return Err(anyhow::Error::new(error)
+                .context("standard input or output is none that can be read or written"));
+        }
+    };
+    let ended = launch::serve(service, input, output, stop).await?;
     Ok(match ended.end {
         SessionEnd::ClientClosed => Exit::Success,
         SessionEnd::Stopped { signal, .. } => signals::code(signal),
@@ -269,7 +279,7 @@ fn decide(
     };
     let (name, server, locked) = context.server(&name, manifest, lock)?;
     // Before anything of it is looked at: what changes later is then seen.
-    let fingerprint = Fingerprint::of(context, launcher, &agreed, &name, locked);
+    let fingerprint = Fingerprint::of(context, launcher, &agreed, (&name, server, locked));
     let state = StateFolder::create(context.paths.server_state(&name))?;
     // Watched first and then looked at: one that comes between is seen by the watch.
     let quarantine = Guard {

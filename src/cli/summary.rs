@@ -63,7 +63,7 @@ fn bytes(locked: &LockedServer) -> Vec<String> {
                 false => "its published digest",
             }
         ));
-        lines.push(format!("vouched    {}", vouched(locked)));
+        lines.extend(vouched(locked).map(|text| format!("vouched    {text}")));
     }
     lines.push(format!("tree       {}", locked.tree));
     lines.push(match &locked.interpreter {
@@ -107,15 +107,19 @@ fn is_built(locked: &LockedServer, artifact: &Artifact) -> bool {
 }
 
 /// How many artifacts are signed, and for how many it is known who built them; those of every
-/// platform and of the interpreter, what they share once.
-pub(super) fn vouched(locked: &LockedServer) -> String {
+/// platform and of the interpreter, what they share once. `None` for what comes from no registry:
+/// nothing but the digest of its source vouches for it.
+pub(super) fn vouched(locked: &LockedServer) -> Option<String> {
+    if locked.source.starts_with("https:") && locked.runtime_package().is_none() {
+        return None;
+    }
     let all: BTreeMap<_, _> = locked
         .all_artifacts()
         .map(|one| ((&one.name, &one.version, one.sha256), one))
         .collect();
     let signed = all.values().filter(|one| one.signature.is_some());
     let built = all.values().filter(|one| one.provenance.is_some());
-    match (signed.count(), built.count()) {
+    Some(match (signed.count(), built.count()) {
         (0, 0) => {
             "nothing is signed: the registry offers neither signatures nor provenance".to_owned()
         }
@@ -123,7 +127,7 @@ pub(super) fn vouched(locked: &LockedServer) -> String {
             "{signed} of {} signed by their registry, {built} with provenance; all that is offered was verified",
             all.len()
         ),
-    }
+    })
 }
 
 /// What may be reached, after the word for how that is held.

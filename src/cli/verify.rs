@@ -14,10 +14,15 @@ use crate::launch::{Launcher, StateFolder, here};
 use crate::lockfile::{Lock, LockedServer, ServerName};
 use crate::store::{FileDigests, StoreError, Verification};
 
+/// More artifacts that are not in the store than this are one line for a person: the store is empty.
+const MOST_MISSING: usize = 3;
+
 /// What is wrong, with a stable code for programs.
 struct Problem {
     code: &'static str,
     message: String,
+    /// An artifact that is not in the store, and nothing else.
+    is_missing: bool,
 }
 
 /// What was found for one server.
@@ -41,7 +46,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
             let found = std::mem::take(&mut online.problems).into_iter();
             finding
                 .problems
-                .extend(found.map(|(code, message)| Problem { code, message }));
+                .extend(found.map(|(code, message)| Problem::new(code, message)));
             finding.online = Some(online);
         }
         findings.push(finding);
@@ -70,6 +75,16 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Verify) -> anyhow::
     })
 }
 
+impl Problem {
+    fn new(code: &'static str, message: String) -> Self {
+        Self {
+            code,
+            message,
+            is_missing: false,
+        }
+    }
+}
+
 impl Finding {
     /// Whether everybody who was asked gave an answer.
     fn is_answered(&self) -> bool {
@@ -86,7 +101,7 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         problems: Vec::new(),
         online: None,
     };
-    let mut problem = |code, message: String| finding.problems.push(Problem { code, message });
+    let mut problem = |code, message: String| finding.problems.push(Problem::new(code, message));
     let Some(locked) = lock.servers.get(name) else {
         problem(
             "not-locked",
@@ -173,12 +188,16 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             .store
             .verify_artifact(&artifact.sha256, artifact.size)
         {
-            problem(
-                "artifact",
-                format!("{}@{}: {error}", artifact.name, artifact.version),
-            );
+            finding.problems.push(Problem {
+                code: "artifact",
+                message: format!("{}@{}: {error}", artifact.name, artifact.version),
+                is_missing: matches!(error, StoreError::MissingArtifact { .. }),
+            });
         }
     }
+    let problem = |code, message: String| finding.problems.push(Problem::new(code, message));
+    not_in_tree(context, name, locked, problem);
+    let mut problem = |code, message: String| finding.problems.push(Problem::new(code, message));
     for tree in locked.trees() {
         match context.store.verify_tree(tree, Verification::Rehash) {
             Ok(report) => finding.files += report.files,
@@ -191,6 +210,30 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
         }
     }
     finding
+}
+
+/// What the lock says of the tree beyond its digest: each artifact is where it was unpacked.
+fn not_in_tree(
+    context: &Context,
+    name: &ServerName,
+    locked: &LockedServer,
+    mut problem: impl FnMut(&'static str, String),
+) {
+    let tree = context.store.tree(&locked.tree);
+    if !tree.is_dir() {
+        return;
+    }
+    for artifact in &locked.artifacts {
+        if tree.join(&artifact.path).symlink_metadata().is_err() {
+            problem(
+                "artifact",
+                format!(
+                    "{}@{}: the lock has it at `{}`, and nothing is there in the tree that is locked, so the lock was changed by hand; restore it, or look at `pinfold update {name}`",
+                    artifact.name, artifact.version, artifact.path
+                ),
+            );
+        }
+    }
 }
 
 /// Hashes the whole program, whatever a cache says.
@@ -219,10 +262,10 @@ fn leftovers(manifest: &Manifest, lock: &Lock) -> Vec<Finding> {
         .map(|name| Finding {
             name: name.to_string(),
             files: 0,
-            problems: vec![Problem {
-                code: "not-in-manifest",
-                message: "it is locked but not in the manifest; run `pinfold lock`".to_owned(),
-            }],
+            problems: vec![Problem::new(
+                "not-in-manifest",
+                "it is locked but not in the manifest; run `pinfold lock`".to_owned(),
+            )],
             online: None,
         })
         .collect()
@@ -267,15 +310,14 @@ fn report(findings: &[Finding], sound: bool, as_json: bool) {
     for finding in findings {
         if finding.problems.is_empty() && finding.is_answered() {
             output::data(&format!(
-                "{}: as locked ({} files)",
-                finding.name, finding.files
+                "{}: as locked ({} {})",
+                finding.name,
+                finding.files,
+                if finding.files == 1 { "file" } else { "files" }
             ));
         }
-        for problem in &finding.problems {
-            output::data(&format!(
-                "{}: {}: {}",
-                finding.name, problem.code, problem.message
-            ));
+        for line in in_words(&finding.name, &finding.problems) {
+            output::data(&line);
         }
     }
     for finding in findings {
@@ -286,5 +328,42 @@ fn report(findings: &[Finding], sound: bool, as_json: bool) {
     say_what_was_not_answered(findings);
     if findings.is_empty() {
         output::note("The manifest names no server.");
+    }
+}
+
+/// A line for each problem; many artifacts that are not there are one.
+fn in_words(name: &str, problems: &[Problem]) -> Vec<String> {
+    let missing = problems.iter().filter(|one| one.is_missing).count();
+    let at_once = missing > MOST_MISSING;
+    let store = at_once.then(|| {
+        format!(
+            "{name}: artifact: {missing} artifacts are not in the store; run `pinfold fetch {name}`"
+        )
+    });
+    let others = problems.iter().filter(|one| !(at_once && one.is_missing));
+    let others = others.map(|one| format!("{name}: {}: {}", one.code, one.message));
+    store.into_iter().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_store_is_one_line_and_other_problems_keep_theirs() {
+        let of = |missing: usize| {
+            let one = |number| Problem {
+                is_missing: true,
+                ..Problem::new("artifact", format!("p{number} is not in the store"))
+            };
+            let tree = Problem::new("tree", "it is not in the store".to_owned());
+            let problems: Vec<Problem> = (0..missing).map(one).chain([tree]).collect();
+            in_words("files", &problems)
+        };
+        let tree = "files: tree: it is not in the store";
+        let all = "files: artifact: 90 artifacts are not in the store; run `pinfold fetch files`";
+        assert_eq!(of(90), [all, tree]);
+        assert_eq!(of(3).len(), 4);
+        assert_eq!(of(1)[0], "files: artifact: p0 is not in the store");
     }
 }

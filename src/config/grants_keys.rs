@@ -9,10 +9,11 @@ use super::diagnostic::Code;
 use super::raw::{Node, Walk};
 use crate::relay::{Elicitation, Grants, Pattern, Reach, refused_method, refused_notification};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "sampling",
     "elicitation",
     "roots",
+    "tasks",
     "notifications",
     "methods",
     "resources",
@@ -33,6 +34,7 @@ pub(super) fn grants(walk: &mut Walk, node: &Node<'_>) -> Grants {
     for (key, value) in [
         ("sampling", &mut grants.sampling),
         ("roots", &mut grants.roots),
+        ("tasks", &mut grants.tasks),
         ("completion", &mut grants.completion),
         ("logging", &mut grants.logging),
     ] {
@@ -160,7 +162,7 @@ mod tests {
     fn nothing_is_granted_and_everything_reached_by_default() {
         assert_eq!(parse("").unwrap(), Grants::default());
         assert_eq!(parse("grants = {}").unwrap(), Grants::default());
-        let same = "grants = { sampling = false, roots = false, notifications = [], methods = [], resources = true, prompts = true, completion = true, logging = true }";
+        let same = "grants = { sampling = false, roots = false, tasks = false, notifications = [], methods = [], resources = true, prompts = true, completion = true, logging = true }";
         assert_eq!(parse(same).unwrap(), Grants::default());
     }
 
@@ -172,6 +174,7 @@ mod tests {
 sampling = true
 elicitation = "url"
 roots = true
+tasks = true
 notifications = ["notifications/x"]
 methods = ["vendor/x", "skills/list"]
 resources = ["file:///docs/*", "demo://a"]
@@ -186,6 +189,7 @@ logging = false"#,
                 sampling: true,
                 elicitation: Elicitation::Url,
                 roots: true,
+                tasks: true,
                 notifications: ["notifications/x".to_owned()].into(),
                 methods: ["vendor/x".to_owned(), "skills/list".to_owned()].into(),
                 resources: Reach::Matching(vec![pattern("file:///docs/*"), pattern("demo://a")]),
@@ -224,6 +228,7 @@ logging = false"#,
                 "true or false",
             ),
             ("grants.roots = 1", Code::WrongType, 16, "true or false"),
+            ("grants.tasks = []", Code::WrongType, 16, "true or false"),
             ("grants.elicitation = true", Code::WrongType, 22, "a string"),
             (
                 "grants.elicitation = \"none\"",
@@ -241,7 +246,7 @@ logging = false"#,
                 "grants.methods = [\"tasks/get\"]",
                 Code::InvalidValue,
                 19,
-                "tasks are never",
+                "`grants.tasks` decides",
             ),
             (
                 "grants.methods = [\"x\", \"x\"]",
@@ -271,7 +276,7 @@ logging = false"#,
                 "grants.notifications = [\"notifications/tasks/status\"]",
                 Code::InvalidValue,
                 25,
-                "tasks are never",
+                "`grants.tasks` decides",
             ),
             (
                 "grants.resources = \"*\"",

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,7 +19,7 @@ use super::process::{Program, Stamp, end_group, grouped};
 use super::protocol::{
     Client, GroupRow, Launch, Order, Resting, STREAMS, SessionRow, Stage, Target, ToRun,
 };
-use super::warm::{Pool, Warming};
+use super::warm::{Pool, Warming, is_aged};
 
 /// Sessions at once.
 pub(super) const MAX_SESSIONS: usize = 1024;
@@ -76,6 +77,8 @@ pub(super) struct Session {
     /// Why one that was to be kept warm is not.
     problem: Option<String>,
     began: Instant,
+    /// When its process was started, since the start of the machine.
+    started: Duration,
     pid: u32,
     files: [Stamp; 2],
     pub(super) orders: mpsc::Sender<Told>,
@@ -206,6 +209,7 @@ impl Sessions {
             fingerprint: None,
             problem: None,
             began: Instant::now(),
+            started: since_the_machine_started(),
             pid,
             files,
             orders,
@@ -266,6 +270,10 @@ impl Sessions {
         // Where this fails there is no reason to trust any of them.
         let now = tokio::task::spawn_blocking(move || (warming.fingerprint)(&server)).await;
         let now = now.unwrap_or_default();
+        let moment = since_the_machine_started();
+        let is_fresh = |one: &Session| {
+            now.is_some() && one.fingerprint == now && !is_aged(one.started, moment)
+        };
         loop {
             let (outdated, picked) = {
                 let mut running = self.running();
@@ -273,7 +281,7 @@ impl Sessions {
                     .sessions
                     .iter()
                     .filter(|(_, one)| is_warm(one))
-                    .map(|(number, one)| (*number, now.is_some() && one.fingerprint == now))
+                    .map(|(number, one)| (*number, is_fresh(one)))
                     .partition(|(_, is_fresh)| *is_fresh);
                 let picked = fresh.first().and_then(|(number, _)| {
                     let one = running.sessions.get_mut(number)?;
@@ -290,7 +298,10 @@ impl Sessions {
                 (outdated, picked)
             };
             for (number, _) in outdated {
-                self.discard(number, "something that it was made from has changed");
+                self.discard(
+                    number,
+                    "it is too old, or something that it was made from has changed",
+                );
             }
             let (number, id, channel) = picked?;
             self.pool_changed.notify_one();
@@ -504,6 +515,12 @@ impl Sessions {
     pub(super) fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counted while the machine sleeps, too (CLOCK_BOOTTIME, clock_gettime(2)); the clock of the runtime
+/// stands still then.
+fn since_the_machine_started() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::MAX, Duration::from)
 }
 
 async fn hand_over(channel: &Connection, ask: &Ask) -> Result<(), DaemonError> {

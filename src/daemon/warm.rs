@@ -203,6 +203,12 @@ impl Pool {
     }
 }
 
+/// Whether one that was started then is too old now. Both are moments of a clock that goes on while
+/// the machine sleeps: a laptop that was closed over night has a server from yesterday.
+pub(super) fn is_aged(started: Duration, now: Duration) -> bool {
+    now.saturating_sub(started) >= MAX_AGE
+}
+
 /// After so many failures in a row.
 fn delay(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
@@ -314,6 +320,17 @@ mod tests {
         // A changed manifest or lock is another chance.
         pool.renew(&wishes(&[("a", 1, "2")]), false);
         assert_eq!(pool.next(&present(&[]), now), launch("a"));
+    }
+
+    #[test]
+    fn age_is_counted_from_the_start_of_the_process() {
+        let started = Duration::from_secs(100_000);
+        assert!(!is_aged(started, started));
+        assert!(!is_aged(
+            started,
+            started + MAX_AGE - Duration::from_nanos(1)
+        ));
+        assert!(is_aged(started, started + MAX_AGE));
     }
 
     #[test]

@@ -163,6 +163,31 @@ impl fmt::Display for Event {
     }
 }
 
+impl Event {
+    /// The same of a program that chooses versions, npm or uv: what it may reach is in no manifest,
+    /// and nobody but the registry leads it elsewhere.
+    pub fn of_resolver(&self) -> String {
+        let elsewhere = |place: &str| {
+            format!(
+                "npm or uv was led to {place}, by an answer or a redirect; that is no registry, index or proxy of your settings, so it was not asked"
+            )
+        };
+        match self {
+            Self::NameRefused { name } => elsewhere(&format!("`{name}`")),
+            Self::Refused {
+                host,
+                port,
+                why: EgressError::NotListed,
+            } => elsewhere(&format!("`{}`", host.entry(*port))),
+            Self::Refused { host, port, why } => format!(
+                "npm or uv was refused a connection to {}: {why}",
+                host.entry(*port)
+            ),
+            other => format!("npm or uv {other}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +224,28 @@ mod tests {
         assert!(text.contains("egress = [\"other.example:443\"]"), "{text}");
         let text = refused(host, 443, EgressError::Bytes(256));
         assert!(!text.contains("manifest"), "{text}");
+    }
+
+    #[test]
+    fn of_a_resolver_no_line_of_the_manifest_is_proposed() {
+        let name = HostName::parse("elsewhere.example").unwrap();
+        let host = Host::Name(name.clone());
+        let refused = |why| Event::Refused {
+            host: host.clone(),
+            port: 443,
+            why,
+        };
+        for event in [Event::NameRefused { name }, refused(EgressError::NotListed)] {
+            let text = event.of_resolver();
+            assert!(text.contains("led to `elsewhere.example"), "{text}");
+            assert!(!text.contains("egress"), "{text}");
+            // Control: of a server it is.
+            assert!(event.to_string().contains("egress = ["), "{event}");
+        }
+        let text = refused(EgressError::Bytes(256)).of_resolver();
+        assert!(
+            text.contains("a connection to elsewhere.example:443"),
+            "{text}"
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! https to http, no credential for another origin) are a few lines that can be tested.
 
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION,
@@ -53,6 +53,7 @@ pub struct Client {
     http: reqwest::Client,
     plain_http_origins: Vec<String>,
     retry: RetrySettings,
+    patience: Duration,
 }
 
 /// What one attempt ended in.
@@ -98,6 +99,7 @@ impl Client {
             http,
             plain_http_origins: settings.plain_http_origins.clone(),
             retry: settings.retry,
+            patience: settings.patience,
         })
     }
 
@@ -144,19 +146,15 @@ impl Client {
         }
         let shown = || without_secrets(url);
         let sent = request.send().await;
-        let mut response = sent.map_err(|source| FetchError::Connect {
-            url: shown(),
-            attempts: 1,
-            source: source.without_url(),
-        })?;
+        let mut response = sent.map_err(|cause| unreachable(shown(), 1, cause))?;
         let header = response.headers().get(RETRY_AFTER);
         let retry_after = retry::requested_pause(header.and_then(|value| value.to_str().ok()));
         let mut body = Vec::new();
         while body.len() < max_bytes {
-            let chunk = response.chunk().await.map_err(|source| FetchError::Body {
+            let chunk = response.chunk().await.map_err(|cause| FetchError::Body {
                 url: shown(),
                 attempts: 1,
-                source: source.without_url(),
+                cause: cause.without_url(),
             })?;
             let Some(chunk) = chunk else { break };
             body.extend_from_slice(&chunk);
@@ -235,6 +233,7 @@ impl Client {
         };
 
         let mut response = self.follow(wanted, attempts).await?;
+        let began = Instant::now();
         let total = response.content_length();
         if total.is_some_and(|total| total > wanted.max_bytes) {
             return Err(too_large());
@@ -251,19 +250,27 @@ impl Client {
         sink.restart().map_err(keep)?;
         let mut received: u64 = 0;
         loop {
-            let chunk = response.chunk().await.map_err(|source| {
-                let source = source.without_url();
+            let chunk = response.chunk().await.map_err(|cause| {
+                let cause = cause.without_url();
                 Failure::Passing(
                     FetchError::Body {
                         url: url(),
                         attempts,
-                        source,
+                        cause,
                     },
                     None,
                 )
             })?;
             let Some(chunk) = chunk else { break };
             received = received.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+            let elapsed = began.elapsed();
+            if retry::is_too_slow(self.patience, elapsed, received) {
+                return Err(Failure::Final(FetchError::TooSlow {
+                    url: url(),
+                    received,
+                    elapsed,
+                }));
+            }
             if received > wanted.max_bytes {
                 return Err(too_large());
             }
@@ -300,16 +307,12 @@ impl Client {
                 let value = authorization.header().map_err(Failure::Final)?;
                 request = request.header(AUTHORIZATION, value);
             }
-            let response = request.send().await.map_err(|source| {
-                let source = source.without_url();
-                Failure::Passing(
-                    FetchError::Connect {
-                        url: shown(),
-                        attempts,
-                        source,
-                    },
-                    None,
-                )
+            let response = request.send().await.map_err(|cause| {
+                match unreachable(shown(), attempts, cause) {
+                    // It is the same one next time.
+                    error @ FetchError::Certificate { .. } => Failure::Final(error),
+                    error => Failure::Passing(error, None),
+                }
             })?;
             let status = response.status().as_u16();
             match status {
@@ -354,7 +357,11 @@ pub(super) fn next_hop(
     let Some(next) = location.and_then(|location| current.join(location).ok()) else {
         return Err(FetchError::InvalidRedirect { url });
     };
-    if current.scheme() == "https" && next.scheme() != "https" {
+    let leads_to_plain_http = matches!(
+        check_scheme(&next, plain_http_origins),
+        Err(FetchError::PlainHttp { .. })
+    );
+    if leads_to_plain_http || current.scheme() == "https" && next.scheme() != "https" {
         return Err(FetchError::RedirectToPlainHttp {
             url,
             target: without_secrets(&next),
@@ -366,8 +373,27 @@ pub(super) fn next_hop(
             target: without_secrets(&next),
         });
     }
-    check_scheme(&next, plain_http_origins)?;
+    check_scheme(&next, plain_http_origins).map_err(|_| FetchError::InvalidRedirect { url })?;
     Ok(next)
+}
+
+/// Why a request was not answered at all.
+fn unreachable(url: String, attempts: u32, cause: reqwest::Error) -> FetchError {
+    // rustls names what is wrong with a certificate as `invalid peer certificate: UnknownIssuer`.
+    const CERTIFICATE: &str = "invalid peer certificate: ";
+    let cause = cause.without_url();
+    let reason = super::reason_of(&cause);
+    match reason.strip_prefix(CERTIFICATE) {
+        Some(reason) => FetchError::Certificate {
+            url,
+            reason: reason.to_owned(),
+        },
+        None => FetchError::Connect {
+            url,
+            attempts,
+            cause,
+        },
+    }
 }
 
 /// https, or http where the user or the loopback interface makes it acceptable.

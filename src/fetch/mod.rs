@@ -13,6 +13,7 @@ mod settings;
 pub(crate) mod tests;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use client::{Client, DownloadProgress, Reply, Sink, SinkError};
 pub use concurrent::{DOWNLOADS_AT_ONCE, for_each_concurrent};
@@ -56,38 +57,56 @@ pub enum FetchError {
          or name that registry with http:// in your npmrc to accept the risk"
     )]
     PlainHttp { url: String },
-    #[error("{url} redirects from https to plain http ({target}): refused")]
+    #[error(
+        "{url} redirects to {target}, which is plain http, and anyone on the way can change that: refused"
+    )]
     RedirectToPlainHttp { url: String, target: String },
     #[error("{url} redirects to {target}, an address of this machine or its network: refused")]
     RedirectInside { url: String, target: String },
-    #[error("{url} redirects to an address that can't be followed")]
+    #[error("{url} redirects to an address that can't be followed; expected https://HOST/PATH")]
     InvalidRedirect { url: String },
     #[error("{url} was redirected more than {limit} times: refused")]
     TooManyRedirects { url: String, limit: usize },
-    #[error("can't reach {url} ({attempts} attempts): {}", reason_of(source))]
+    #[error("can't reach {url} ({}): {}", tried(*attempts), reason_of(cause))]
     Connect {
         url: String,
         attempts: u32,
-        source: reqwest::Error,
+        /// Not a `source`: what says more than its layers is in the message.
+        cause: reqwest::Error,
     },
-    #[error("{url} answered with status {status} ({attempts} attempts)")]
+    #[error(
+        "the certificate of {url} was not accepted ({reason}); if an authority of your own vouches for it, `npm config set cafile FILE`, or the variable SSL_CERT_FILE, names its certificate"
+    )]
+    Certificate { url: String, reason: String },
+    #[error("{url} answered with status {status} ({})", tried(*attempts))]
     Status {
         url: String,
         status: u16,
         attempts: u32,
     },
     #[error(
-        "the answer of {url} broke off or stalled ({attempts} attempts): {}",
-        reason_of(source)
+        "the answer of {url} broke off or stalled ({}): {}",
+        tried(*attempts),
+        reason_of(cause)
     )]
     Body {
         url: String,
         attempts: u32,
-        source: reqwest::Error,
+        /// As in `Connect`.
+        cause: reqwest::Error,
     },
-    #[error("the answer of {url} ended before its announced length ({attempts} attempts)")]
+    #[error("the answer of {url} ended before its announced length ({})", tried(*attempts))]
     CutShort { url: String, attempts: u32 },
-    #[error("{url} is larger than the {limit} bytes that are accepted for it")]
+    #[error(
+        "the answer of {url} comes too slowly: {received} bytes in {} s; try again later, or use another registry",
+        elapsed.as_secs()
+    )]
+    TooSlow {
+        url: String,
+        received: u64,
+        elapsed: Duration,
+    },
+    #[error("{url} is larger than the {} MiB that are accepted for it", limit >> 20)]
     TooLarge { url: String, limit: u64 },
     #[error("{url} is compressed in a way that can't be read")]
     Compression { url: String },
@@ -108,7 +127,11 @@ impl FetchError {
     pub fn is_network(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. } | Self::Body { .. } | Self::CutShort { .. }
+            Self::Connect { .. }
+                | Self::Certificate { .. }
+                | Self::Body { .. }
+                | Self::CutShort { .. }
+                | Self::TooSlow { .. }
         )
     }
 }
@@ -122,6 +145,13 @@ pub fn without_secrets(url: &Url) -> String {
     shown.set_query(None);
     shown.set_fragment(None);
     shown.into()
+}
+
+fn tried(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        more => format!("{more} attempts"),
+    }
 }
 
 /// The innermost cause, which says more ("connection refused") than the layers around it.

@@ -60,6 +60,14 @@ pub(super) fn requested_pause(header: Option<&str>) -> Option<Duration> {
     header?.trim().parse().ok().map(Duration::from_secs)
 }
 
+/// Slowest answer that is waited for, in bytes per second: a sixteenth of a telephone line.
+const SLOWEST: u64 = 256;
+
+/// Whether an answer of which so much has come after so long can be given up.
+pub(super) fn is_too_slow(patience: Duration, elapsed: Duration, received: u64) -> bool {
+    elapsed >= patience && received < elapsed.as_secs().max(1).saturating_mul(SLOWEST)
+}
+
 /// A number in 0..1 that differs from call to call; not for secrets.
 pub(super) fn jitter() -> f64 {
     let random = RandomState::new().hash_one(0_u8);
@@ -91,6 +99,19 @@ mod tests {
         assert_eq!(asked(31), None);
         assert_eq!(requested_pause(Some("7")), Some(Duration::from_secs(7)));
         assert_eq!(requested_pause(Some("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+    }
+
+    #[test]
+    fn only_a_trickle_is_given_up_and_not_at_once() {
+        let patience = Duration::from_secs(300);
+        let slow =
+            |seconds, received| is_too_slow(patience, Duration::from_secs(seconds), received);
+        assert!(!slow(299, 1));
+        assert!(slow(300, 600));
+        assert!(!slow(300, 300 * SLOWEST));
+        assert!(slow(36_000, 300 * SLOWEST));
+        // A large file over a slow line.
+        assert!(!slow(36_000, 36_000 * SLOWEST));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::{FetchError, RetrySettings, without_secrets};
 /// The public store of all roots is about 250 KB; nobody has a bundle of this size.
 const MAX_CERTIFICATE_BYTES: u64 = 8 * 1024 * 1024;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// As long as npm and uv have for all that they do.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How to reach servers and whom to believe.
 #[derive(Clone, Debug)]
@@ -35,6 +37,9 @@ pub struct FetchSettings {
     /// Longest silence in the middle of an answer. There is no limit on the whole: a large file over
     /// a slow line is not an error.
     pub idle_timeout: Duration,
+    /// After so long an answer must have come at a speed that ends some day: a server that sends a
+    /// byte now and then is never silent.
+    pub patience: Duration,
 }
 
 /// Proxies, as written by the user.
@@ -62,6 +67,7 @@ impl Default for FetchSettings {
             plain_http_origins: Vec::new(),
             retry: RetrySettings::default(),
             idle_timeout: IDLE_TIMEOUT,
+            patience: PATIENCE,
         }
     }
 }

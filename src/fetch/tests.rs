@@ -188,6 +188,38 @@ fn a_server_that_is_not_there_is_a_network_error() {
     assert!(!error.to_string().contains("pw"), "{error}");
 }
 
+/// A byte now and then is no silence; a client without patience gives up at the first one.
+#[test]
+fn an_answer_that_only_trickles_is_given_up() {
+    let get = |patience| {
+        let server = serve(vec![answer("200 OK", "", b"0123456789")]);
+        let client = Client::new(&FetchSettings {
+            patience,
+            ..FetchSettings::default()
+        });
+        run(client.unwrap().get(&server.url("/"), None, "*/*", 100))
+    };
+    let error = get(Duration::ZERO).unwrap_err();
+    assert!(
+        matches!(error, FetchError::TooSlow { received: 10, .. }),
+        "{error}"
+    );
+    // Control: it has come before the patience is over.
+    assert_eq!(get(Duration::from_secs(300)).unwrap(), b"0123456789");
+}
+
+/// Each cause is told once, and one attempt is not `1 attempts`.
+#[test]
+fn what_went_wrong_is_said_once() {
+    let server = serve(vec![answer("404 Not Found", "", b"")]);
+    let text = get(&server, None).unwrap_err().to_string();
+    assert!(text.ends_with("status 404 (1 attempt)"), "{text}");
+    let nobody = Url::parse("http://127.0.0.1:9/").unwrap();
+    let error = run(client().get(&nobody, None, "*/*", 1)).unwrap_err();
+    assert!(error.to_string().contains("(4 attempts): "), "{error}");
+    assert!(std::error::Error::source(&error).is_none(), "{error:?}");
+}
+
 #[test]
 fn too_much_is_refused_whether_announced_or_not() {
     let exact = serve(vec![answer("200 OK", "", &[b'x'; 100])]);

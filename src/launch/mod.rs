@@ -9,6 +9,7 @@ mod embedded;
 mod error;
 mod explain;
 mod folder_watch;
+mod full_disk;
 mod helper_box;
 mod learn;
 mod locked_interpreter;
@@ -36,6 +37,7 @@ mod state;
 mod stdio;
 mod tool;
 mod uv_runner;
+mod wide_pipe;
 
 pub use build_runner::SandboxedBuild;
 pub use elf::{Libraries, libraries_of};

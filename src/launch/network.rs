@@ -66,6 +66,7 @@ pub(super) fn serve(
         }
     };
     let spoken = RefCell::new(BTreeSet::new());
+    let is_resolver = policy.trusts_names;
     let alarms = RefCell::new(alarms);
     Egress::start(
         Listeners { names, streams },
@@ -78,7 +79,7 @@ pub(super) fn serve(
             if let Some(observer) = &observer {
                 observe(event, observer);
             }
-            speak(event, &redaction, &mut spoken.borrow_mut());
+            speak(event, is_resolver, &redaction, &mut spoken.borrow_mut());
             alarms.borrow_mut().hear_egress(event, Instant::now());
         },
     )
@@ -151,15 +152,18 @@ fn place(host: &Host, port: u16) -> String {
 }
 
 /// Each refusal once: a server that tries again says nothing new.
-fn speak(event: &Event, redaction: &Redaction, spoken: &mut BTreeSet<String>) {
-    let text = event.to_string();
+fn speak(event: &Event, is_resolver: bool, redaction: &Redaction, spoken: &mut BTreeSet<String>) {
+    let text = match is_resolver {
+        true => event.of_resolver(),
+        false => format!("the server {event}"),
+    };
     let text = redaction.of_hosts(&text);
     if let Event::Closed { .. } = event {
-        tracing::debug!("the server's network: {text}");
+        tracing::debug!("{text}");
         return;
     }
     if spoken.len() < MAX_SPOKEN && spoken.insert(text.clone().into_owned()) {
-        tracing::warn!("the server {text}");
+        tracing::warn!("{text}");
         if spoken.len() == MAX_SPOKEN {
             tracing::warn!("further messages about the server's network are not shown");
         }

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::full_disk::{free, is_about_full_disk};
 use super::prepare::{Launcher, PROGRAMS};
 use super::tool::{Resolver, run_resolver};
 use super::{LaunchError, StateFolder};
@@ -140,6 +141,12 @@ impl<'a> SandboxedNpm<'a> {
             working_directory: work.clone(),
         };
         let output = run_resolver(self.launcher, &resolver).await?;
+        if output.code != Some(0) && is_about_full_disk(&output.stderr, free(&work)) {
+            return Err(LaunchError::FullDisk {
+                program: "npm",
+                path: self.staging.folder().to_owned(),
+            });
+        }
         let package_lock = read_bounded(&lock_path).map_err(|source| LaunchError::State {
             path: lock_path,
             source,

@@ -18,10 +18,18 @@ impl ObservedCalls {
 }
 
 impl CallLog for ObservedCalls {
-    fn begin(&mut self, call: &CallRecord<'_>) -> Result<u64, String> {
-        let number = self.recorder.begin(call)?;
+    fn begin(&mut self, call: &CallRecord<'_>) -> u64 {
+        let number = self.recorder.begin(call);
         self.observer.call_begins(number, call.tool);
-        Ok(number)
+        number
+    }
+
+    fn confirm(&mut self, call: u64) -> Result<(), String> {
+        let confirmed = self.recorder.confirm(call);
+        if confirmed.is_err() {
+            self.observer.call_ends(call);
+        }
+        confirmed
     }
 
     fn refused(&mut self, call: &CallRecord<'_>) {
@@ -32,6 +40,10 @@ impl CallLog for ObservedCalls {
     fn end(&mut self, call: u64, outcome: CallOutcome, bytes: usize) {
         self.observer.call_ends(call);
         CallLog::end(&mut self.recorder, call, outcome, bytes);
+    }
+
+    fn settle(&mut self) {
+        self.recorder.settle();
     }
 
     fn wants_arguments(&self) -> bool {

@@ -14,6 +14,7 @@ use super::quarantine::Imposed;
 use super::service::{Drained, Service};
 use super::session_end::{Ended, SessionEnd, Stop, Used, as_recorded};
 use super::spawn::Monitor;
+use super::wide_pipe::WidePipe;
 use super::{LaunchError, Running};
 use crate::egress::Egress;
 use crate::lockfile::ToolName;
@@ -113,6 +114,7 @@ async fn until_the_end(
     if inquiries.is_some() {
         session = session.with_decider();
     }
+    let (stdin, stdout) = (WidePipe::new(stdin), WidePipe::new(stdout));
     let mut pump =
         Pump::new(client_in, client_out, stdin, stdout, session, events).with_inquiries(inquiries);
     let first = tokio::select! {
@@ -203,7 +205,7 @@ async fn until_the_end(
             })
         }
         End::Failed(error) => {
-            end(&mut monitor).await?;
+            *used = Used::of(&end(&mut monitor).await?);
             Err(error.into())
         }
         End::ClientClosed | End::ClientGone(_) | End::DeadlinePassed => {

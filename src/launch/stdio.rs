@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
 
+use super::wide_pipe::WidePipe;
 use crate::sys;
 
 /// Standard input.
@@ -24,7 +25,7 @@ pub fn input() -> io::Result<Box<dyn AsyncRead + Unpin>> {
     let stream = io::stdin();
     Ok(match kind(stream.as_fd())? {
         Kind::Pipe(path) => match pipe::OpenOptions::new().open_receiver(path) {
-            Ok(pipe) => Box::new(pipe),
+            Ok(pipe) => Box::new(WidePipe::new(pipe)),
             // Another user's pipe can't be opened anew.
             Err(_) => Box::new(blocking(stream.as_fd())?),
         },
@@ -50,7 +51,7 @@ pub fn output() -> io::Result<Box<dyn AsyncWrite + Unpin>> {
     let stream = io::stdout();
     Ok(match kind(stream.as_fd())? {
         Kind::Pipe(path) => match pipe::OpenOptions::new().open_sender(path) {
-            Ok(pipe) => Box::new(pipe),
+            Ok(pipe) => Box::new(WidePipe::new(pipe)),
             Err(_) => Box::new(blocking(stream.as_fd())?),
         },
         Kind::Socket(socket) => Box::new(Socket::new(socket)?),

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::full_disk::{free, is_about_full_disk};
 use super::npm_runner::{lay_out, read_bounded};
 use super::prepare::{Launcher, PROGRAMS};
 use super::tool::{Resolver, run_resolver};
@@ -15,9 +16,6 @@ use crate::resolve::ResolveError;
 use crate::resolve::interpreter::find_program;
 use crate::resolve::pypi::{ANSWER_FILE, CERTIFICATES_FILE, UvOutput, UvQuestion, UvRunner};
 use crate::store::Staging;
-
-/// Bytes with which uv can't even keep what an index says of one package.
-const LITTLE: u64 = 64 << 10;
 
 /// Why uv was not found, what it is for and how to get it.
 pub fn without_uv(error: &ResolveError) -> String {
@@ -138,46 +136,11 @@ impl<'a> SandboxedUv<'a> {
     }
 }
 
-/// Bytes that the user may still write there; `None` where nobody says.
-fn free(folder: &Path) -> Option<u64> {
-    let found = nix::sys::statvfs::statvfs(folder).ok()?;
-    Some(found.blocks_available() * found.fragment_size())
-}
-
-/// Whether uv failed for want of space: it says so (`ENOSPC`, `EDQUOT`), or there is less than it
-/// needs for anything at all.
-fn is_about_full_disk(stderr: &[u8], free: Option<u64>) -> bool {
-    let said = ["No space left on device", "Disk quota exceeded"];
-    let text = String::from_utf8_lossy(stderr);
-    said.iter().any(|words| text.contains(words)) || free.is_some_and(|bytes| bytes < LITTLE)
-}
-
 impl UvRunner for SandboxedUv<'_> {
     async fn run(
         &self,
         question: &UvQuestion,
     ) -> Result<UvOutput, Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.run_in_box(question).await?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_told_from_a_set_of_packages_that_does_not_exist() {
-        let full = b"error: Failed to write to the cache\n  Caused by: No space left on device (os error 28)\n";
-        let quota = b"  Caused by: Disk quota exceeded (os error 122)";
-        let refusal = b"  x No solution found when resolving dependencies";
-        let plenty = Some(1 << 30);
-        assert!(is_about_full_disk(full, plenty));
-        assert!(is_about_full_disk(quota, plenty));
-        assert!(is_about_full_disk(b"", Some(4096)));
-        // The controls.
-        assert!(!is_about_full_disk(refusal, plenty));
-        assert!(!is_about_full_disk(refusal, None));
-        assert!(free(Path::new("/")).is_some());
-        assert_eq!(free(Path::new("/no/such/folder")), None);
     }
 }

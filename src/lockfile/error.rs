@@ -1,7 +1,7 @@
 //! What can go wrong with the lock, one variant per failing step.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::guarded::GuardedReadError;
@@ -24,9 +24,9 @@ pub enum LockError {
     Missing { path: PathBuf },
     #[error(transparent)]
     Read(GuardedReadError),
-    #[error("the lock `{}` is not UTF-8 (byte {offset}); restore it from version control or run `pinfold lock`", path.display())]
+    #[error("the lock `{}` is not UTF-8 (byte {offset}); {}", path.display(), remade(path))]
     NotUtf8 { path: PathBuf, offset: usize },
-    #[error("the lock `{}` is damaged at line {line}, column {column}: {message}; restore it from version control or run `pinfold lock`", path.display())]
+    #[error("the lock `{}` is damaged at line {line}, column {column}: {message}; {}", path.display(), remade(path))]
     Json {
         path: PathBuf,
         line: usize,
@@ -35,7 +35,7 @@ pub enum LockError {
     },
     #[error("the lock `{}` has lockfile_version {found} and this pinfold reads version 1 only: a newer pinfold wrote it; upgrade pinfold to use it", path.display())]
     UnknownVersion { path: PathBuf, found: u64 },
-    #[error("the lock `{}` is not valid: `{location}`: {problem}; restore it from version control or run `pinfold lock`", path.display())]
+    #[error("the lock `{}` is not valid: `{location}`: {problem}; {}", path.display(), remade(path))]
     Invalid {
         path: PathBuf,
         location: String,
@@ -72,6 +72,15 @@ pub enum FieldProblem {
     Order { first: String, second: String },
     #[error("{value:?} can't stand here: {reason}")]
     Text { value: String, reason: &'static str },
+}
+
+/// What helps with a lock that can't be read. `pinfold lock` alone doesn't: it reads first what was
+/// agreed, and never writes over what it doesn't understand.
+fn remade(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "restore it from version control; where there is no copy, `mv '{path}' '{path}.damaged'` and `pinfold lock` agree to everything anew"
+    )
 }
 
 fn holder_text(holder: Option<u32>) -> String {

@@ -119,7 +119,7 @@ impl Digest {
 
     /// 64 lower-case hexadecimal digits, without the `sha256:` prefix; the name of files in the store.
     pub fn hex(&self) -> String {
-        self.hex_digits().map(char::from).into_iter().collect()
+        String::from_utf8_lossy(&self.hex_digits()).into_owned()
     }
 
     /// The digits of [`Digest::hex`], for whoever writes thousands of them.

@@ -478,7 +478,7 @@ fn egress_document(egress: &EgressPolicy) -> serde_json::Value {
 }
 
 fn protocol_document(grants: &relay::Grants) -> serde_json::Value {
-    serde_json::json!({
+    let mut document = serde_json::json!({
         "sampling": grants.sampling,
         "elicitation": grants.elicitation.name(),
         "roots": grants.roots,
@@ -488,7 +488,12 @@ fn protocol_document(grants: &relay::Grants) -> serde_json::Value {
         "prompts": reach_document(&grants.prompts),
         "completion": grants.completion,
         "logging": grants.logging,
-    })
+    });
+    // Absent without the grant, as in locks made before there was one.
+    if grants.tasks {
+        document["tasks"] = true.into();
+    }
+    document
 }
 
 fn reach_document(reach: &Reach) -> serde_json::Value {

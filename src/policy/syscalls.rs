@@ -2,6 +2,8 @@
 
 mod own_list;
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use super::PolicyError;
@@ -95,9 +97,9 @@ pub fn syscall_rules(
     let text = rules_text()?;
     let has_network = *network != Network::Off;
     let own_sockets = own_sockets && own_root && network.is_own();
-    let rules = |texts: Vec<RuleText>| {
+    let rules = |texts: &[RuleText]| {
         texts
-            .into_iter()
+            .iter()
             .filter(|rule| rule.network.is_none_or(|wanted| wanted == has_network))
             .filter(|rule| rule.own_root.is_none_or(|wanted| wanted == own_root))
             .filter(|rule| rule.own_sockets.is_none_or(|wanted| wanted == own_sockets))
@@ -105,19 +107,20 @@ pub fn syscall_rules(
             .collect::<Result<Vec<_>, _>>()
     };
     Ok(SyscallRules {
-        allow: rules(text.allow)?,
-        deny: rules(text.deny)?,
+        allow: rules(&text.allow)?,
+        deny: rules(&text.deny)?,
     })
 }
 
-fn rules_text() -> Result<RulesText, PolicyError> {
-    toml::from_str(TEXT).map_err(|error| PolicyError::BuiltIn {
-        file: FILE,
-        message: error.to_string(),
-    })
+/// Read once: a server with a list of its own, or without a root of its own, needs it twice.
+static RULES: LazyLock<Result<RulesText, String>> =
+    LazyLock::new(|| toml::from_str(TEXT).map_err(|error| error.to_string()));
+
+fn rules_text() -> Result<&'static RulesText, PolicyError> {
+    RULES.as_ref().map_err(|message| wrong(message))
 }
 
-fn rule(text: RuleText) -> Result<CallRule, PolicyError> {
+fn rule(text: &RuleText) -> Result<CallRule, PolicyError> {
     let mut when = text
         .when
         .iter()
@@ -141,7 +144,7 @@ fn rule(text: RuleText) -> Result<CallRule, PolicyError> {
         }
     }
     Ok(CallRule {
-        calls: text.calls,
+        calls: text.calls.clone(),
         when,
     })
 }

@@ -200,8 +200,7 @@ impl Session {
         events: &mut Vec<Event>,
     ) -> Verdict {
         // The tool may have changed while the user was thinking.
-        let trusting = self.looks.is_trusting(self.now);
-        if let Some(drift) = self.definitions.refuse_call(held.tool.as_str(), trusting) {
+        if let Some(drift) = self.drift_of(&held.tool) {
             return Verdict::Answer(self.decline(&held, &drift.to_string(), events));
         }
         let Held {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::budget::{Cost, Rate, Unpaid};
 use super::call_rules::judge;
+use super::canonical_form::canonical_form;
 use super::catalogue::RETRY_PARAMS;
 use super::client_rules::is_stateless;
-use super::definition::canonical_form;
 use super::event::Event;
 use super::json::{Object, Value};
 use super::message::{Id, Message};

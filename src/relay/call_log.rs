@@ -5,14 +5,14 @@ use std::fmt::Debug;
 use std::sync::atomic::Ordering;
 
 use super::call_gate::arguments;
+use super::canonical_form::canonical_form;
 use super::client_rules::is_stateless;
-use super::definition::canonical_form;
 use super::event::{Event, kept};
 use super::json::{Object, Value};
 use super::message::{Answer, Id, Message};
 use super::questions;
 use super::reply::tool_error_line;
-use super::session::{Session, Verdict};
+use super::session::{Outcome, Session, Verdict};
 use crate::lockfile::Digest;
 
 /// Longer arguments are recorded by their digest only, in bytes.
@@ -20,17 +20,24 @@ const MAX_ARGUMENTS: usize = 16 << 10;
 
 /// A place for records of calls.
 pub trait CallLog: Debug + Send {
-    /// Asked before a call is passed on. The number is for [`Self::end`].
+    /// Told of a call that is to be passed on, which it may be when [`Self::confirm`] has said so
+    /// for this number. Calls that are begun together can be recorded together.
+    fn begin(&mut self, call: &CallRecord<'_>) -> u64;
+
+    /// Whether a call that was begun is recorded; what waits to be recorded is.
     ///
     /// # Errors
     /// Why it can't be recorded, and what to do; it is not passed on then.
-    fn begin(&mut self, call: &CallRecord<'_>) -> Result<u64, String>;
+    fn confirm(&mut self, call: u64) -> Result<(), String>;
 
     /// A call that is not passed on, or not yet.
     fn refused(&mut self, call: &CallRecord<'_>);
 
-    /// It was answered.
+    /// It was answered. Recorded with the next [`Self::settle`].
     fn end(&mut self, call: u64, outcome: CallOutcome, bytes: usize);
+
+    /// Records what waits to be recorded.
+    fn settle(&mut self);
 
     /// Whether [`CallRecord::redacted`] is wanted.
     fn wants_arguments(&self) -> bool;
@@ -78,6 +85,40 @@ pub struct CallRecord<'a> {
     pub trace: Option<&'a str>,
 }
 
+/// A call that is to be passed on, and may not be yet.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// In the record of calls.
+    number: u64,
+    id: Id,
+    tool: String,
+    stateless: bool,
+}
+
+/// What was decided about a line of the client; what comes of it is said by
+/// [`Session::release`], which may be asked about several lines at once.
+#[must_use]
+#[derive(Debug)]
+pub struct Judged {
+    pub(super) outcome: Outcome,
+    pub(super) begun: Option<Begun>,
+}
+
+impl Judged {
+    /// What it takes at the most, in bytes; a line that is dropped takes something, too.
+    pub(super) fn length(&self) -> usize {
+        let Outcome {
+            to_server,
+            to_client,
+            own_request,
+            events,
+        } = &self.outcome;
+        let lines = [to_server, to_client, own_request];
+        let lines: usize = lines.into_iter().flatten().map(Vec::len).sum();
+        lines + size_of::<Self>() + size_of_val(events.as_slice())
+    }
+}
+
 /// How a call was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
@@ -90,6 +131,8 @@ pub enum CallOutcome {
     Refused,
     /// The server asks for input; the call will be made again.
     Input,
+    /// It was made a task, which is over, and nobody has fetched its result.
+    None,
 }
 
 impl Session {
@@ -107,8 +150,7 @@ impl Session {
         message: &Message<'_>,
         approved: bool,
         verdict: Verdict,
-        events: &mut Vec<Event>,
-        new: usize,
+        new: &[Event],
     ) -> Verdict {
         if self.call_log.is_none() {
             return verdict;
@@ -116,7 +158,7 @@ impl Session {
         let name = message.param_text("name").unwrap_or_default();
         let passes = matches!(verdict, Verdict::Forward | Verdict::ForwardInstead(_));
         if !passes {
-            let (decision, reason) = not_passed(events.get(new..).unwrap_or_default());
+            let (decision, reason) = not_passed(new);
             self.record_refusal(&name, message, decision, reason);
             return verdict;
         }
@@ -125,15 +167,36 @@ impl Session {
         } else {
             Approval::None
         };
-        match self.begin_call(id, &name, arguments(message), trace_of(message), approval) {
-            Ok(()) => verdict,
-            Err(reason) => {
-                // It was counted when it was judged.
-                self.policy.passed_calls.fetch_sub(1, Ordering::Relaxed);
-                let answer =
-                    self.refuse_unrecorded(id, &name, &reason, is_stateless(message), events);
-                Verdict::Answer(answer)
-            }
+        let number = self.begin_call(id, &name, arguments(message), trace_of(message), approval);
+        self.begun = number.map(|number| Begun {
+            number,
+            id: id.clone(),
+            tool: name.into_owned(),
+            stateless: is_stateless(message),
+        });
+        verdict
+    }
+
+    /// What becomes of a line once the call in it is to be passed on: only if that is recorded.
+    pub fn release(&mut self, judged: Judged) -> Outcome {
+        let Judged { mut outcome, begun } = judged;
+        let (Some(begun), Some(log)) = (begun, &mut self.call_log) else {
+            return outcome;
+        };
+        if let Err(reason) = log.confirm(begun.number) {
+            // It was counted when it was judged.
+            self.policy.passed_calls.fetch_sub(1, Ordering::Relaxed);
+            outcome.to_server = None;
+            let answer = self.refuse_unrecorded(&begun, &reason, &mut outcome.events);
+            outcome.to_client = Some(answer);
+        }
+        outcome
+    }
+
+    /// Records what waits to be recorded.
+    pub fn settle(&mut self) {
+        if let Some(log) = &mut self.call_log {
+            log.settle();
         }
     }
 
@@ -181,15 +244,23 @@ impl Session {
         events: &mut Vec<Event>,
     ) -> Result<(), Vec<u8>> {
         let (arguments, trace) = of_line(line);
-        match self.begin_call(id, tool, arguments, trace, approval) {
-            Ok(()) => {
-                self.policy.passed_calls.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(reason) => Err(self.refuse_unrecorded(id, tool, &reason, stateless, events)),
+        let number = self.begin_call(id, tool, arguments, trace, approval);
+        if let (Some(number), Some(log)) = (number, &mut self.call_log)
+            && let Err(reason) = log.confirm(number)
+        {
+            let begun = Begun {
+                number,
+                id: id.clone(),
+                tool: tool.to_owned(),
+                stateless,
+            };
+            return Err(self.refuse_unrecorded(&begun, &reason, events));
         }
+        self.policy.passed_calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
+    /// Its number, where calls are recorded.
     fn begin_call(
         &mut self,
         id: &Id,
@@ -197,34 +268,39 @@ impl Session {
         arguments: Value<'_>,
         trace: Option<String>,
         approval: Approval,
-    ) -> Result<(), String> {
+    ) -> Option<u64> {
         let mut record = self.call_record(tool, arguments, trace.as_deref());
         record.approval = approval;
-        let Some(log) = &mut self.call_log else {
-            return Ok(());
-        };
-        let call = log.begin(&record)?;
+        let number = self.call_log.as_mut()?.begin(&record);
         if let Some(asked) = self.asked_by_client.find_mut(id) {
-            asked.call = Some(call);
+            asked.call = Some(number);
         }
-        Ok(())
+        Some(number)
     }
 
     fn refuse_unrecorded(
         &mut self,
-        id: &Id,
-        name: &str,
+        begun: &Begun,
         reason: &str,
-        stateless: bool,
         events: &mut Vec<Event>,
     ) -> Vec<u8> {
-        self.asked_by_client.take(id);
+        let Begun {
+            number,
+            id,
+            tool: name,
+            stateless,
+        } = begun;
+        // The client may have cancelled it, and used its id again.
+        let asked = self.asked_by_client.find(id);
+        if asked.is_some_and(|asked| asked.call == Some(*number)) {
+            self.asked_by_client.take(id);
+        }
         let text = format!("pinfold did not pass this call of `{name}` on: {reason}.");
-        if let Some(tool) = self.policy.allow.get(name).cloned() {
+        if let Some(tool) = self.policy.allow.get(name.as_str()).cloned() {
             let reason = reason.to_owned();
             events.push(Event::CallRefused { tool, reason });
         }
-        tool_error_line(id, &text, stateless)
+        tool_error_line(id, &text, *stateless)
     }
 
     fn call_record<'a>(
@@ -266,6 +342,13 @@ impl Session {
         };
         if let Some(log) = &mut self.call_log {
             log.end(call, outcome, bytes);
+        }
+    }
+
+    /// Its task is forgotten, and its result was not fetched.
+    pub(super) fn end_call_unanswered(&mut self, call: u64) {
+        if let Some(log) = &mut self.call_log {
+            log.end(call, CallOutcome::None, 0);
         }
     }
 

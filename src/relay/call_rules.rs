@@ -5,20 +5,27 @@
 //! fit: numbers that a double doesn't hold, other spellings of a key that the rule names (Go's
 //! `encoding/json` takes `Owner` for `owner`), and text with a NUL, which readers in C end there.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::confusion::fold;
 use super::event::kept;
-use super::json::{Object, Value};
+use super::json::{Member, Object, Value};
 use crate::schema::{Keyword, Literal, MAX_INTEGER, Number, Schema, Type};
 
-/// Steps of one judgement; about a second in the worst case.
+/// Steps of one judgement; about two seconds in the worst case.
 const MAX_WORK: u64 = 20_000_000;
 /// Longest text that a pattern is tried on, in bytes.
 const MAX_MATCHED: usize = 64 * 1024;
-/// Steps that a pattern costs for each byte of the text.
+/// Steps that a pattern costs at least for each byte of the text, and so many bytes of its compiled
+/// form, all of which may be looked at for each, cost one more.
 const PATTERN_WORK: u64 = 32;
+const PATTERN_PART: u64 = 200;
+/// Bytes that are walked over in one step.
+const STRIDE: u64 = 32;
+/// Bytes of a key that are read in one step, beyond those that are compared.
+const KEY_STRIDE: u64 = 16;
 /// Digits of a number that every double has.
 const MAX_DIGITS: usize = 17;
 /// Longest place that is named, in parts.
@@ -49,20 +56,25 @@ pub(super) enum Reason {
 
 /// Whether `arguments` meet `rule`.
 pub(super) fn judge(rule: &Schema, arguments: Value<'_>) -> Result<(), Failure> {
+    judge_within(MAX_WORK, rule, arguments)
+}
+
+fn judge_within(most_work: u64, rule: &Schema, arguments: Value<'_>) -> Result<(), Failure> {
     let mut judge = Judge {
         path: Vec::new(),
-        work: 0,
+        left: most_work,
     };
     judge.schema(rule, arguments)
 }
 
 struct Judge<'a> {
     path: Vec<Part<'a>>,
-    work: u64,
+    /// Steps.
+    left: u64,
 }
 
 enum Part<'a> {
-    Key(std::borrow::Cow<'a, str>),
+    Key(Cow<'a, str>),
     Index(usize),
 }
 
@@ -99,7 +111,8 @@ impl<'a> Judge<'a> {
                 None => true,
                 Some(text) if text.len() > MAX_MATCHED => return self.fail(Reason::TooMuch),
                 Some(text) => {
-                    self.spend(text.len() as u64 * PATTERN_WORK)?;
+                    let work = PATTERN_WORK.max(pattern.size() as u64 / PATTERN_PART);
+                    self.spend(text.len() as u64 * work)?;
                     pattern.is_match(&text)
                 }
             },
@@ -172,8 +185,7 @@ impl<'a> Judge<'a> {
         };
         self.same_spelling(object, named.keys())?;
         for member in object.members() {
-            self.spend(size(member.value))?;
-            let key = member.key();
+            let key = self.key(&member)?;
             let schema = named.get(key.as_ref()).or(others);
             if let Some(schema) = schema {
                 self.below(Part::Key(key), schema, member.value)?;
@@ -189,8 +201,7 @@ impl<'a> Judge<'a> {
         self.same_spelling(object, names.iter())?;
         let mut found = 0;
         for member in object.members() {
-            self.spend(size(member.value))?;
-            found += usize::from(names.contains(member.key().as_ref()));
+            found += usize::from(names.contains(self.key(&member)?.as_ref()));
         }
         // No key occurs twice.
         Ok(found == names.len())
@@ -204,8 +215,8 @@ impl<'a> Judge<'a> {
     ) -> Result<(), Failure> {
         let folded: BTreeMap<String, &String> = names.map(|name| (fold(name), name)).collect();
         for member in object.members() {
-            self.spend(size(member.value) + member.raw_key.len().min(64) as u64)?;
-            let key = member.key();
+            self.spend(member.raw_key.len().min(64) as u64)?;
+            let key = self.key(&member)?;
             let until_nul = key.split('\0').next().unwrap_or_default();
             let taken_for = [fold(&key), fold(until_nul)];
             let named = taken_for
@@ -275,7 +286,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn text(&mut self, value: Value<'a>) -> Result<Option<std::borrow::Cow<'a, str>>, Failure> {
+    fn text(&mut self, value: Value<'a>) -> Result<Option<Cow<'a, str>>, Failure> {
         self.spend(size(value))?;
         let text = value.as_text();
         if text.as_ref().is_some_and(|text| text.contains('\0')) {
@@ -293,12 +304,24 @@ impl<'a> Judge<'a> {
         Ok(value.as_array().map(Iterator::count))
     }
 
+    /// The key of a member whose value was walked over.
+    fn key(&mut self, member: &Member<'a>) -> Result<Cow<'a, str>, Failure> {
+        self.spend(size(member.value) + member.raw_key.len() as u64 / KEY_STRIDE)?;
+        Ok(member.key())
+    }
+
     fn spend(&mut self, steps: u64) -> Result<(), Failure> {
-        self.work = self.work.saturating_add(steps);
-        if self.work > MAX_WORK {
-            return self.fail(Reason::TooMuch);
+        match self.left.checked_sub(steps) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                // Nothing is cheap enough any more.
+                self.left = 0;
+                self.fail(Reason::TooMuch)
+            }
         }
-        Ok(())
     }
 
     fn fail<T>(&self, reason: Reason) -> Result<T, Failure> {
@@ -318,7 +341,7 @@ impl<'a> Judge<'a> {
 
 /// Steps of a walk over a value.
 fn size(value: Value<'_>) -> u64 {
-    value.raw().len() as u64 / 64 + 1
+    value.raw().len() as u64 / STRIDE + 1
 }
 
 /// Digits of a number that make a difference: not the zeros at either end, not the exponent.

@@ -20,6 +20,7 @@ use super::event::kept;
 use super::framing::{Line, LineReader};
 use super::grants::Grants;
 use super::json::{Object, Value};
+use super::look::Era;
 use super::message::{Answer, Id, Kind, Message};
 use super::recover::{answered_id, answered_id_at_end};
 use super::reply::{
@@ -67,7 +68,8 @@ pub async fn introspect(
     limit: Duration,
 ) -> Result<Introspection, RelayError> {
     let mut server = Server {
-        capabilities: all_granted(grants),
+        capabilities: all_granted(grants, Era::Session),
+        stateless: all_granted(grants, Era::Stateless),
         lines: LineReader::new(server_out, DEFAULT_MAX_LINE),
         writer: server_in,
         last_id: 0,
@@ -79,7 +81,7 @@ pub async fn introspect(
         Ok(introspection) => (introspection, None),
         Err(refused @ RelayError::Refused { .. }) => {
             match server.discover().await {
-                Ok(introspection) => (introspection, Some(modern_meta(&server.capabilities))),
+                Ok(introspection) => (introspection, Some(modern_meta(&server.stateless))),
                 // A server that knows neither is best described by its first answer.
                 Err(RelayError::Refused { .. }) => return Err(refused),
                 Err(error) => return Err(error),
@@ -99,6 +101,8 @@ struct Server<R, W> {
     writer: W,
     /// What is declared, as JSON.
     capabilities: String,
+    /// The same in the manner of 2026-07-28.
+    stateless: String,
     last_id: i64,
     received: usize,
     limit: Duration,
@@ -137,7 +141,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Server<R, W> {
 
     async fn discover(&mut self) -> Result<Introspection, RelayError> {
         let step = Step::Discover;
-        let params = format!("{{\"_meta\":{}}}", modern_meta(&self.capabilities));
+        let params = format!("{{\"_meta\":{}}}", modern_meta(&self.stateless));
         let answer = self.ask(step, &params).await?;
         let result = result_of(step, &answer)?;
         let versions = result.find("supportedVersions").and_then(Value::as_array);

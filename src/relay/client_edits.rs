@@ -4,10 +4,12 @@
 use super::capabilities::{Declared, granted_of_client};
 use super::catalogue::{
     CLIENT_CAPABILITIES_META, ClientRequest, LOG_LEVEL_META, PROTOCOL_VERSION_META, RETRY_PARAMS,
+    TASK,
 };
 use super::edited::Edited;
 use super::event::Event;
 use super::json::{Object, Value};
+use super::look::Era;
 use super::message::Message;
 use super::questions::target;
 use super::session::{Asking, Session, Verdict};
@@ -23,7 +25,9 @@ impl Session {
             return Asking::default();
         }
         let declared = match meta.find(CLIENT_CAPABILITIES_META) {
-            Some(capabilities) => granted_of_client(capabilities, &self.policy.grants).1,
+            Some(capabilities) => {
+                granted_of_client(capabilities, &self.policy.grants, Era::Stateless).1
+            }
             None => Declared::default(),
         };
         Asking {
@@ -51,7 +55,7 @@ impl Session {
         if request == ClientRequest::Initialize
             && let Some(capabilities) = params.find("capabilities")
         {
-            let (granted, declared) = granted_of_client(capabilities, grants);
+            let (granted, declared) = granted_of_client(capabilities, grants, Era::Session);
             edited.set("capabilities", &granted);
             self.declared = declared;
         }
@@ -60,6 +64,10 @@ impl Session {
             && let Some(granted) = reach::granted_subscriptions(wanted, grants)
         {
             edited.set("notifications", &granted);
+        }
+        if matches!(request, ClientRequest::Task(_)) {
+            // The official TypeScript SDK says with these, too, that the call is to be a task.
+            edited.remove(TASK);
         }
         self.edit_responses(request, params, &mut edited, events);
         self.edit_meta(message, &mut edited);
@@ -80,7 +88,7 @@ impl Session {
         let grants = &self.policy.grants;
         let mut edited = Edited::new(meta);
         if let Some(capabilities) = meta.find(CLIENT_CAPABILITIES_META) {
-            let granted = granted_of_client(capabilities, grants).0;
+            let granted = granted_of_client(capabilities, grants, Era::Stateless).0;
             edited.set(CLIENT_CAPABILITIES_META, &granted);
         }
         if !grants.logging {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::call_approval::{Given, with_params};
 use super::call_log::CallDecision;
-use super::catalogue::{ClientRequest, Kind, PROTOCOL_VERSION_META, RETRY_PARAMS, Side, TASK};
+use super::catalogue::{ClientRequest, Kind, PROTOCOL_VERSION_META, RETRY_PARAMS, Side};
 use super::codes;
 use super::event::{Event, kept};
 use super::json::{Object, Value};
@@ -15,6 +15,7 @@ use super::pending::NotEntered;
 use super::questions::Question;
 use super::reply::{error_line, tool_error_line};
 use super::session::{Asked, Asking, Session, Verdict};
+use super::task_questions::refuse_client_answer;
 use super::tool_list::Shown;
 use super::{reach, roots};
 use crate::lockfile::ToolName;
@@ -37,7 +38,8 @@ impl Session {
         let new = events.len();
         let (verdict, approved) = self.judge_client_request(id, method, message, events);
         if method == "tools/call" {
-            return self.record_call(id, message, approved, verdict, events, new);
+            let new = events.get(new..).unwrap_or_default();
+            return self.record_call(id, message, approved, verdict, new);
         }
         verdict
     }
@@ -83,7 +85,10 @@ impl Session {
         approved: bool,
         events: &mut Vec<Event>,
     ) -> Verdict {
-        if let Some(answer) = self.withhold_call(id, method, message, events) {
+        let withheld = self
+            .withhold_call(id, method, message, events)
+            .or_else(|| self.withhold_task_result(id, method, message, events));
+        if let Some(answer) = withheld {
             return Verdict::Answer(answer);
         }
         let admitted = match self.admit(method, message) {
@@ -126,13 +131,11 @@ impl Session {
     fn admit(&self, method: &str, message: &Message<'_>) -> Result<Asked, Refused> {
         let grants = &self.policy.grants;
         if !grants.admit(Side::Client, Kind::Request, method) {
-            return Err(Refused {
-                code: codes::METHOD_NOT_FOUND,
-                message: format!("Method not found: {}", kept(method)),
-                event: request_refused(method, "the method is unknown or not granted"),
-            });
+            let reason = "the method is unknown or not granted";
+            return Err(Refused::unknown_method(method, reason));
         }
         let request = ClientRequest::of(method);
+        let step = self.task_step(request, method, message)?;
         let asking = self.asking(request, message);
         if let Some(params) = message.params {
             self.judge_params(method, params, asking)?;
@@ -157,11 +160,11 @@ impl Session {
             shown,
             asking,
             call: None,
+            step: step.map(Box::new),
         })
     }
 
-    /// Parameters that only make sense with rights that are not granted: a task, or answers
-    /// to questions that no server has asked.
+    /// Answers to questions that no server has asked.
     fn judge_params(
         &self,
         method: &str,
@@ -169,9 +172,6 @@ impl Session {
         asking: Asking,
     ) -> Result<(), Refused> {
         let refused = |reason| Err(Refused::other(codes::INVALID_PARAMS, method, reason));
-        if params.find(TASK).is_some() {
-            return refused("tasks are not granted to this server");
-        }
         let [responses, state] = RETRY_PARAMS.map(|key| params.find(key));
         if responses.is_none() && state.is_none() {
             return Ok(());
@@ -228,8 +228,7 @@ impl Session {
         if !self.definitions.has_seen(tool.as_str()) {
             self.looks.unlisted_call();
         }
-        let trusting = self.looks.is_trusting(self.now);
-        let drift = self.definitions.refuse_call(tool.as_str(), trusting)?;
+        let drift = self.drift_of(tool)?;
         let text = format!(
             "pinfold did not pass this call of `{tool}` on: {drift}. The user can see what changed with `{}`.",
             self.definitions.review()
@@ -263,7 +262,11 @@ impl Session {
             self.looks.speaks(Era::Session);
         }
         let grants = &self.policy.grants;
-        if grants.admit(Side::Client, Kind::Notification, method) {
+        let admitted = grants.admit(Side::Client, Kind::Notification, method);
+        if admitted
+            && (method != "notifications/tasks/status"
+                || self.may_tell_server_status(message.params))
+        {
             return self.forward_notification(message);
         }
         events.push(match message.param_text("name") {
@@ -286,8 +289,8 @@ impl Session {
         message: &Message<'_>,
         events: &mut Vec<Event>,
     ) -> Verdict {
-        let question = id.and_then(|id| self.asked_by_server.take(id));
-        let (Some(id), Some(question)) = (id, question) else {
+        let asked = id.and_then(|id| self.asked_by_server.take(id));
+        let (Some(id), Some(asked)) = (id, asked) else {
             let reason = match id {
                 Some(id) => format!("the server waits for no answer with id {id}"),
                 None => "an answer without id".to_owned(),
@@ -296,9 +299,14 @@ impl Session {
             return Verdict::Drop;
         };
         let Answer::Result(result) = answer else {
+            self.client_task_failed(&asked);
             return Verdict::Forward;
         };
-        if question != Question::Roots {
+        if let Err(reason) = self.judge_client_task_result(&asked, result) {
+            self.client_task_failed(&asked);
+            return refuse_client_answer(id, reason, events);
+        }
+        if asked.question != Question::Roots {
             return Verdict::Forward;
         }
         match roots::reduce(result, &self.policy.granted_paths) {
@@ -324,7 +332,15 @@ pub(super) fn is_stateless(message: &Message<'_>) -> bool {
 }
 
 impl Refused {
-    fn other(code: i64, method: &str, reason: &str) -> Self {
+    pub(super) fn unknown_method(method: &str, reason: &str) -> Self {
+        Self {
+            code: codes::METHOD_NOT_FOUND,
+            message: format!("Method not found: {}", kept(method)),
+            event: request_refused(method, reason),
+        }
+    }
+
+    pub(super) fn other(code: i64, method: &str, reason: &str) -> Self {
         Self {
             code,
             message: format!("Refused: {reason}"),

@@ -6,13 +6,11 @@
 //! too), and case-insensitive readers exist in Java and C#. A message that holds `Method`
 //! beside `method` has two readings, so it has none here.
 
-use std::borrow::Cow;
-
 use super::errors::Refusal;
-use super::json::Object;
+use super::json::{Object, unescape};
 
 /// The keys by which this room, a client or a server decides what a message is and does.
-const ROUTED: [&str; 40] = [
+const ROUTED: [&str; 41] = [
     "jsonrpc",
     "id",
     "method",
@@ -49,6 +47,7 @@ const ROUTED: [&str; 40] = [
     "mode",
     "includeContext",
     "io.modelcontextprotocol/logLevel",
+    "io.modelcontextprotocol/related-task",
     "io.modelcontextprotocol/protocolVersion",
     "io.modelcontextprotocol/clientCapabilities",
     "io.modelcontextprotocol/clientInfo",
@@ -69,6 +68,9 @@ pub(super) const ROUTED_IN_TOOLS: [&str; 7] = [
     "execution",
 ];
 
+/// More of them in the state of a task, and in a request about one.
+pub(super) const ROUTED_IN_TASKS: [&str; 3] = ["taskId", "status", "ttl"];
+
 /// Longer than any routed key; a longer folded key equals none of them.
 const LONGEST: usize = 64;
 
@@ -79,31 +81,37 @@ pub(super) fn refuse_confusing_keys(
     more: &[&'static str],
 ) -> Result<(), Refusal> {
     for member in object.members() {
-        let (key, cut) = if is_plain(member.raw_key) {
-            let Ok(key) = std::str::from_utf8(member.raw_key) else {
-                continue;
-            };
-            (Cow::Borrowed(key), None)
-        } else {
-            let key = member.key();
-            let cut = key.split_once('\0').map(|(before, _)| fold(before));
-            (Cow::Owned(fold(&key)), cut)
-        };
-        let is_taken_for = |routed: &&str| {
-            key.eq_ignore_ascii_case(routed)
-                || cut
-                    .as_ref()
-                    .is_some_and(|cut| cut.eq_ignore_ascii_case(routed))
-        };
-        let routed = ROUTED
-            .iter()
-            .chain(more)
-            .find(|routed| member.raw_key != routed.as_bytes() && is_taken_for(routed));
-        if let Some(routed) = routed {
-            return Err(Refusal::ConfusingKey { routed });
-        }
+        refuse_confusing_key(member.raw_key, more)?;
     }
     Ok(())
+}
+
+/// As [`refuse_confusing_keys`], for one key as it is written.
+pub(super) fn refuse_confusing_key(raw_key: &[u8], more: &[&'static str]) -> Result<(), Refusal> {
+    let mut routed = ROUTED.iter().chain(more);
+    if is_plain(raw_key) {
+        // Of the same length: a look at the others would take longer than all the rest.
+        let confused = routed.find(|routed| {
+            routed.len() == raw_key.len()
+                && raw_key != routed.as_bytes()
+                && raw_key.eq_ignore_ascii_case(routed.as_bytes())
+        });
+        return confused.map_or(Ok(()), |routed| Err(Refusal::ConfusingKey { routed }));
+    }
+    let key = unescape(raw_key).unwrap_or_default();
+    let cut = key.split_once('\0').map(|(before, _)| fold(before));
+    let key = fold(&key);
+    let is_taken_for = |routed: &&&str| {
+        raw_key != routed.as_bytes()
+            && (key.eq_ignore_ascii_case(routed)
+                || cut
+                    .as_ref()
+                    .is_some_and(|cut| cut.eq_ignore_ascii_case(routed)))
+    };
+    match routed.find(is_taken_for) {
+        Some(routed) => Err(Refusal::ConfusingKey { routed }),
+        None => Ok(()),
+    }
 }
 
 /// ASCII without escapes: folding it is ignoring ASCII case.

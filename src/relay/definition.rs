@@ -1,5 +1,6 @@
 //! One tool definition, in the form in which it is pinned: canonical bytes and digest.
 
+use super::canonical_form::canonical_form;
 use super::json::Value;
 use super::tool_list::read_tool;
 use crate::lockfile::Digest;
@@ -39,12 +40,6 @@ impl ToolDefinition {
             canonical,
         }))
     }
-}
-
-/// RFC 8785. Fails on numbers that no double holds.
-pub(super) fn canonical_form(value: Value<'_>) -> Result<Vec<u8>, serde_json::Error> {
-    let value: serde_json::Value = serde_json::from_slice(value.raw())?;
-    serde_json_canonicalizer::to_vec(&value)
 }
 
 #[cfg(test)]

@@ -16,8 +16,11 @@ use super::recover::{HEAD, TAIL};
 
 /// How much is read at once; 64 KiB is what a Linux pipe holds.
 const CHUNK: usize = 64 * 1024;
-/// A buffer that grew beyond this for one long line is given back after it.
-const KEEP_CAPACITY: usize = 1024 * 1024;
+/// A buffer that grew beyond this for one long line is given back after it,
+const MOST_CAPACITY: usize = 4 * 1024 * 1024;
+/// one beyond this after so many reads without another: long lines seldom come alone.
+const KEEP_CAPACITY: usize = 4 * CHUNK;
+const READS_WITHOUT: u32 = 32;
 
 /// One line, without its newline. Lines of nothing but white space are skipped.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct LineReader<R> {
     start: usize,
     /// Before this byte, and after `start`, there is no newline.
     scanned: usize,
+    /// Reads since the buffer was last needed for a long line.
+    reads_without: u32,
     /// The line under way is too long.
     overlong: Option<Overlong>,
     ended: bool,
@@ -73,6 +78,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             buffer: Vec::new(),
             start: 0,
             scanned: 0,
+            reads_without: 0,
             overlong: None,
             ended: false,
         }
@@ -190,7 +196,17 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         self.buffer.drain(..self.start.min(self.buffer.len()));
         self.scanned = self.scanned.saturating_sub(self.start);
         self.start = 0;
-        if self.buffer.capacity() > KEEP_CAPACITY && self.buffer.len() < CHUNK {
+        self.reads_without = if self.buffer.len() < CHUNK {
+            self.reads_without.saturating_add(1)
+        } else {
+            0
+        };
+        let keep = if self.reads_without > READS_WITHOUT {
+            KEEP_CAPACITY
+        } else {
+            MOST_CAPACITY
+        };
+        if self.reads_without > 0 && self.buffer.capacity() > keep {
             self.buffer.shrink_to(2 * CHUNK);
         }
         self.buffer.reserve(CHUNK);

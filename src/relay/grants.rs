@@ -16,6 +16,8 @@ pub struct Grants {
     pub elicitation: Elicitation,
     /// The server may ask for the client's folders (`roots/list`).
     pub roots: bool,
+    /// Calls of the server's tools, and what it asks of the client, may be made tasks (2025-11-25).
+    pub tasks: bool,
     /// Notifications of the server that pass although MCP does not know them.
     pub notifications: BTreeSet<String>,
     /// Requests of the client that pass although MCP does not know them.
@@ -53,6 +55,7 @@ impl Default for Grants {
             sampling: false,
             elicitation: Elicitation::Off,
             roots: false,
+            tasks: false,
             notifications: BTreeSet::new(),
             methods: BTreeSet::new(),
             resources: Reach::All,
@@ -70,6 +73,7 @@ impl Grants {
             Right::Elicitation => self.elicitation >= Elicitation::Form,
             Right::UrlElicitation => self.elicitation >= Elicitation::Url,
             Right::Roots => self.roots,
+            Right::Tasks => self.tasks,
             Right::Resources => self.resources != Reach::Off,
             Right::Prompts => self.prompts != Reach::Off,
             Right::Completion => self.completion,

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::confusion::{ROUTED_IN_ERRORS, refuse_confusing_keys};
+use super::confusion::{ROUTED_IN_ERRORS, refuse_confusing_key, refuse_confusing_keys};
 use super::errors::Refusal;
 use super::json::{Object, Value};
 use super::strict::{CanonicalLine, write_string};
@@ -103,11 +103,10 @@ impl<'a> Message<'a> {
     pub fn read(line: &'a CanonicalLine) -> Result<Self, NotAMessage> {
         let root = line.root();
         // A root that can be read in two ways has no certain id.
-        refuse_confusing_keys(root, &[]).map_err(|refusal| NotAMessage {
+        let parts = Parts::of(root).map_err(|refusal| NotAMessage {
             refusal,
             request: None,
         })?;
-        let parts = Parts::of(root);
         parts.message(root).map_err(|refusal| NotAMessage {
             refusal,
             request: parts.request_id(),
@@ -137,9 +136,10 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(root: Object<'a>) -> Self {
+    fn of(root: Object<'a>) -> Result<Self, Refusal> {
         let mut parts = Self::default();
         for member in root.members() {
+            refuse_confusing_key(member.raw_key, &[])?;
             let part = match member.raw_key {
                 b"jsonrpc" => &mut parts.jsonrpc,
                 b"id" => &mut parts.id,
@@ -151,7 +151,7 @@ impl<'a> Parts<'a> {
             };
             *part = Some(member.value);
         }
-        parts
+        Ok(parts)
     }
 
     fn request_id(&self) -> Option<Id> {
@@ -193,15 +193,13 @@ impl<'a> Parts<'a> {
 
 fn read_params(params: Value<'_>) -> Result<Object<'_>, Refusal> {
     let params = params.as_object().ok_or(Refusal::BadParams)?;
-    refuse_confusing_keys(params, &[])?;
-    refuse_confusing_meta(params)?;
+    refuse_confusing(params)?;
     Ok(params)
 }
 
 fn read_result(result: Value<'_>) -> Result<Answer<'_>, Refusal> {
     let result = result.as_object().ok_or(Refusal::BadResult)?;
-    refuse_confusing_keys(result, &[])?;
-    refuse_confusing_meta(result)?;
+    refuse_confusing(result)?;
     Ok(Answer::Result(result))
 }
 
@@ -219,11 +217,17 @@ fn read_error(error: Value<'_>) -> Result<Answer<'_>, Refusal> {
     Ok(Answer::Error { code, error })
 }
 
-fn refuse_confusing_meta(object: Object<'_>) -> Result<(), Refusal> {
-    match object.find("_meta").and_then(Value::as_object) {
-        Some(meta) => refuse_confusing_keys(meta, &[]),
-        None => Ok(()),
+/// Of an object and of its `_meta`.
+fn refuse_confusing(object: Object<'_>) -> Result<(), Refusal> {
+    for member in object.members() {
+        refuse_confusing_key(member.raw_key, &[])?;
+        if member.raw_key == b"_meta"
+            && let Some(meta) = member.value.as_object()
+        {
+            refuse_confusing_keys(meta, &[])?;
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

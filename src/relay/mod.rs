@@ -4,8 +4,8 @@
 //! `client_rules`, `server_rules`, `tool_list`, `pins` and `look` decides (pure, synchronous), `framing`,
 //! `outbox` and `pump` move bytes. `call_gate`, `call_rules`, `budget`, `call_approval`
 //! and `approval` decide about calls of tools on the list, `call_log` has each call recorded, `cleaning` with `redaction` and
-//! `neutralise` about the text of answers. `client` asks a server for its tools, `refusal` speaks
-//! for a launch that was refused, `stderr` keeps what a server says on the side.
+//! `neutralise` about the text of answers, `tasks` with `task_rules` and `task_questions` about
+//! results that come later. `client` asks a server for its tools, `refusal` speaks for a launch that was refused, `stderr` keeps what a server says on the side.
 //!
 //! This room does not know how the server was started, and reads no manifest and no lock.
 
@@ -15,6 +15,7 @@ mod call_approval;
 mod call_gate;
 mod call_log;
 mod call_rules;
+mod canonical_form;
 mod capabilities;
 mod catalogue;
 mod cleaning;
@@ -52,12 +53,16 @@ mod session;
 mod stderr;
 mod stderr_log;
 mod strict;
+mod task_capabilities;
+mod task_questions;
+mod task_rules;
+mod tasks;
 mod tool_list;
 mod trace_context;
 
 pub use budget::{Budget, Cost, Ledger, OwnBudget, Rate, SpendingKey, Spent, Unpaid};
 pub use call_gate::{CallRules, Ruled};
-pub use call_log::{Approval, CallDecision, CallLog, CallOutcome, CallRecord};
+pub use call_log::{Approval, CallDecision, CallLog, CallOutcome, CallRecord, Judged};
 pub use catalogue::{refused_method, refused_notification};
 pub use client::{Introspection, introspect};
 pub use definition::ToolDefinition;

@@ -1,24 +1,29 @@
 //! Text of a server that people and models read, with terminal escapes and direction marks
 //! written out. Pure.
 //!
-//! `structuredContent` and `_meta` are for programs and stay as they are.
+//! `structuredContent` and `_meta` are for programs and stay as they are, but for what a task's
+//! `_meta` has for the model.
 
 use std::fmt::Write as _;
 
-use super::json::{Object, Value};
+use super::json::{Object, Value, string_end, value_end};
 use super::strict::write_string;
 use crate::lockfile::is_hidden_behind;
 
 /// Strings below these keys are read as text.
-const TEXT: [&[u8]; 6] = [
+const TEXT: [&[u8]; 7] = [
     b"text",
+    b"statusMessage",
     b"message",
     b"description",
     b"title",
     b"instructions",
     b"data",
 ];
-const NOT_TEXT: [&[u8]; 2] = [b"structuredContent", b"_meta"];
+/// What is below this key is not.
+const PROGRAMS: &[u8] = b"structuredContent";
+/// In `_meta`: what the model is told while a task is worked on (2025-11-25).
+const TEXT_IN_META: &[u8] = b"io.modelcontextprotocol/model-immediate-response";
 
 /// A canonical message with its text written out; `None` when nothing had to be.
 pub(super) fn neutralise(line: &[u8]) -> Option<Vec<u8>> {
@@ -28,8 +33,13 @@ pub(super) fn neutralise(line: &[u8]) -> Option<Vec<u8>> {
         let Some(value) = root.find(key) else {
             continue;
         };
-        let mut output = Vec::with_capacity(value.raw().len());
-        write_value(&mut output, b"", value);
+        let mut writer = Writer {
+            input: value.raw(),
+            at: 0,
+            output: Vec::with_capacity(value.raw().len()),
+        };
+        writer.value(b"");
+        let output = writer.output;
         if output != value.raw() {
             let so_far = clean.as_deref().unwrap_or(line);
             clean = Some(Object::of_canonical(so_far).with(key, &output));
@@ -38,39 +48,80 @@ pub(super) fn neutralise(line: &[u8]) -> Option<Vec<u8>> {
     clean
 }
 
-/// No deeper than a line can be.
-fn write_value(output: &mut Vec<u8>, key: &[u8], value: Value<'_>) {
-    if NOT_TEXT.contains(&key) {
-        output.extend_from_slice(value.raw());
-    } else if let Some(object) = value.as_object() {
-        output.push(b'{');
-        for (index, member) in object.members().enumerate() {
-            if index > 0 {
-                output.push(b',');
+/// Reads `input` from `at` on and appends to `output`: one walk, however deep it is nested.
+struct Writer<'a> {
+    input: &'a [u8],
+    at: usize,
+    output: Vec<u8>,
+}
+
+impl Writer<'_> {
+    /// The value of `key`, or one in a list there. No deeper than a line can be.
+    fn value(&mut self, key: &[u8]) {
+        match self.peek() {
+            Some(b'{') if key == b"_meta" => self.object(|key| match key {
+                TEXT_IN_META => b"text",
+                _ => PROGRAMS,
+            }),
+            Some(b'{') if key != PROGRAMS => self.object(|key| key),
+            Some(b'[') if key != PROGRAMS && key != b"_meta" => {
+                self.copy();
+                if self.peek() != Some(b']') {
+                    self.value(key);
+                    while self.peek() == Some(b',') {
+                        self.copy();
+                        self.value(key);
+                    }
+                }
+                self.copy();
             }
-            output.push(b'"');
-            output.extend_from_slice(member.raw_key);
-            output.extend_from_slice(b"\":");
-            write_value(output, member.raw_key, member.value);
-        }
-        output.push(b'}');
-    } else if let Some(elements) = value.as_array() {
-        output.push(b'[');
-        for (index, element) in elements.enumerate() {
-            if index > 0 {
-                output.push(b',');
+            _ => {
+                let token = self.take(value_end(self.input, self.at));
+                let text = Value::of_canonical(token).as_text();
+                match text.filter(|_| TEXT.contains(&key)) {
+                    Some(text) => match written_out(&text) {
+                        plain if plain == text => self.output.extend_from_slice(token),
+                        plain => write_string(&mut self.output, &plain),
+                    },
+                    None => self.output.extend_from_slice(token),
+                }
             }
-            write_value(output, key, element);
         }
-        output.push(b']');
-    } else {
-        match value.as_text().filter(|_| TEXT.contains(&key)) {
-            Some(text) => match written_out(&text) {
-                plain if plain == text => output.extend_from_slice(value.raw()),
-                plain => write_string(output, &plain),
-            },
-            None => output.extend_from_slice(value.raw()),
+    }
+
+    /// `meaning`: the key as which one in the object is to be taken.
+    fn object(&mut self, meaning: for<'k> fn(&'k [u8]) -> &'k [u8]) {
+        self.copy();
+        while self.peek() == Some(b'"') {
+            let token = self.take(string_end(self.input, self.at));
+            self.output.extend_from_slice(token);
+            self.copy();
+            let key = token.strip_prefix(b"\"").unwrap_or_default();
+            self.value(meaning(key.strip_suffix(b"\"").unwrap_or_default()));
+            if self.peek() == Some(b',') {
+                self.copy();
+            }
         }
+        self.copy();
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.input.get(self.at).copied()
+    }
+
+    /// Copies one byte.
+    fn copy(&mut self) {
+        self.output.extend(self.peek());
+        self.at += 1;
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// What stands before `end`, which is not copied.
+    fn take(&mut self, end: usize) -> &'a [u8] {
+        let token = self.input.get(self.at..end).unwrap_or_default();
+        self.at = end;
+        token
     }
 }
 
@@ -129,8 +180,16 @@ mod tests {
                 r#"{"method":"notifications/message","params":{"level":"info","data":["\\x07"]}}"#,
             ),
             (
+                r#"{"result":{"text":[["\u0007",{"text":"\u0008","a":"\u0007"}],"b"],"c":1}}"#,
+                r#"{"result":{"text":[["\\x07",{"text":"\\x08","a":"\u0007"}],"b"],"c":1}}"#,
+            ),
+            (
                 r#"{"result":{"instructions":"\u2066"}}"#,
                 r#"{"result":{"instructions":"\\u{2066}"}}"#,
+            ),
+            (
+                r#"{"result":{"task":{"statusMessage":"\u001b"},"_meta":{"a":"\u001b","io.modelcontextprotocol/model-immediate-response":"\u001b"}}}"#,
+                r#"{"result":{"task":{"statusMessage":"\\x1b"},"_meta":{"a":"\u001b","io.modelcontextprotocol/model-immediate-response":"\\x1b"}}}"#,
             ),
         ] {
             assert_eq!(clean(line).as_deref(), Some(expected), "{line}");
@@ -144,6 +203,7 @@ mod tests {
             r#"{"result":{"structuredContent":{"text":"\u001b"},"_meta":{"message":"\u001b"}}}"#,
             r#"{"result":{"uri":"\u001b","name":"\u202e","blob":"AAAA"}}"#,
             r#"{"id":"\u001b","result":{}}"#,
+            r#"{"result":{"a":[],"text":{},"b":[[],{"c":null,"text":[1,-2.5,true]}],"_meta":["\u001b"]}}"#,
         ] {
             assert_eq!(clean(line), None, "{line}");
         }

@@ -74,6 +74,7 @@ impl Right {
             Self::Elicitation => ("elicitation", "form"),
             Self::UrlElicitation => ("elicitation", "url"),
             Self::Roots => ("roots", "true"),
+            Self::Tasks => ("tasks", "true"),
             Self::Resources => ("resources", "true"),
             Self::Prompts => ("prompts", "true"),
             Self::Completion => ("completion", "true"),
@@ -116,10 +117,18 @@ mod tests {
             (
                 "tasks/get",
                 vec![
+                    (FromClient, false, setting("tasks", "true")),
+                    (FromServer, false, setting("tasks", "true")),
+                ],
+            ),
+            (
+                "tasks/list",
+                vec![
                     (FromClient, false, DecidedBy::Nobody),
                     (FromServer, false, DecidedBy::Nobody),
                 ],
             ),
+            ("tasks/update", vec![(FromClient, false, DecidedBy::Nobody)]),
             (
                 "vendor/x",
                 vec![(FromClient, false, DecidedBy::List { key: "methods" })],

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::definition::canonical_form;
+use super::canonical_form::canonical_form;
 use super::event::Event;
 use super::json::Object;
 use crate::lockfile::{Digest, ToolName};

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
+use super::call_log::Judged;
 use super::errors::RelayError;
 use super::event::{Direction, Event};
 use super::framing::{Line, LineReader};
@@ -27,6 +28,8 @@ use super::session::{Outcome, Session};
 const HIGH_WATER: usize = 256 * 1024;
 /// The relay's own answers may wait up to this many bytes.
 const HARD_LIMIT: usize = 4 * 1024 * 1024;
+/// For so many lines there is always room while they are judged.
+const FEW_LINES: usize = 32;
 /// Reads per direction before the other one gets its turn.
 const READS_PER_TURN: usize = 16;
 /// Turns before the rest of the program gets its turn.
@@ -73,6 +76,10 @@ pub struct Pump<ClientIn, ClientOut, ServerIn, ServerOut, Events> {
     to_client: Outbox<ClientOut>,
     /// `None` once the server's input is closed.
     to_server: Option<Outbox<ServerIn>>,
+    /// Lines of the client on their way to the server, until the calls in them are recorded.
+    judged: Vec<Judged>,
+    /// What they take, in bytes.
+    judged_length: usize,
     client_ended: bool,
     server_ended: bool,
     /// When a question of the relay has waited long enough.
@@ -109,6 +116,8 @@ where
             from_server: LineReader::new(server_out, max_line),
             to_client: Outbox::new(client_out),
             to_server: Some(Outbox::new(server_in)),
+            judged: Vec::new(),
+            judged_length: 0,
             client_ended: false,
             server_ended: false,
             alarm: None,
@@ -161,7 +170,7 @@ where
     /// answer will come and why. Waits for a client that does not read until `deadline`.
     pub async fn answer_outstanding(&mut self, message: &str, deadline: Instant) -> End {
         for line in self.session.answer_outstanding(message) {
-            self.to_client.push(&line);
+            self.to_client.push(line);
         }
         let sent = poll_fn(|cx| self.to_client.poll_send(cx));
         match tokio::time::timeout_at(deadline, sent).await {
@@ -210,7 +219,10 @@ where
         }
         moved |= self.write_server(cx);
         if !self.server_ended {
-            moved |= self.read_server(cx)?;
+            let read = self.read_server(cx);
+            // The client sees no answer to a call before its end is recorded.
+            self.session.settle();
+            moved |= read?;
         }
         moved |= self.write_client(cx)?;
         let silent = match &mut self.last_words {
@@ -270,22 +282,38 @@ where
         moved
     }
 
+    /// Calls that are read together are recorded together, and then passed on.
     fn read_client(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let moved = self.judge_client(cx);
+        self.judged_length = 0;
+        let mut all = std::mem::take(&mut self.judged);
+        for judged in all.drain(..) {
+            let outcome = self.session.release(judged);
+            self.deliver(outcome);
+        }
+        all.shrink_to(FEW_LINES);
+        self.judged = all;
+        moved
+    }
+
+    fn judge_client(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         let mut moved = false;
         for _ in 0..READS_PER_TURN {
             loop {
-                let waiting = self.to_server.as_ref().map_or(0, Outbox::waiting);
-                if waiting >= HIGH_WATER || self.to_client.waiting() >= HARD_LIMIT {
+                let to_server = self.to_server.as_ref().map_or(0, Outbox::waiting);
+                let to_client = self.to_client.waiting() + self.judged_length;
+                if to_server + self.judged_length >= HIGH_WATER || to_client >= HARD_LIMIT {
                     return Ok(moved);
                 }
                 let line = self.from_client.next_buffered();
                 self.session.set_time(Instant::now().into_std());
-                let outcome = match line {
-                    Some(Line::Whole(line)) => self.session.from_client(line),
+                let judged = match line {
+                    Some(Line::Whole(line)) => self.session.judge_client(line),
                     Some(Line::TooLong { .. }) => self.session.from_client_too_long(),
                     Some(Line::Incomplete { .. }) | None => break,
                 };
-                self.deliver(outcome);
+                self.judged_length += judged.length();
+                self.judged.push(judged);
                 moved = true;
             }
             match self.from_client.poll_fill(cx) {
@@ -371,7 +399,7 @@ where
             (self.events)(event);
         }
         if let Some(line) = outcome.to_client {
-            self.to_client.push(&line);
+            self.to_client.push(line);
         }
         for line in [outcome.to_server, outcome.own_request]
             .into_iter()
@@ -381,7 +409,7 @@ where
                 break;
             };
             if to_server.waiting() < HARD_LIMIT {
-                to_server.push(&line);
+                to_server.push(line);
             } else {
                 // Only answers of the relay get here: the client is not read beyond the
                 // high water. Waiting could block for ever, as this server waits for us.

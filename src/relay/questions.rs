@@ -13,6 +13,7 @@ use super::event::kept;
 use super::grants::Grants;
 use super::json::{Object, Value};
 use super::strict::write_string;
+use super::tasks::check_wish;
 use crate::lockfile::{Digest, is_hidden};
 
 /// Most questions in one result.
@@ -62,7 +63,7 @@ impl NotAsked {
         }
     }
 
-    fn bad(reason: &str) -> Self {
+    pub(super) fn bad(reason: &str) -> Self {
         Self {
             code: codes::INVALID_PARAMS,
             reason: reason.to_owned(),
@@ -94,10 +95,8 @@ pub(super) fn judge(
     if !can {
         return Err(NotAsked::not_declared());
     }
-    if params.is_some_and(|params| params.find(TASK).is_some()) {
-        return Err(NotAsked::bad(
-            "it is to be a task, and tasks are not granted",
-        ));
+    if let Some(wish) = params.and_then(|params| params.find(TASK)) {
+        judge_wish(question, wish, grants, declared)?;
     }
     let changed = match (question, params) {
         (Question::Sampling, Some(params)) => judge_sampling(params, declared)?,
@@ -111,6 +110,30 @@ pub(super) fn judge(
         _ => None,
     };
     Ok((question, changed))
+}
+
+/// Whether it may be made a task. Inside of a result none may: the client of a request of
+/// 2026-07-28 has declared no tasks.
+fn judge_wish(
+    question: Question,
+    wish: Value<'_>,
+    grants: &Grants,
+    declared: Declared,
+) -> Result<(), NotAsked> {
+    if !grants.has(Right::Tasks) {
+        let reason = "it is to be a task, and tasks are not granted";
+        return Err(NotAsked::bad(reason));
+    }
+    let can = match question {
+        Question::Sampling => declared.sampling_tasks,
+        Question::Elicitation => declared.elicitation_tasks,
+        Question::Ping | Question::Roots => false,
+    };
+    if !can {
+        let reason = "it is to be a task, and the client has not declared that it can";
+        return Err(NotAsked::bad(reason));
+    }
+    check_wish(wish).map_err(NotAsked::bad)
 }
 
 fn judge_sampling(params: Object<'_>, declared: Declared) -> Result<Option<Vec<u8>>, NotAsked> {

@@ -4,14 +4,17 @@
 use super::capabilities::granted_of_server;
 use super::catalogue::{ClientRequest, Kind, Side, TASK};
 use super::codes;
+use super::edited::Edited;
 use super::event::{Event, kept};
 use super::json::{Object, Value};
+use super::look::Era;
 use super::message::{Answer, Id, Message};
 use super::pending::NotEntered;
 use super::questions::{self, NotAsked, Question};
 use super::reach;
 use super::reply::error_line;
 use super::session::{Asked, Session, Verdict};
+use super::task_questions::AskedOfClient;
 use super::tool_list::{NoToolArray, Page, Shown, filter_page};
 
 impl Session {
@@ -33,16 +36,11 @@ impl Session {
             let text = format!("Refused: {reason}");
             return Verdict::Answer(error_line(Some(id), codes::INVALID_REQUEST, &text));
         }
-        let judged = if method == "ping" {
-            Ok((Question::Ping, None))
-        } else {
-            questions::judge(method, message.params, &self.policy.grants, self.declared)
-        };
-        let (question, params) = match judged {
+        let (asked, params) = match self.judge_server_request(method, message.params) {
             Ok(judged) => judged,
             Err(not_asked) => return refuse_server_request(id, method, not_asked, events),
         };
-        match self.asked_by_server.enter(id.clone(), question) {
+        match self.asked_by_server.enter(id.clone(), asked) {
             Ok(()) => match params {
                 Some(params) => Verdict::ForwardInstead(message.root.with("params", &params)),
                 None => Verdict::Forward,
@@ -63,6 +61,30 @@ impl Session {
         }
     }
 
+    /// What it asks, and the params to forward instead, if they must be others.
+    fn judge_server_request(
+        &self,
+        method: &str,
+        params: Option<Object<'_>>,
+    ) -> Result<(AskedOfClient, Option<Vec<u8>>), NotAsked> {
+        let asked = |question, step| AskedOfClient { question, step };
+        if method == "ping" {
+            return Ok((asked(Question::Ping, None), None));
+        }
+        if let Some(judged) = self.judge_task_request(method, params) {
+            let mut edited = params.map(Edited::new);
+            if let Some(edited) = &mut edited {
+                edited.remove(TASK);
+            }
+            let changed = edited.and_then(Edited::changed);
+            return judged.map(|(question, step)| (asked(question, Some(step)), changed));
+        }
+        let (question, changed) =
+            questions::judge(method, params, &self.policy.grants, self.declared)?;
+        let step = self.judge_question_wish(params)?;
+        Ok((asked(question, step), changed))
+    }
+
     pub(super) fn server_notification(
         &mut self,
         method: &str,
@@ -72,6 +94,7 @@ impl Session {
         let grants = &self.policy.grants;
         let passes = grants.admit(Side::Server, Kind::Notification, method)
             && match method {
+                "notifications/tasks/status" => self.may_tell_status(message.params),
                 "notifications/elicitation/complete" => self.declared.url,
                 "notifications/resources/updated" => reach::may_update(message.params, grants),
                 _ => true,
@@ -134,7 +157,7 @@ impl Session {
             return Verdict::Drop;
         };
         let method = asked.request.method();
-        let call = asked.call;
+        let (call, step) = (asked.call, asked.step.clone());
         let judged = match answer {
             Answer::Error {
                 code: codes::URL_ELICITATION_REQUIRED,
@@ -144,12 +167,12 @@ impl Session {
             Answer::Result(result) if questions::asks_for_input(result) => {
                 self.judge_questions(&asked, result)
             }
-            Answer::Result(result) => refuse_ungranted_result(result)
+            Answer::Result(result) => self
+                .judge_task_result(&asked, result)
                 .and_then(|()| self.judge_result(asked, result, events)),
         };
-        if let Some(call) = call {
-            self.end_call(call, answer, judged.is_err(), message.root.raw().len());
-        }
+        let bytes = message.root.raw().len();
+        self.end_answered(step.as_deref(), call, answer, judged.is_err(), bytes);
         match judged {
             Ok(None) => Verdict::Forward,
             Ok(Some(result)) => Verdict::ForwardInstead(message.root.with("result", &result)),
@@ -172,7 +195,7 @@ impl Session {
         match asked.request {
             ClientRequest::ListTools => self.judge_page(asked, result, events),
             ClientRequest::Initialize | ClientRequest::Discover => {
-                Ok(self.judge_introduction(result, events))
+                Ok(self.judge_introduction(asked.request, result, events))
             }
             request => self.judge_list(request, result, events),
         }
@@ -326,8 +349,17 @@ impl Session {
 
     /// The answer to `initialize` or `server/discover`, without what is not granted and
     /// without instructions that were not agreed.
-    fn judge_introduction(&self, result: Object<'_>, events: &mut Vec<Event>) -> Option<Vec<u8>> {
-        let granted = granted_of_server(result, &self.policy.grants);
+    fn judge_introduction(
+        &self,
+        request: ClientRequest,
+        result: Object<'_>,
+        events: &mut Vec<Event>,
+    ) -> Option<Vec<u8>> {
+        let era = match request {
+            ClientRequest::Discover => Era::Stateless,
+            _ => Era::Session,
+        };
+        let granted = granted_of_server(result, &self.policy.grants, era);
         let instructions = result.find("instructions");
         let agreed = instructions.is_none_or(|instructions| {
             self.definitions
@@ -362,12 +394,19 @@ fn refuse_server_request(
 }
 
 /// What the client gets instead of the server's answer.
-struct Replaced {
+pub(super) struct Replaced {
     code: i64,
     reason: String,
 }
 
 impl Replaced {
+    pub(super) fn refused(reason: &str) -> Self {
+        Self {
+            code: codes::ANSWER_REFUSED,
+            reason: format!("The server's answer was refused: {reason}"),
+        }
+    }
+
     fn not_asked(what: &str, not_asked: &NotAsked) -> Self {
         Self {
             code: codes::NOT_GRANTED,
@@ -389,7 +428,7 @@ impl Replaced {
 
 /// Refuses results that are not results: requests for input (2026-07-28), tasks (2025-11-25
 /// `task`, the extension's `resultType`), and types of result not known here.
-fn refuse_ungranted_result(result: Object<'_>) -> Result<(), Replaced> {
+pub(super) fn refuse_ungranted_result(result: Object<'_>) -> Result<(), Replaced> {
     if questions::asks_for_input(result) {
         return Err(Replaced::not_granted("input from the user or the model"));
     }

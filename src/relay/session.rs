@@ -11,22 +11,25 @@ use std::time::Instant;
 use super::approval::Approvals;
 use super::budget::{Budget, OwnBudget};
 use super::call_gate::CallRules;
-use super::call_log::CallLog;
+use super::call_log::{Begun, CallLog, Judged};
 use super::capabilities::{Declared, all_granted};
 use super::catalogue::ClientRequest;
 use super::codes;
 use super::errors::Refusal;
 use super::event::{Direction, Event};
 use super::grants::Grants;
-use super::look::Looks;
+use super::look::{Era, Looks};
 use super::message::{Id, Kind, Message, NotAMessage};
 use super::pending::Pending;
-use super::pins::{Definitions, Pins};
-use super::questions::{Question, Questions};
+use super::pins::{Definitions, Drift, Pins};
+use super::questions::Questions;
 use super::recover::{answered_id, answered_id_at_end};
 use super::redaction::Redaction;
 use super::reply::error_line;
 use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
+use super::task_questions::AskedOfClient;
+use super::task_rules::SessionTasks;
+use super::tasks::Step;
 use super::tool_list::{Listings, Shown};
 use super::trace_context::without_baggage;
 use crate::lockfile::{Digest, ToolName};
@@ -78,18 +81,21 @@ pub struct Session {
     /// Requests of the client that the server has not answered.
     pub(super) asked_by_client: Pending<Asked>,
     /// Requests of the server that the client has not answered.
-    pub(super) asked_by_server: Pending<Question>,
+    pub(super) asked_by_server: Pending<AskedOfClient>,
     pub(super) listings: Listings,
     /// What the client said it can in `initialize`.
     pub(super) declared: Declared,
     /// What results have asked of the client.
     pub(super) questions: Questions,
+    pub(super) tasks: SessionTasks,
     pub(super) definitions: Definitions,
     pub(super) looks: Looks,
     pub(super) budget: Box<dyn Budget>,
     pub(super) approvals: Approvals,
     /// Where calls are recorded.
     pub(super) call_log: Option<Box<dyn CallLog>>,
+    /// The call in the line that is judged.
+    pub(super) begun: Option<Begun>,
     /// As far as the pump has said.
     pub(super) now: Option<Instant>,
 }
@@ -103,6 +109,8 @@ pub(super) struct Asked {
     pub(super) asking: Asking,
     /// Of a call: its number in the record of calls.
     pub(super) call: Option<u64>,
+    /// What it has to do with tasks.
+    pub(super) step: Option<Box<Step<ToolName>>>,
 }
 
 /// What the answer to a request may ask of the client.
@@ -142,10 +150,11 @@ impl Session {
     pub fn new(policy: SessionPolicy) -> Self {
         Self {
             definitions: Definitions::new(policy.pins.clone()),
-            looks: Looks::new(all_granted(&policy.grants)),
+            looks: Looks::new(all_granted(&policy.grants, Era::Stateless)),
             budget: Box::<OwnBudget>::default(),
             approvals: Approvals::new(),
             call_log: None,
+            begun: None,
             now: None,
             policy,
             asked_by_client: Pending::new(),
@@ -153,6 +162,7 @@ impl Session {
             listings: Listings::default(),
             declared: Declared::default(),
             questions: Questions::default(),
+            tasks: SessionTasks::new(),
         }
     }
 
@@ -174,6 +184,20 @@ impl Session {
 
     /// Judges one line of the client, without its newline.
     pub fn from_client(&mut self, line: &[u8]) -> Outcome {
+        let judged = self.judge_client(line);
+        self.release(judged)
+    }
+
+    /// As [`Self::from_client`], up to what [`Self::release`] does.
+    pub fn judge_client(&mut self, line: &[u8]) -> Judged {
+        let outcome = self.judge_client_line(line);
+        Judged {
+            outcome,
+            begun: self.begun.take(),
+        }
+    }
+
+    fn judge_client_line(&mut self, line: &[u8]) -> Outcome {
         let line = match CanonicalLine::read(line, self.policy.max_line) {
             Ok(line) => line,
             Err(refusal) => return refuse_client_line(refusal, None),
@@ -211,13 +235,12 @@ impl Session {
     }
 
     /// The client sent a line longer than the policy allows.
-    pub fn from_client_too_long(&mut self) -> Outcome {
-        refuse_client_line(
-            Refusal::TooLong {
-                limit: self.policy.max_line,
-            },
-            None,
-        )
+    pub fn from_client_too_long(&mut self) -> Judged {
+        let limit = self.policy.max_line;
+        Judged {
+            outcome: refuse_client_line(Refusal::TooLong { limit }, None),
+            begun: None,
+        }
     }
 
     /// Judges one line of the server, without its newline.
@@ -259,6 +282,7 @@ impl Session {
             }
         };
         let (to_client, to_server) = split(verdict, canonical);
+        let to_client = to_client.map(|line| self.without_foreign_task(&line).unwrap_or(line));
         let to_client = to_client.and_then(|line| self.cleaned(line, &mut events));
         let own_request = self.own_request(&mut events);
         Outcome {
@@ -297,6 +321,12 @@ impl Session {
         self.asked_by_client.contains(id) || self.looks.is_own(id) || self.approvals.holds(id)
     }
 
+    /// How a tool is not as it was agreed, as of now: nothing of it passes then.
+    pub(super) fn drift_of(&self, tool: &ToolName) -> Option<Drift> {
+        let trusting = self.looks.is_trusting(self.now);
+        self.definitions.refuse_call(tool.as_str(), trusting)
+    }
+
     /// A request of the relay's own, when there is one to be sent.
     fn own_request(&mut self, events: &mut Vec<Event>) -> Option<Vec<u8>> {
         let taken = |id: &Id| self.asked_by_client.contains(id) || self.approvals.holds(id);
@@ -320,7 +350,8 @@ impl Session {
         }
         let waiting = answered.and_then(|id| Some((self.asked_by_client.take(&id)?, id)));
         let to_client = waiting.map(|(asked, id)| {
-            self.end_call_refused(asked.call);
+            let call = self.unreadable_answer(&asked);
+            self.end_call_refused(call);
             let message = format!("The server's answer was refused: {refusal}");
             error_line(Some(&id), codes::ANSWER_REFUSED, &message)
         });

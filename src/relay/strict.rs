@@ -9,19 +9,27 @@
 //! LS, PS, BOM) as `\uXXXX`. Numbers, key order and unknown members stay as they were.
 
 use super::errors::Refusal;
-use super::json::Object;
+use super::json::{LongValue, Object};
 
 /// Longest line, in bytes without the newline: the limit of the official TypeScript SDK.
 pub const DEFAULT_MAX_LINE: usize = 10 * 1024 * 1024;
 /// Deepest nesting, the root being 1: the limit of `serde_json`.
 pub const MAX_DEPTH: usize = 128;
 
+/// Values from this length on, in bytes, and down to this depth are walked over once only.
+const LONG_VALUE: usize = 128;
+const MAX_DEPTH_OF_LONG: usize = 4;
+
 /// Up to this many keys are compared with each other; more are sorted.
 const FEW_KEYS: usize = 16;
 
 /// One JSON object on one line, with exactly one reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CanonicalLine(Vec<u8>);
+pub struct CanonicalLine {
+    bytes: Vec<u8>,
+    /// By their start.
+    long: Vec<LongValue>,
+}
 
 impl CanonicalLine {
     /// Reads `line` (without its newline). `max_line` bounds the line as received and as
@@ -40,24 +48,33 @@ impl CanonicalLine {
         let mut scanner = Scanner {
             input: line,
             at: 0,
-            output: Vec::with_capacity(line.len()),
+            // And its newline.
+            output: Vec::with_capacity(line.len() + 1),
             keys: Vec::new(),
+            long: Vec::new(),
             max_line,
         };
         scanner.root()?;
-        Ok(Self(scanner.output))
+        let Scanner {
+            output, mut long, ..
+        } = scanner;
+        long.sort_unstable();
+        Ok(Self {
+            bytes: output,
+            long,
+        })
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.bytes
     }
 
     pub fn root(&self) -> Object<'_> {
-        Object::of_canonical(&self.0)
+        Object::of_line(&self.bytes, &self.long)
     }
 }
 
@@ -131,6 +148,8 @@ struct Scanner<'a> {
     /// Keys of the objects that are open, as ranges of `output`, innermost last. Two keys
     /// are equal exactly when their canonical forms are.
     keys: Vec<(usize, usize)>,
+    /// By their end.
+    long: Vec<LongValue>,
     max_line: usize,
 }
 
@@ -151,8 +170,11 @@ impl Scanner<'_> {
         }
     }
 
+    /// A value inside of one of this depth.
     fn value(&mut self, depth: usize) -> Result<(), Refusal> {
-        match self.next_token() {
+        let token = self.next_token();
+        let start = self.output.len();
+        match token {
             Some(b'"') => self.string().map(|_| ()),
             Some(b'{') => self.object(depth + 1),
             Some(b'[') => self.array(depth + 1),
@@ -162,7 +184,12 @@ impl Scanner<'_> {
             Some(b'n') => self.literal(b"null"),
             Some(_) => Err(self.syntax()),
             None => Err(Refusal::UnexpectedEnd),
+        }?;
+        let end = self.output.len();
+        if end - start >= LONG_VALUE && depth <= MAX_DEPTH_OF_LONG {
+            self.long.push(LongValue { start, end });
         }
+        Ok(())
     }
 
     fn object(&mut self, depth: usize) -> Result<(), Refusal> {

@@ -122,7 +122,9 @@ pub enum ResolveError {
     Registry { package: String, source: FetchError },
     #[error("the registry's document about {package} can't be read: {reason}")]
     Packument { package: String, reason: String },
-    #[error("the registry does not offer {name}@{version}")]
+    #[error(
+        "npm chose {name}@{version}, and asked again the registry does not offer {name}@{version}: it changes just now, or answers differently; try again later"
+    )]
     NotPublished { name: String, version: String },
     #[error("{name}@{version} has no published sha512 digest, so its bytes can't be pinned")]
     NoIntegrity { name: String, version: String },

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
 /// A compiled pattern takes at most so many bytes; matching costs as much for each character.
 const MAX_PATTERN_SIZE: usize = 64 << 10;
+/// What is smaller is not told apart.
+const MIN_PATTERN_SIZE: usize = 4 << 10;
 
 /// What a value must be: all of its keywords.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,7 +76,11 @@ pub struct Number(f64);
 /// A regular expression without look-around and back-references, matched in linear time. It may
 /// match anywhere; `\d`, `\w` and `\b` mean ASCII, as in JavaScript.
 #[derive(Clone, Debug)]
-pub struct Pattern(regex_lite::Regex);
+pub struct Pattern {
+    compiled: regex_lite::Regex,
+    /// A bound of its compiled form, in bytes.
+    size: usize,
+}
 
 impl Type {
     pub const ALL: [Self; 7] = [
@@ -118,19 +124,29 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it, in words for a person.
     pub fn new(text: &str) -> Result<Self, String> {
-        regex_lite::RegexBuilder::new(text)
-            .size_limit(MAX_PATTERN_SIZE)
-            .build()
-            .map(Self)
-            .map_err(|error| error.to_string())
+        let mut size = MIN_PATTERN_SIZE;
+        loop {
+            let compiled = regex_lite::RegexBuilder::new(text).size_limit(size).build();
+            match compiled {
+                Ok(compiled) => return Ok(Self { compiled, size }),
+                // That it is too large is not told apart from other mistakes.
+                Err(error) if size == MAX_PATTERN_SIZE => return Err(error.to_string()),
+                Err(_) => size = (2 * size).min(MAX_PATTERN_SIZE),
+            }
+        }
     }
 
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.compiled.is_match(text)
+    }
+
+    /// Bytes that its compiled form has at most: each of them may be looked at for each character.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.compiled.as_str()
     }
 }
 

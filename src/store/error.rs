@@ -61,7 +61,8 @@ pub enum StoreError {
     DownloadTooLong { limit: u64 },
 
     #[error(
-        "the downloaded bytes are not what was published: expected {expected}, got {found}; nothing was stored"
+        "the downloaded bytes are not what was published: expected {expected}, got {found}; nothing was stored. \
+         The registry, or a proxy on the way, damaged or changed them: try again later, and don't get them by another way before that is explained"
     )]
     IntegrityMismatch {
         expected: Box<Integrity>,
@@ -69,7 +70,8 @@ pub enum StoreError {
     },
 
     #[error(
-        "the downloaded bytes are not what was locked: expected {expected}, got {found}; nothing was stored"
+        "the downloaded bytes are not the ones that are pinned: expected {expected}, got {found}; nothing was stored. \
+         The address serves other bytes now, or the digest was changed by hand"
     )]
     Sha256Mismatch { expected: Digest, found: Digest },
 

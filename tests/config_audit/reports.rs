@@ -56,6 +56,30 @@ fn the_text_is_grouped_and_says_what_to_do() {
     );
 }
 
+/// The command that would leave an entry as it is is not named.
+#[test]
+fn no_fix_says_that_import_takes_a_container_over() {
+    let with = |command: &str| {
+        let desk = Desk::new();
+        let digest = "0".repeat(64);
+        let text = format!(
+            r#"{{"mcpServers": {{"notes": {{
+  "command": "{command}", "args": ["run", "-i", "-e", "GITHUB_TOKEN", "example/notes@sha256:{digest}"],
+  "env": {{"GITHUB_TOKEN": "{TOKEN}"}}
+}}}}}}"#
+        );
+        desk.put("home/.cursor/mcp.json", &text, 0o600);
+        desk.audit(&[]).stdout
+    };
+    let text = with("docker");
+    assert!(text.contains("inline-secret"), "{text}");
+    assert!(text.contains("takes no containers over"), "{text}");
+    assert!(!text.contains("moves it into the secret store"), "{text}");
+    // The control.
+    let text = with("/usr/bin/notes");
+    assert!(text.contains("moves it into the secret store"), "{text}");
+}
+
 #[test]
 fn no_report_holds_a_secret_and_nothing_is_changed() {
     let desk = Desk::new();

@@ -3,6 +3,7 @@
 
 use super::choices::{Choices, bytes_of_seed};
 use super::generator::{conversation, mangled, object, with_version};
+use super::task_lines::task_exchange;
 use super::vocabulary::VALUES;
 use super::{From, Sent};
 
@@ -105,7 +106,10 @@ pub(crate) fn asking_conversation(bytes: &[u8]) -> Vec<Sent> {
                 request(c, id(), r#""initialize""#, params)
             }
             (From::Client, 1) => {
-                lines.extend(exchange(c, [id(), id()]));
+                lines.extend(match c.below(3) {
+                    0 => task_exchange(c, id),
+                    _ => exchange(c, [id(), id()]),
+                });
                 continue;
             }
             (From::Client, 2..=5) => {

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use pinfold::relay::CanonicalLine;
 
+use super::granted::Granted;
 use super::model::{Broken, Property, keep};
 use super::readings::{Tree, is_one_line};
+use super::tasks::is_promise;
 use super::{LISTED, MAX_LINE};
 
 /// Where a 2026-07-28 request says what its client can do.
+pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(crate) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The line in the one form: by pinfold's reader, and by the model's own.
@@ -51,14 +54,12 @@ pub(crate) fn calls_nothing_unlisted(message: &Tree) -> Result<(), Broken> {
     keep(one, Property::NoUnlistedCall, || message.canonical())
 }
 
-/// No task is wanted, and only states come back that a server gave: `given`.
+/// Only states come back that a server gave: `given`.
 pub(crate) fn sends_no_unknown_state(
     message: &Tree,
     given: &HashSet<String>,
 ) -> Result<(), Broken> {
     for params in message.readings("params") {
-        let none = params.readings("task").is_empty() || message.get("id").is_none();
-        keep(none, Property::NoPower, || message.canonical())?;
         // A state may go back to the server that gave it (2026-07-28).
         let state = params.readings("requestState");
         let given = state.iter().all(|state| given.contains(&state.canonical()));
@@ -87,11 +88,19 @@ pub(crate) fn asks_for_nothing(result: &Tree) -> Result<(), Broken> {
     keep(fine, Property::NoPower, || result.canonical())
 }
 
-pub(crate) fn promises_nothing(result: &Tree) -> Result<(), Broken> {
+pub(crate) fn promises_nothing(
+    result: &Tree,
+    method: &str,
+    granted: Granted,
+) -> Result<(), Broken> {
     for capabilities in result.readings("capabilities") {
+        let tasks = capabilities.readings("tasks");
+        let may = |tasks: &&Tree| method == "initialize" && is_promise(tasks, granted);
+        keep(tasks.iter().all(may), Property::NoPower, || {
+            result.canonical()
+        })?;
         for right in [
             "experimental",
-            "tasks",
             "extensions",
             "sampling",
             "roots",

@@ -7,6 +7,9 @@ use std::collections::HashSet;
 use super::checks::{CLIENT_CAPABILITIES, asks_for_nothing};
 use super::model::{Broken, Property, keep};
 use super::readings::Tree;
+use super::tasks::{
+    ABOUT_TASKS, RELATED_TASK, STATUS, is_granted_capability, may_be_asked_as_task, without_wish,
+};
 
 /// The folder that the manifest grants.
 pub(crate) const FOLDER: &str = "/projects";
@@ -30,6 +33,8 @@ pub(crate) struct Granted {
     pub(crate) elicitation: Elicitation,
     /// Roots, of which those in [`FOLDER`] are told.
     pub(crate) roots: bool,
+    /// Tasks of 2025-11-25.
+    pub(crate) tasks: bool,
     /// [`NOTIFICATION`].
     pub(crate) notification: bool,
     /// [`METHOD`].
@@ -38,12 +43,13 @@ pub(crate) struct Granted {
 
 impl Granted {
     /// How many there are of [`Self::drawn`].
-    pub(crate) const DRAWN: usize = 48;
+    pub(crate) const DRAWN: usize = 96;
 
     pub(crate) const EVERYTHING: Self = Self {
         sampling: true,
         elicitation: Elicitation::Url,
         roots: true,
+        tasks: true,
         notification: true,
         method: true,
     };
@@ -56,6 +62,7 @@ impl Granted {
             roots: bit(1),
             notification: bit(2),
             method: bit(3),
+            tasks: (number / 48) % 2 == 1,
             elicitation: match (number / 16) % 3 {
                 0 => Elicitation::Never,
                 1 => Elicitation::Form,
@@ -103,14 +110,18 @@ const MAY_ASK: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 pub(crate) fn may_reach_server(method: &str, is_request: bool, granted: Granted) -> bool {
     if is_request {
-        return METHODS.contains(&method) || (granted.method && method == METHOD);
+        return METHODS.contains(&method)
+            || (granted.method && method == METHOD)
+            || (granted.tasks && ABOUT_TASKS.contains(&method));
     }
     CLIENT_NOTIFICATIONS.contains(&method)
+        || (granted.tasks && method == STATUS)
         || (granted.roots && method == "notifications/roots/list_changed")
 }
 
 pub(crate) fn may_be_told(method: &str, granted: Granted) -> bool {
     SERVER_NOTIFICATIONS.contains(&method)
+        || (granted.tasks && method == STATUS)
         || (granted.notification && method == NOTIFICATION)
         || (granted.elicitation == Elicitation::Url
             && method == "notifications/elicitation/complete")
@@ -132,7 +143,7 @@ pub(crate) fn may_be_asked(
         let found = declared.get(name);
         found.filter(|found| matches!(found, Tree::Object(_)))
     };
-    if !all("task").is_empty() {
+    if !may_be_asked_as_task(method, params, granted, declared) {
         return false;
     }
     match method {
@@ -207,6 +218,9 @@ pub(crate) fn asks_only_granted(
                 let params = question.readings("params");
                 methods.len() == 1
                     && params.len() < 2
+                    && params
+                        .iter()
+                        .all(|params| params.readings("task").is_empty())
                     && method.is_some_and(|method| {
                         may_be_asked(method, params.first().copied(), granted, declared)
                     })
@@ -245,7 +259,9 @@ pub(crate) fn tells_only_granted(message: &Tree, granted: Granted) -> Result<(),
         let told = in_meta.flat_map(|meta| meta.readings(CLIENT_CAPABILITIES));
         let own = params.readings("capabilities");
         for capabilities in told.chain(own.into_iter().filter(|_| initialize)) {
+            let in_initialize = params.get("capabilities") == Some(capabilities);
             let fine = matches!(capabilities, Tree::Object(_))
+                && (in_initialize || capabilities.readings("tasks").is_empty())
                 && capabilities
                     .members()
                     .iter()
@@ -258,6 +274,9 @@ pub(crate) fn tells_only_granted(message: &Tree, granted: Granted) -> Result<(),
 
 fn is_granted(capability: &str, inner: &Tree, granted: Granted) -> bool {
     let page = granted.elicitation == Elicitation::Url;
+    if capability == "tasks" {
+        return is_granted_capability(inner, granted);
+    }
     let (granted, inside): (_, &[&str]) = match capability {
         "sampling" => (granted.sampling, &["tools"]),
         "roots" => (granted.roots, &["listChanged"]),
@@ -315,7 +334,8 @@ fn decoded(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A question without what is taken out of it on its way: the context of other servers.
+/// A question without what is taken out of it on its way: the context of other servers, and
+/// a task that it says to belong to.
 pub(crate) fn without_context(message: Tree) -> Tree {
     let inside = message
         .get("result")
@@ -328,6 +348,12 @@ pub(crate) fn without_context(message: Tree) -> Tree {
     names
         .iter()
         .map(|name| vec!["result", "inputRequests", name, "params", "includeContext"])
-        .chain([vec!["params", "includeContext"]])
-        .fold(message, |message, path| message.without(&path))
+        .chain([
+            vec!["params", "includeContext"],
+            vec!["params", "_meta", RELATED_TASK],
+            vec!["result", "_meta", RELATED_TASK],
+        ])
+        .fold(without_wish(message), |message, path| {
+            message.without(&path)
+        })
 }

@@ -1,8 +1,8 @@
 //! What a relayed session must keep, said apart from the code that keeps it.
 //!
-//! `corpus` reads the hostile lines, `generator` and `asking` make lines out of any bytes,
-//! `readings` sees a line as other parsers do, and `model` with `checks` and `granted` holds a
-//! session against all of it. Used by the tests, by the differential test of `integration/` and
+//! `corpus` reads the hostile lines, `generator`, `asking` and `task_lines` make lines out of any
+//! bytes, `readings` sees a line as other parsers do, and `model` with `checks`, `granted` and
+//! `tasks` holds a session against all of it. Used by the tests, by the differential test of `integration/` and
 //! by the fuzz targets, so nothing here knows any of them, and of pinfold only `pinfold::relay`
 //! and the names of `pinfold::lockfile`.
 #![allow(
@@ -18,6 +18,8 @@ pub(crate) mod generator;
 pub(crate) mod granted;
 pub(crate) mod model;
 pub(crate) mod readings;
+pub(crate) mod task_lines;
+pub(crate) mod tasks;
 pub(crate) mod vocabulary;
 
 use std::collections::BTreeSet;
@@ -65,6 +67,7 @@ pub(crate) fn policy(rules: Rules) -> SessionPolicy {
             granted::Elicitation::Url => Elicitation::Url,
         },
         roots: granted.roots,
+        tasks: granted.tasks,
         notifications: named(granted.notification, granted::NOTIFICATION),
         methods: named(granted.method, granted::METHOD),
         ..Grants::default()

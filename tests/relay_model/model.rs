@@ -14,6 +14,7 @@ use super::granted::{
     may_reach_server, opens_only_granted, tells_only_granted, without_context,
 };
 use super::readings::Tree;
+use super::tasks::{ABOUT_TASKS, Of, Part, STATUS, TaskBook, without_wish};
 use super::{From, LISTED, Rules, Sent, policy};
 
 /// What every session keeps.
@@ -88,6 +89,9 @@ pub(crate) struct Passed {
     pub(crate) given: usize,
     /// Lines that only a name in the manifest lets through.
     pub(crate) named: usize,
+    /// Tasks, and results of them.
+    pub(crate) made: usize,
+    pub(crate) fetched: usize,
 }
 
 /// The book of one session.
@@ -98,7 +102,8 @@ struct Book {
     /// Of these, what the server was asked.
     asked: HashMap<String, Asked>,
     /// What the server asked by requests that the client has not answered.
-    questions: HashMap<String, String>,
+    questions: HashMap<String, (String, Part)>,
+    tasks: TaskBook,
     /// What the client said that it can, in `initialize`.
     declared: Option<Tree>,
     /// Questions inside of results, by what a retry has to be about.
@@ -121,6 +126,7 @@ struct Asked {
     declared: Option<Tree>,
     /// What it is about.
     target: String,
+    task: Part,
 }
 
 /// What a retry has to be about: the same method and name.
@@ -173,7 +179,11 @@ pub(crate) fn watch(
             )?;
         }
     }
-    Ok(book.passed)
+    Ok(Passed {
+        made: book.tasks.made,
+        fetched: book.tasks.fetched,
+        ..book.passed
+    })
 }
 
 /// As [`watch`], over a new session.
@@ -216,14 +226,16 @@ impl Book {
         if let Some(line) = &left.to_server {
             let message = passed_on(line)?;
             let unchanged = [said, Some(&message)].map(|tree| {
-                tree.cloned().map(|tree| {
+                tree.cloned().map(without_wish).map(|tree| {
                     tree.without(&["params", "_meta", CLIENT_CAPABILITIES])
                         .without(&["params", "capabilities"])
                         .without(&["params", "inputResponses"])
                         .without(&["result", "roots"])
                 })
             });
-            let same = unchanged[0] == unchanged[1] || self.is_no_list(said, &message);
+            let same = unchanged[0] == unchanged[1]
+                || self.is_no_list(said, &message)
+                || self.is_no_task(said, &message);
             keep(same, Property::OneReading, || {
                 format!("the meaning changed: {}", message.canonical())
             })?;
@@ -249,10 +261,21 @@ impl Book {
     fn is_no_list(&self, said: Option<&Tree>, message: &Tree) -> bool {
         let roots = |answer: &Tree| Some(answer.get("result")?.get("roots")?.clone());
         let id = message.get("id").map(key).unwrap_or_default();
-        self.questions.get(&id).is_some_and(|of| of == "roots/list")
+        self.questions
+            .get(&id)
+            .is_some_and(|(of, _)| of == "roots/list")
             && said.and_then(|said| said.get("id")) == message.get("id")
             && message.get("error").is_some()
             && !matches!(said.and_then(roots), Some(Tree::Array(_)))
+    }
+
+    /// Whether an answer about a task that is no proper one was replaced by an error.
+    fn is_no_task(&self, said: Option<&Tree>, message: &Tree) -> bool {
+        let id = message.get("id").map(key).unwrap_or_default();
+        let about_a_task = |(_, task): &(String, Part)| *task != Part::None;
+        self.questions.get(&id).is_some_and(about_a_task)
+            && said.and_then(|said| said.get("id")) == message.get("id")
+            && message.get("error").is_some()
     }
 
     fn server_said(&mut self, said: Option<&Tree>, left: &Left) -> Result<(), Broken> {
@@ -262,6 +285,7 @@ impl Book {
         if let Some(line) = &left.to_client {
             let message = passed_on(line)?;
             self.reaches_client(said, &message)?;
+            self.tasks.belongs_to_a_known_task(&message)?;
         }
         if let Some(line) = &left.to_server {
             let message = passed_on(line)?;
@@ -331,6 +355,10 @@ impl Book {
             keep(may, Property::NoPower, || message.canonical())?;
             let without_a_grant = may_reach_server(method, id.is_some(), Granted::default());
             self.passed.named += usize::from(!without_a_grant);
+            if id.is_none() && method == STATUS {
+                let granted = self.rules.granted;
+                self.tasks.status_passes(Of::Questions, message, granted)?;
+            }
         }
         let Some(id) = id else {
             return Ok(());
@@ -350,12 +378,20 @@ impl Book {
                     let differs = self.differing.contains(name);
                     keep(!differs, Property::Pinned, || message.canonical())?;
                 }
+                let granted = self.rules.granted;
+                let task = self
+                    .tasks
+                    .request_passes(Of::Calls, method, message, granted)?;
+                let tool = self.tasks.tool(&task).unwrap_or_default();
+                let differs = self.differing.contains(tool);
+                keep(!differs, Property::Pinned, || message.canonical())?;
                 let cursor = params.and_then(|params| params.get("cursor"));
                 let asked = Asked {
                     method: method.to_owned(),
                     from_start: cursor.is_none(),
                     declared: said.and_then(declared_with),
                     target: target(method, params),
+                    task,
                 };
                 let before = self.asked.insert(key(id), asked);
                 keep(before.is_none(), Property::OneAnswer, || {
@@ -367,9 +403,11 @@ impl Book {
                 keep(question.is_some(), Property::OneAnswer, || {
                     format!("the server waits for no answer {}", key(id))
                 })?;
-                self.passed.given += usize::from(question.as_deref() != Some("ping"));
+                let (question, task) = question.unwrap_or_default();
+                self.tasks.answer_passes(Of::Questions, &task, message)?;
+                self.passed.given += usize::from(question != "ping");
                 // What else is asked has no roots: it is the client's own words.
-                if question.as_deref() != Some("roots/list") {
+                if question != "roots/list" {
                     return Ok(());
                 }
                 let mut answers = message.readings("result").into_iter();
@@ -423,8 +461,15 @@ impl Book {
                 let nothing = Tree::Null;
                 let declared = self.declared.as_ref().unwrap_or(&nothing);
                 let params = message.get("params");
-                let may = method == "ping" || may_be_asked(method, params, granted, declared);
-                let new = self.questions.insert(key(id), method.to_owned()).is_none();
+                let about_a_task = granted.tasks && ABOUT_TASKS.contains(&method);
+                let may = method == "ping"
+                    || about_a_task
+                    || may_be_asked(method, params, granted, declared);
+                let task = self
+                    .tasks
+                    .request_passes(Of::Questions, method, message, granted)?;
+                let question = (method.to_owned(), task);
+                let new = self.questions.insert(key(id), question).is_none();
                 self.passed.requests += usize::from(method != "ping");
                 keep(new && may, Property::NoPower, || {
                     format!("a request: {}", message.canonical())
@@ -433,6 +478,9 @@ impl Book {
             None => {
                 let without_a_grant = may_be_told(method, Granted::default());
                 self.passed.named += usize::from(!without_a_grant);
+                if method == STATUS {
+                    self.tasks.status_passes(Of::Calls, message, granted)?;
+                }
                 keep(may_be_told(method, granted), Property::NoPower, || {
                     format!("a notification: {method}")
                 })
@@ -478,12 +526,21 @@ impl Book {
                 self.passed.pages += 1;
             }
         }
+        let tool = self.tasks.tool(&asked.task).unwrap_or_default();
+        let withheld = message.get("result").is_none() || !self.differing.contains(tool);
+        keep(withheld, Property::Pinned, || message.canonical())?;
+        self.tasks.answer_passes(Of::Calls, &asked.task, message)?;
         for result in message.readings("result") {
             let of = Retry {
                 method: &asked.method,
                 declared: asked.declared.as_ref(),
             };
-            let questions = asks_only_granted(result, &of, granted)?;
+            let wished = matches!(asked.task, Part::Wished(_));
+            let is_task = wished && !result.readings("task").is_empty();
+            let questions = match is_task {
+                true => HashSet::new(),
+                false => asks_only_granted(result, &of, granted)?,
+            };
             self.passed.inside += questions.len();
             let state = state_alone(result);
             self.states.extend(state.map(Tree::canonical));
@@ -498,7 +555,7 @@ impl Book {
                     }
                 }
                 "initialize" | "server/discover" => {
-                    promises_nothing(result)?;
+                    promises_nothing(result, &asked.method, granted)?;
                     let silent = !self.rules.pinned || result.readings("instructions").is_empty();
                     keep(silent, Property::Pinned, || result.canonical())?;
                 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::difference::difference;
+use super::super::difference::laid_out;
 use super::super::proposal::Proposal;
 use super::super::{output, summary};
 use super::claims::Claims;
@@ -53,7 +53,7 @@ fn explain(introspection: &Introspection, name: &str) {
     };
     let claims = Claims::of(&tool.canonical).sentence();
     output::note(&format!("{}: {claims}", output::foreign(name, 128)));
-    for line in difference(None, &tool.canonical) {
+    for line in laid_out(&tool.canonical) {
         output::note(&line);
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::difference::MAX_TAKEN_APART;
+
 /// What it does to its surroundings, as claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -33,9 +35,13 @@ struct Definition {
 }
 
 impl Claims {
-    /// Of a whole definition. What is not a plain `true` or `false` is not said.
+    /// Of a whole definition. What is not a plain `true` or `false` is not said, and neither is
+    /// anything in one that is too long to be taken apart.
     pub(super) fn of(canonical: &[u8]) -> Self {
-        let definition: Definition = serde_json::from_slice(canonical).unwrap_or_default();
+        let definition: Definition = match canonical.len() {
+            0..=MAX_TAKEN_APART => serde_json::from_slice(canonical).unwrap_or_default(),
+            _ => Definition::default(),
+        };
         let hint = |name: &str| definition.annotations.get(name).and_then(Value::as_bool);
         let effect = match (hint("readOnlyHint"), hint("destructiveHint")) {
             (Some(true), Some(true)) => Effect::Contradiction,
@@ -133,6 +139,18 @@ mod tests {
             assert_eq!(claims.only_reads(), effect == Effect::Reads);
         }
         assert_eq!(Claims::of(br#"{"name":"a"}"#).effect, Effect::Unsaid);
+    }
+
+    #[test]
+    fn nothing_is_taken_from_what_is_too_long() {
+        let with = |length: usize| {
+            let text = "x".repeat(length);
+            let definition =
+                format!(r#"{{"annotations":{{"readOnlyHint":true}},"description":"{text}"}}"#);
+            Claims::of(definition.as_bytes()).effect
+        };
+        assert_eq!(with(MAX_TAKEN_APART), Effect::Unsaid);
+        assert_eq!(with(MAX_TAKEN_APART / 2), Effect::Reads);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::difference::difference;
+use super::super::difference::laid_out;
 use super::super::screen::{Key, Line, Pager, Step, Style};
 use super::claims::Claims;
 use crate::lockfile::{ServerName, ToolName};
@@ -188,7 +188,7 @@ impl ToolList {
             }
             '?' => {
                 self.detail = self.current().map(|tool| {
-                    let lines = difference(None, &tool.definition).into_iter();
+                    let lines = laid_out(&tool.definition).into_iter();
                     let lines = lines.map(|line| Line::new(Style::Plain, line));
                     (tool.name.to_string(), Pager::new(lines.collect()))
                 });

@@ -40,6 +40,8 @@ pub(super) struct Finding {
     pub message: String,
     /// In place of the file itself: the path that the fix is about, such as a folder's.
     pub about: Option<String>,
+    /// In place of the rule's fix, where that does not help here.
+    pub fix: Option<&'static str>,
 }
 
 impl Finding {
@@ -49,8 +51,8 @@ impl Finding {
 
     /// The fix, with the path of the config, or of what the finding is about, filled in.
     pub(super) fn fix(&self, config: &str) -> String {
-        let row = self.row();
-        row.fix.replace("{file}", &shell_word(config)).replace(
+        let fix = self.fix.unwrap_or_else(|| self.row().fix);
+        fix.replace("{file}", &shell_word(config)).replace(
             "{about}",
             &shell_word(self.about.as_deref().unwrap_or(config)),
         )

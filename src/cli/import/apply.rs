@@ -2,7 +2,10 @@
 //! and replaced.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use super::super::context::Context;
 use super::super::exit::DriftError;
@@ -98,7 +101,8 @@ pub(super) fn write(
     let (held, path) = ClientFile::hold(place)?;
     let file = ClientFile::read_held(place, &held)?;
     let before = file.bytes();
-    let (after, entries, notes) = rewritten(&file, wanted)?;
+    let (after, entries, mut notes) = rewritten(&file, wanted)?;
+    let old = held.file().and_then(|file| file.metadata());
     if entries == 0 {
         return Ok((0, notes));
     }
@@ -113,6 +117,7 @@ pub(super) fn write(
         .into()),
     };
     let Err(error) = replaced else {
+        notes.extend(old.ok().and_then(|old| other_names(&path, &old)));
         return Ok((entries, notes));
     };
     // Without its original, what was written could never be undone.
@@ -130,6 +135,17 @@ pub(super) fn write(
             path.display()
         ))),
     }
+}
+
+/// What is to be said of a file that was replaced and lives on under other names.
+fn other_names(path: &Path, old: &Metadata) -> Option<String> {
+    (old.nlink() > 1).then(|| {
+        format!(
+            "{} had other names (hard links): under these it is as it was, with all secrets that were in it; `find ~ -xdev -inum {}` shows them",
+            path.display(),
+            old.ino()
+        )
+    })
 }
 
 /// Whether a file has exactly these bytes.

@@ -41,8 +41,10 @@ impl Published {
             Self::Same => "it is as locked".to_owned(),
             Self::Deprecated(reason) => format!("its authors advise against it: {reason}"),
             Self::Yanked(reason) => format!("it was withdrawn: {reason}"),
-            Self::Changed(integrity) => format!("the registry now publishes {integrity}"),
-            Self::Gone => "the registry no longer offers it".to_owned(),
+            Self::Changed(integrity) => format!(
+                "the registry now publishes {integrity}, other bytes than were locked, which it must never do; what is in the store is still what was locked"
+            ),
+            Self::Gone => "the registry no longer offers it; what is in the store still runs, `pinfold update` looks for what there is instead".to_owned(),
         };
         format!("{name}@{version}: {what}")
     }

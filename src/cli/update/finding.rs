@@ -67,6 +67,17 @@ pub(super) fn drift(definitions: &Definitions<'_>) -> Vec<Alarm> {
 }
 
 impl Finding {
+    /// The command that accepts what is proposed, with every alarm that it raised.
+    pub(super) fn accepting(&self) -> Option<String> {
+        let alarms = &self.proposal.as_ref()?.alarms;
+        let risks: BTreeSet<&str> = alarms.iter().map(|alarm| alarm.risk.code()).collect();
+        let risks: String = risks
+            .into_iter()
+            .map(|code| format!(" --accept-risk {code}"))
+            .collect();
+        Some(format!("pinfold update {} --accept{risks}", self.name))
+    }
+
     /// Everything, for a person.
     pub(super) fn show(&self, context: &Context, server: &Server) {
         let name = &self.name;
@@ -78,7 +89,10 @@ impl Finding {
             None => output::data(&format!("{name}: {old}; nothing to update")),
             Some(proposal) => {
                 let new = proposal.locked.version.as_deref().unwrap_or("(no version)");
-                output::data(&format!("{name}: {old} → {}", output::foreign(new, 200)));
+                output::data(&match new == old {
+                    true => format!("{name}: {old}, and not what was locked"),
+                    false => format!("{name}: {old} → {}", output::foreign(new, 200)),
+                });
                 proposal.show(context, server, &self.old);
             }
         }

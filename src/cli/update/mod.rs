@@ -69,6 +69,10 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Update) -> anyhow::
         );
     } else if left {
         output::note("What was not accepted was not written.");
+        let open = findings.iter().filter(|one| !accepted.contains(&one.name));
+        for proposal in open.filter_map(Finding::accepting) {
+            output::note(&format!("To accept it: `{proposal}`"));
+        }
     }
     Ok(exit)
 }

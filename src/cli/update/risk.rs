@@ -243,10 +243,19 @@ fn listed(values: &BTreeSet<&str>) -> String {
     quoted.join(" or ")
 }
 
-/// The two largest units: `3days 4h`.
+/// In the largest unit that fits: `9 days`; up to three days in hours.
 pub(super) fn in_words(age: Duration) -> String {
-    let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    const HOUR: u64 = 3600;
+    let (number, unit) = match age.as_secs() {
+        seconds @ ..60 => (seconds, "second"),
+        seconds @ 60..HOUR => (seconds / 60, "minute"),
+        seconds if seconds < 3 * 24 * HOUR => (seconds / HOUR, "hour"),
+        seconds => (seconds / (24 * HOUR), "day"),
+    };
+    match number {
+        1 => format!("1 {unit}"),
+        _ => format!("{number} {unit}s"),
+    }
 }
 
 #[cfg(test)]
@@ -356,7 +365,7 @@ mod tests {
             (
                 |a| a.published = Some("2026-11-20T11:50:00Z".into()),
                 "too-young",
-                "10m ago",
+                "10 minutes ago",
             ),
             (
                 |a| a.install_script = true,

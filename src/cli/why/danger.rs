@@ -48,6 +48,11 @@ pub(super) fn of_path(path: &Path, wanted: FileUse, home: Option<&Path>) -> Opti
             ),
         });
     }
+    if let Some(process) = process_of(path) {
+        return Some(format!(
+            "/proc/{process} shows a process: its variables, and the tokens among them, its memory and its files"
+        ));
+    }
     let system = [
         "/etc", "/usr", "/var", "/proc", "/sys", "/dev", "/run", "/boot", "/root", "/lib",
     ];
@@ -70,6 +75,16 @@ fn sensitive(path: &Path, wanted: FileUse, home: Option<&Path>) -> Option<&'stat
             let known = place.of(home);
             known.is_some_and(|known| path.starts_with(&known) || holds(&known))
         })
+}
+
+/// Whose folder of proc(5) this is, or is in.
+fn process_of(path: &Path) -> Option<&str> {
+    let mut parts = path.strip_prefix("/proc").ok()?.components();
+    let process = parts.next()?.as_os_str().to_str()?;
+    process
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(process)
 }
 
 fn is_temporary(path: &Path) -> bool {
@@ -137,6 +152,8 @@ mod tests {
             ("/home/me/.claude.json", Write, "tokens of an MCP client"),
             ("/home/me/.pgpass", Read, "passwords"),
             ("/etc/shadow", Read, "act as the machine"),
+            ("/proc/1/environ", Read, "/proc/1 shows a process"),
+            ("/proc/4711", Read, "tokens among them"),
             ("/etc/cron.d/x", Write, "what the machine runs"),
             ("/etc/app", Write, "belongs to the system"),
             ("/etc", Read, "belongs to the system"),
@@ -152,6 +169,8 @@ mod tests {
             ("/home/me/.bashrc", Read),
             ("/etc/cron.d/x", Read),
             ("/etc/mime.types", Read),
+            ("/proc/self/environ", Read),
+            ("/proc/cpuinfo", Read),
             ("/var/tmp/x", Write),
             ("/usr/bin/git", Execute),
             ("/usr/bin/pythonic", Execute),

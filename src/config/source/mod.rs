@@ -57,7 +57,7 @@ pub enum Source {
 /// Why a source was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    #[error("`{}` is not a source: write `npm:NAME`, `npm:NAME@RANGE`, `pypi:NAME`, `pypi:NAME==VERSION`, `https://HOST/PATH#sha256=HEX` or `path:FILE-OR-FOLDER`", printable(.0, 80))]
+    #[error("`{}` is not a source: write `npm:NAME`, `npm:NAME@RANGE`, `pypi:NAME`, `pypi:NAME==VERSION`, `https://HOST/PATH#sha256=HEX` or `path:FILE-OR-FOLDER`{}", printable(.0, 80), perhaps(.0))]
     NoScheme(String),
     #[error("sources of the kind `{}:` are not supported by this version; it supports `npm:`, `pypi:`, `https:` and `path:`", printable(.0, 40))]
     UnknownScheme(String),
@@ -88,6 +88,24 @@ pub enum SourceError {
     },
     #[error("`{}` can't be used as a path: {reason}", printable(path, 80))]
     Path { path: String, reason: &'static str },
+}
+
+/// What may be meant by a text without a scheme: a file, or the command that stands in configs.
+fn perhaps(text: &str) -> String {
+    let mut words = text.split_whitespace();
+    let scheme = match words.next() {
+        Some(first) if first.starts_with(['/', '.', '~']) => return meant("path", text),
+        Some(first) if first.starts_with('@') => return meant("npm", first),
+        Some("npx") => "npm",
+        Some("uvx") => "pypi",
+        _ => return String::new(),
+    };
+    let package = words.find(|word| !word.starts_with('-'));
+    package.map_or_else(String::new, |package| meant(scheme, package))
+}
+
+fn meant(scheme: &str, rest: &str) -> String {
+    format!("; perhaps `{scheme}:{}`", printable(rest, 80))
 }
 
 impl Source {
@@ -356,5 +374,23 @@ mod tests {
         }
         assert!(!parse("npm:a").unwrap().asks_for_exact_version());
         assert!(!parse("path:a").unwrap().asks_for_exact_version());
+    }
+
+    #[test]
+    fn what_is_no_source_is_proposed_as_what_it_may_be() {
+        let said = |text: &str| parse(text).unwrap_err().to_string();
+        for (text, meant) in [
+            ("/srv/a.mcpb", "; perhaps `path:/srv/a.mcpb`"),
+            ("./server.py", "; perhaps `path:./server.py`"),
+            ("~/a", "; perhaps `path:~/a`"),
+            ("@scope/server", "; perhaps `npm:@scope/server`"),
+            ("npx -y @scope/server /srv", "; perhaps `npm:@scope/server`"),
+            ("uvx mcp-server-time", "; perhaps `pypi:mcp-server-time`"),
+        ] {
+            assert!(said(text).ends_with(meant), "{}", said(text));
+        }
+        for open in ["server-everything", "npx", ""] {
+            assert!(!said(open).contains("perhaps"), "{}", said(open));
+        }
     }
 }

@@ -130,7 +130,7 @@ fn every_setting_is_part_of_the_digest() {
     let allowed = |server: &mut Server| {
         server.tools.allow = [echo()].into();
     };
-    let changes: [&dyn Fn(&mut Server); 46] = [
+    let changes: [&dyn Fn(&mut Server); 47] = [
         &|_| {},
         &web,
         &|server| {
@@ -213,6 +213,7 @@ fn every_setting_is_part_of_the_digest() {
         &|server| server.grants.elicitation = Elicitation::Form,
         &|server| server.grants.elicitation = Elicitation::Url,
         &|server| server.grants.roots = true,
+        &|server| server.grants.tasks = true,
         &|server| server.grants.notifications = ["notifications/x".to_owned()].into(),
         &|server| server.grants.methods = ["x/y".to_owned()].into(),
         &|server| server.grants.resources = Reach::Off,

@@ -41,8 +41,8 @@ fn lists() -> Result<&'static ListsText, PolicyError> {
 
 /// Every call that some box lets through, with whatever arguments.
 fn known() -> Result<BTreeSet<String>, PolicyError> {
-    let rules = rules_text()?.allow.into_iter();
-    Ok(rules.flat_map(|rule| rule.calls).collect())
+    let rules = rules_text()?.allow.iter();
+    Ok(rules.flat_map(|rule| rule.calls.iter().cloned()).collect())
 }
 
 /// The calls of a manifest's list with those that stay in any case.

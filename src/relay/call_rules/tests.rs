@@ -260,3 +260,55 @@ fn digits_that_make_no_difference_are_fine() {
         );
     }
 }
+
+/// Each costs more for each byte than what it is compared with, and is counted as that.
+#[test]
+fn what_is_dear_is_counted_as_dear() {
+    let left = |rule_text: &str, arguments: &str| {
+        let line = CanonicalLine::read(arguments.as_bytes(), 16 << 20).unwrap();
+        let rule = rule(rule_text);
+        let judged = |most| judge_within(most, &rule, line.root().as_value()).is_ok();
+        let (mut few, mut enough) = (0, MAX_WORK);
+        assert!(judged(enough), "{rule_text}");
+        while few + 1 < enough {
+            let middle = (few + enough) / 2;
+            if judged(middle) {
+                enough = middle
+            } else {
+                few = middle
+            }
+        }
+        enough
+    };
+    let properties = "{ properties = { b = { type = \"null\" } } }";
+    // A long key is read anew for each keyword, a short one with a long value is not.
+    let key = left(properties, &format!(r#"{{"{}":1}}"#, r"\n".repeat(50_000)));
+    let value = left(properties, &format!(r#"{{"a":"{}"}}"#, "n".repeat(100_000)));
+    assert!(key >= 100_000 / 16 && key > value, "{key} {value}");
+    // A pattern of many states beside one of few, on the same text.
+    let text = format!(r#"{{"a":"{}"}}"#, "a".repeat(1000));
+    let pattern = |pattern: &str| {
+        left(
+            &format!("{{ properties = {{ a = {{ pattern = \"{pattern}\" }} }} }}"),
+            &text,
+        )
+    };
+    let (small, large) = (pattern("^[a-z]*$"), pattern("a{900}"));
+    assert!(small >= 32_000 && large > 3 * small, "{small} {large}");
+}
+
+#[test]
+fn more_work_than_there_may_be_is_refused() {
+    let rule_text = "{ properties = { a = { pattern = \"a{900}\" } } }";
+    let arguments = format!(r#"{{"a":"{}"}}"#, "a".repeat(1000));
+    let line = CanonicalLine::read(arguments.as_bytes(), 1 << 20).unwrap();
+    let rule = rule(rule_text);
+    let refused = judge_within(10_000, &rule, line.root().as_value()).unwrap_err();
+    assert_eq!(refused.reason, Reason::TooMuch);
+    // Neither does a `not` make it fit.
+    let not = Schema(vec![Keyword::Not(Box::new(rule.clone()))]);
+    let refused = judge_within(10_000, &not, line.root().as_value()).unwrap_err();
+    assert_eq!(refused.reason, Reason::TooMuch);
+    // The control.
+    assert!(judge(&rule, line.root().as_value()).is_ok());
+}

@@ -3,7 +3,7 @@
 
 use super::Decision::{Always, ByName, Granted, Never};
 use super::Right::{
-    Completion, Elicitation, Logging, Prompts, Resources, Roots, Sampling, UrlElicitation,
+    Completion, Elicitation, Logging, Prompts, Resources, Roots, Sampling, Tasks, UrlElicitation,
 };
 use super::{Decision, Kind, Method, Side};
 
@@ -57,11 +57,14 @@ pub(in crate::relay) static METHODS: [Method; 50] = [
     asks("completion/complete",                    "ABCDE-", Granted(Completion)),
     asks("logging/setLevel",                       "ABCD--", Granted(Logging)),
     asks("subscriptions/listen",                   "----E-", Always),
-    // Tasks hand over the result of a call later, past every rule about results.
-    asks("tasks/get",                              "---D-X", Never),
-    asks("tasks/result",                           "---D--", Never),
+    // Tasks hand over the result of a call later: only those of this session's own calls, so
+    // that every rule about results holds for them, too. Those of the extension (2026-07-28),
+    // which a server makes without being asked, never: `task_rules.rs` refuses what is X here.
+    asks("tasks/get",                              "---D-X", Granted(Tasks)),
+    asks("tasks/result",                           "---D--", Granted(Tasks)),
+    // Would show tasks that are not this session's.
     asks("tasks/list",                             "---D--", Never),
-    asks("tasks/cancel",                           "---D-X", Never),
+    asks("tasks/cancel",                           "---D-X", Granted(Tasks)),
     asks("tasks/update",                           "-----X", Never),
     // The draft of the skills extension: instructions and scripts for the model.
     asks("skills/list",                            "-----X", ByName),
@@ -73,7 +76,7 @@ pub(in crate::relay) static METHODS: [Method; 50] = [
     tells("notifications/cancelled",               "ABCDE-", Always),
     tells("notifications/progress",                "ABCD--", Always),
     tells("notifications/roots/list_changed",      "ABCD--", Granted(Roots)),
-    tells("notifications/tasks/status",            "---D--", Never),
+    tells("notifications/tasks/status",            "---D--", Granted(Tasks)),
     // What the client is about to do, for a channel (below) to approve.
     tells("notifications/claude/channel/permission_request", "-----V", Never),
 
@@ -82,10 +85,11 @@ pub(in crate::relay) static METHODS: [Method; 50] = [
     is_asked("sampling/createMessage",             "ABCDe-", Granted(Sampling)),
     is_asked("elicitation/create",                 "--CDe-", Granted(Elicitation)),
     is_asked("roots/list",                         "ABCDe-", Granted(Roots)),
-    is_asked("tasks/get",                          "---D--", Never),
-    is_asked("tasks/result",                       "---D--", Never),
+    is_asked("tasks/get",                          "---D--", Granted(Tasks)),
+    is_asked("tasks/result",                       "---D--", Granted(Tasks)),
+    // Would show what other servers have asked.
     is_asked("tasks/list",                         "---D--", Never),
-    is_asked("tasks/cancel",                       "---D--", Never),
+    is_asked("tasks/cancel",                       "---D--", Granted(Tasks)),
 
     // The client is told.
     is_told("notifications/cancelled",             "ABCDE-", Always),
@@ -97,7 +101,7 @@ pub(in crate::relay) static METHODS: [Method; 50] = [
     is_told("notifications/prompts/list_changed",  "ABCDE-", Granted(Prompts)),
     is_told("notifications/subscriptions/acknowledged", "----E-", Always),
     is_told("notifications/elicitation/complete",  "---D--", Granted(UrlElicitation)),
-    is_told("notifications/tasks/status",          "---D--", Never),
+    is_told("notifications/tasks/status",          "---D--", Granted(Tasks)),
     // Carries a whole task, with its result and its questions.
     is_told("notifications/tasks",                 "-----X", Never),
     // Claude Code's channels: text of the server straight into the session; and answers to the

@@ -14,7 +14,7 @@ pub(super) use capabilities::{CLIENT_CAPABILITIES, SERVER_CAPABILITIES, subcapab
 pub(super) use methods::METHODS;
 pub(super) use places::{
     CLIENT_CAPABILITIES_META, LOG_LEVEL_META, PROTOCOL_VERSION_META, QUESTION_METHODS,
-    RETRY_PARAMS, TASK,
+    RELATED_TASK_META, RETRY_PARAMS, TASK,
 };
 
 /// Who sends a message.
@@ -37,6 +37,7 @@ pub(super) enum Right {
     Elicitation,
     UrlElicitation,
     Roots,
+    Tasks,
     Resources,
     Prompts,
     Completion,
@@ -111,7 +112,7 @@ fn refused_grant(kind: Kind, name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
     if lower.starts_with("tasks/") || lower.starts_with("notifications/tasks") {
         return Some(
-            "tasks are never granted: their results would come past every rule".to_owned(),
+            "`grants.tasks` decides about tasks, as far as they can be granted at all".to_owned(),
         );
     }
     let rows = || {
@@ -159,6 +160,7 @@ impl Right {
             Self::Elicitation => "grants.elicitation",
             Self::UrlElicitation => "grants.elicitation = \"url\"",
             Self::Roots => "grants.roots",
+            Self::Tasks => "grants.tasks",
             Self::Resources => "grants.resources",
             Self::Prompts => "grants.prompts",
             Self::Completion => "grants.completion",
@@ -183,10 +185,38 @@ pub(super) enum ClientRequest {
     ListPrompts,
     GetPrompt,
     Complete,
+    Task(TaskRequest),
     /// Another one of the table.
     Other(&'static str),
     /// One that is not in the table, granted by its name.
     Named,
+}
+
+/// A request about one task (2025-11-25), of either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskRequest {
+    Get,
+    Result,
+    Cancel,
+}
+
+impl TaskRequest {
+    pub(super) fn of(method: &str) -> Option<Self> {
+        match method {
+            "tasks/get" => Some(Self::Get),
+            "tasks/result" => Some(Self::Result),
+            "tasks/cancel" => Some(Self::Cancel),
+            _ => None,
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::Get => "tasks/get",
+            Self::Result => "tasks/result",
+            Self::Cancel => "tasks/cancel",
+        }
+    }
 }
 
 impl ClientRequest {
@@ -207,7 +237,7 @@ impl ClientRequest {
             "prompts/list" => Self::ListPrompts,
             "prompts/get" => Self::GetPrompt,
             "completion/complete" => Self::Complete,
-            name => Self::Other(name),
+            name => TaskRequest::of(name).map_or(Self::Other(name), Self::Task),
         }
     }
 
@@ -225,6 +255,7 @@ impl ClientRequest {
             Self::ListPrompts => "prompts/list",
             Self::GetPrompt => "prompts/get",
             Self::Complete => "completion/complete",
+            Self::Task(request) => request.method(),
             Self::Subscribe(name) | Self::Other(name) => name,
             Self::Named => "a method granted by name",
         }

@@ -10,6 +10,8 @@ pub(in crate::relay) const LOG_LEVEL_META: &str = "io.modelcontextprotocol/logLe
 
 /// In the params of a request (2025-11-25): make this a task. In a result: it was made one.
 pub(in crate::relay) const TASK: &str = "task";
+/// In the `_meta` of any message (2025-11-25): the task that it belongs to.
+pub(in crate::relay) const RELATED_TASK_META: &str = "io.modelcontextprotocol/related-task";
 
 /// Requests whose result may ask the client for input (2026-07-28, multi round-trip requests).
 pub(in crate::relay) const QUESTION_METHODS: [&str; 3] =

@@ -92,8 +92,15 @@ fn each_row_is_well_formed_and_there_once() {
         assert!(row.seen.chars().any(|letter| letter != '-'), "{}", row.name);
         let is_notification = row.name.starts_with("notifications/");
         assert_eq!(row.kind == Kind::Notification, is_notification);
+        // What shows tasks of others, or is the extension's alone, is never granted.
         if row.name.contains("tasks") {
-            assert_eq!(row.decision, Decision::Never, "{}", row.name);
+            let of_one = row.seen.contains('D') && row.name != "tasks/list";
+            let expected = if of_one {
+                Decision::Granted(Right::Tasks)
+            } else {
+                Decision::Never
+            };
+            assert_eq!(row.decision, expected, "{}", row.name);
         }
     }
 }
@@ -130,6 +137,7 @@ fn every_right_decides_about_something() {
         sampling: true,
         elicitation: Elicitation::Url,
         roots: true,
+        tasks: true,
         ..Grants::default()
     };
     for right in [
@@ -137,6 +145,7 @@ fn every_right_decides_about_something() {
         Right::Elicitation,
         Right::UrlElicitation,
         Right::Roots,
+        Right::Tasks,
         Right::Resources,
         Right::Prompts,
         Right::Completion,
@@ -186,11 +195,15 @@ fn what_can_be_granted_by_name() {
         (Kind::Request, "a b", "1 to 128"),
         (Kind::Request, "notifications/x", "a notification"),
         (Kind::Notification, "vendor/x", "starts with"),
-        (Kind::Request, "tasks/get", "never granted"),
-        (Kind::Request, "tasks/whatever", "never granted"),
-        (Kind::Request, "Tasks/get", "never granted"),
-        (Kind::Notification, "notifications/tasks", "never granted"),
-        (Kind::Notification, "notifications/tasks/status", "never"),
+        (Kind::Request, "tasks/get", "`grants.tasks` decides"),
+        (Kind::Request, "tasks/whatever", "`grants.tasks` decides"),
+        (Kind::Request, "Tasks/get", "`grants.tasks` decides"),
+        (Kind::Notification, "notifications/tasks", "`grants.tasks`"),
+        (
+            Kind::Notification,
+            "notifications/tasks/status",
+            "`grants.tasks`",
+        ),
         (Kind::Request, "tools/call", "and passes without"),
         (Kind::Request, "Tools/Call", "and passes without"),
         (Kind::Request, "resources/read", "`grants.resources`"),

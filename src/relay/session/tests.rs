@@ -13,6 +13,9 @@ mod pins;
 mod questions;
 mod reach;
 mod server;
+mod task_questions;
+mod task_results;
+mod tasks;
 
 use super::*;
 use crate::lockfile::Digest;

@@ -40,9 +40,10 @@ pub(super) fn explain(
             .iter()
             .find_map(|line| line.strip_prefix("command "));
         let detail = command.map(|command| command.chars().take(MAX_SUMMARY).collect());
-        let detail = detail.or_else(|| first_of(&messages));
+        // `path git` says only that there is none in the box.
+        let detail = detail.or_else(|| first_of(&messages).filter(|line| line != "path git"));
         return ResolveError::NotFromRegistry {
-            detail: detail.unwrap_or_else(|| specifier.to_owned()),
+            detail: detail.unwrap_or_else(|| format!("one that {specifier} needs")),
         };
     }
     // The sandbox lets npm reach the registries' ports only, so this is an address elsewhere.
@@ -73,7 +74,12 @@ pub(super) fn explain(
             output,
         },
         _ => {
-            let summary = first_of(&messages).unwrap_or_else(|| "it gave no reason".to_owned());
+            let mut summary = first_of(&messages).unwrap_or_else(|| "it gave no reason".to_owned());
+            if summary.contains("invalid json response body") {
+                summary.push_str(
+                    "; a proxy, or the login page of a network, may answer in the registry's place",
+                );
+            }
             ResolveError::NpmFailed {
                 code,
                 summary,
@@ -257,7 +263,14 @@ mod tests {
         assert!(matches!(code("ERESOLVE"), ResolveError::NpmFailed { .. }));
         assert!(code("ERESOLVE").to_string().contains("said why"));
         let git = "npm error code ENOENT\nnpm error syscall spawn git\nnpm error path git\n";
-        assert!(matches!(explain(git), ResolveError::NotFromRegistry { .. }));
+        let error = explain(git);
+        assert!(matches!(error, ResolveError::NotFromRegistry { .. }));
+        assert!(
+            error.to_string().ends_with("one that top@latest needs"),
+            "{error}"
+        );
+        let page = "npm error code FETCH_ERROR\nnpm error invalid json response body at x\n";
+        assert!(explain(page).to_string().contains("login page"));
         let git = "npm error code 128\nnpm error An unknown git error occurred\n\
                    npm error command git ls-remote ssh://git@host/u/r.git\n";
         let error = explain(git);

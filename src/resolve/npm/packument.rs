@@ -92,10 +92,11 @@ pub async fn fetch_times(
     registry: &Registry,
     package: &str,
 ) -> Result<BTreeMap<String, SystemTime>, ResolveError> {
-    let document: AllTimes = serde_json::from_slice(&get(client, registry, package).await?)
-        .map_err(|error| ResolveError::Packument {
+    let bytes = get(client, registry, package).await?;
+    let document: AllTimes =
+        serde_json::from_slice(&bytes).map_err(|error| ResolveError::Packument {
             package: package.to_owned(),
-            reason: error.to_string(),
+            reason: what_it_is(&bytes, &error),
         })?;
     let offered = |version: &String| document.versions.contains_key(version);
     Ok(document
@@ -115,6 +116,14 @@ async fn get(client: &Client, registry: &Registry, package: &str) -> Result<Vec<
         .map_err(|error| explain(error, registry, package))
 }
 
+/// Why a document can't be read; of a web page what it most likely is.
+fn what_it_is(bytes: &[u8], error: &serde_json::Error) -> String {
+    if bytes.trim_ascii_start().starts_with(b"<") {
+        return "it is a web page; a proxy, or the login page of a network, answers in the registry's place".to_owned();
+    }
+    error.to_string()
+}
+
 /// Reads the document, keeping the `wanted` versions.
 pub fn parse(
     bytes: &[u8],
@@ -129,7 +138,7 @@ pub fn parse(
     let document = deserializer
         .deserialize_map(Document { wanted })
         .and_then(|document| deserializer.end().map(|()| document))
-        .map_err(|error| refuse(error.to_string()))?;
+        .map_err(|error| refuse(what_it_is(bytes, &error)))?;
     if document.name.as_deref() != Some(package) {
         return Err(refuse("it is about another package".to_owned()));
     }

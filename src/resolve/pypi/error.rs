@@ -24,6 +24,10 @@ pub enum PypiError {
     RunUv {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error(
+        "uv could not ask the index for all that it needs to choose the packages of `{requirement}`, so nothing was chosen: try again later, or check the network and the index of your pip or uv settings:\n{output}"
+    )]
+    Unreachable { requirement: String, output: String },
     #[error("uv found no set of packages for `{requirement}`{hint}:\n{output}")]
     Unresolved {
         requirement: String,

@@ -156,10 +156,17 @@ pub async fn resolve<R: UvRunner>(
     let output = runner.run(&question).await;
     let output = output.map_err(|source| PypiError::RunUv { source })?;
     let Some(answer) = output.answer.filter(|_| output.success) else {
-        return Err(PypiError::Unresolved {
-            requirement: requirement(request),
-            hint: rule.hint(),
-            output: readable(&output.stderr, settings),
+        let (requirement, said) = (requirement(request), readable(&output.stderr, settings));
+        return Err(match is_about_network(&said) {
+            true => PypiError::Unreachable {
+                requirement,
+                output: said,
+            },
+            false => PypiError::Unresolved {
+                requirement,
+                hint: rule.hint(),
+                output: said,
+            },
         });
     };
     let packages = pylock::parse(&answer)?;
@@ -317,6 +324,16 @@ fn asked_version(request: &PypiRequest, found: &Version) -> Result<String, PypiE
         asked: asked.to_owned(),
         found: found.to_string(),
     })
+}
+
+/// Whether uv failed for want of an answer, as opposed to one that leaves nothing to choose.
+fn is_about_network(said: &str) -> bool {
+    let unanswered = [
+        "Request failed after",
+        "Failed to fetch",
+        "error sending request",
+    ];
+    !said.contains("No solution found") && unanswered.iter().any(|words| said.contains(words))
 }
 
 /// The end of uv's messages without control characters and without what may be a password.

@@ -226,3 +226,20 @@ fn what_is_hopeless_is_said_before_uv_is_asked() {
         Err(PypiError::NoPublishTime { .. })
     ));
 }
+
+#[test]
+fn an_index_that_gives_no_answer_is_not_one_without_a_version() {
+    for said in [
+        "error: Request failed after 2 retries in 3.9s\n  cause: Failed to fetch: `https://i.example/`",
+        "error: Failed to fetch: `https://i.example/a.whl`\n  cause: HTTP status client error (403 Forbidden)",
+    ] {
+        assert!(is_about_network(said), "{said}");
+    }
+    for said in [
+        "error: No solution found when resolving dependencies\n  cause: there are no versions of a",
+        "error: No solution found when resolving dependencies\nhint: Failed to fetch b",
+        "",
+    ] {
+        assert!(!is_about_network(said), "{said}");
+    }
+}

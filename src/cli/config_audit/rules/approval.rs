@@ -179,6 +179,7 @@ pub(super) fn of_file(file: &ClientFile, found: &mut Vec<Finding>) {
                     },
                     subject: setting,
                     about: None,
+                    fix: None,
                 });
             }
         }
@@ -208,6 +209,7 @@ fn claude_approved(file: &ClientFile, found: &mut Vec<Finding>) {
                 subject: format!("mcp__{tools}"),
                 message: format!("{which} of `{server}` is called without asking"),
                 about: None,
+                fix: None,
             });
         }
     }

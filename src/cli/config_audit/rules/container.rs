@@ -9,6 +9,9 @@ use crate::config::clients::Word;
 
 const ENGINES: [&str; 4] = ["docker", "podman", "nerdctl", "finch"];
 
+/// For what `import` mends elsewhere; it takes no containers over.
+pub(super) const FIX: &str = "take it out, and give out anew what is secret; or if the server is also a package, `pinfold add NAME npm:PACKAGE` or `pypi:PACKAGE`: `pinfold import` takes no containers over";
+
 /// Options of `run` without a value; every other one takes the word after it, if it has no `=`.
 /// Source: docker-run(1), podman-run(1).
 const SWITCHES: &[&str] = &[
@@ -70,8 +73,13 @@ struct Opt<'w> {
     word: &'w Word,
 }
 
+/// Whether a program of this name starts containers.
+pub(super) fn is_engine(program: &str) -> bool {
+    ENGINES.contains(&program)
+}
+
 pub(super) fn rule(entry: &Entry<'_>, machine: &dyn Machine, found: &mut Vec<Finding>) {
-    if !ENGINES.contains(&entry.program()) {
+    if !is_engine(entry.program()) {
         return;
     }
     let arguments = entry.arguments();

@@ -30,6 +30,7 @@ pub(super) fn rule(entry: &Entry<'_>, machine: &dyn Machine, found: &mut Vec<Fin
             let finding = about(entry, rule, at, &text, message);
             found.push(Finding {
                 about: Some(path.display().to_string()),
+                fix: None,
                 ..finding
             });
         };

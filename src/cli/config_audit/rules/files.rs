@@ -32,6 +32,7 @@ pub(in super::super) fn unreadable(error: &ClientFileError) -> Finding {
         subject: String::new(),
         message: error.to_string(),
         about: None,
+        fix: None,
     }
 }
 
@@ -50,6 +51,7 @@ pub(super) fn rule(
             subject: String::new(),
             message,
             about: Some(about.display().to_string()),
+            fix: None,
         });
     };
     let count: usize = entries

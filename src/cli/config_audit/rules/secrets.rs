@@ -89,6 +89,7 @@ pub(super) fn outside_servers(file: &ClientFile, found: &mut Vec<Finding>) {
             message: format!("{name} holds a secret ({})", excerpt(&value)),
             subject: text.name,
             about: None,
+            fix: None,
         });
     }
 }

@@ -1,5 +1,6 @@
 //! Every call is recorded before it is passed on, and not passed on when it can't be.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -41,13 +42,21 @@ impl Log {
 }
 
 impl CallLog for Log {
-    fn begin(&mut self, call: &CallRecord<'_>) -> Result<u64, String> {
+    fn begin(&mut self, call: &CallRecord<'_>) -> u64 {
+        if !self.0.lock().unwrap().fails {
+            self.keep(call);
+        }
+        7
+    }
+
+    fn confirm(&mut self, _: u64) -> Result<(), String> {
         if self.0.lock().unwrap().fails {
             return Err("the disk is full".to_owned());
         }
-        self.keep(call);
-        Ok(7)
+        Ok(())
     }
+
+    fn settle(&mut self) {}
 
     fn refused(&mut self, call: &CallRecord<'_>) {
         self.keep(call);
@@ -101,6 +110,68 @@ fn calls_and_how_they_end() {
     // Nothing else is a call.
     let _ = session.from_client(br#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#);
     assert!(log.lines().is_empty());
+}
+
+/// The end of a call that is made a task is the result that is fetched, however often.
+#[test]
+fn tasks_and_how_they_end() {
+    let grants = Grants {
+        tasks: true,
+        ..Grants::default()
+    };
+    let task = |status: &str| format!(r#"{{"taskId":"t","status":"{status}"}}"#);
+    for (answer, outcome) in [
+        (r#""result":{"content":[]}"#, "Ok"),
+        (r#""result":{"content":[],"isError":true}"#, "ToolError"),
+        (r#""error":{"code":1,"message":"no"}"#, "Error"),
+        (r#""result":{"inputRequests":{}}"#, "Refused"),
+        (r#""result":{"task":{}}"#, "Refused"),
+        (r#""result":{"a":1,"a":2}"#, "Refused"),
+    ] {
+        let (mut session, log) = recorded(SessionPolicy {
+            grants: grants.clone(),
+            ..policy(&["echo"])
+        });
+        client_passes(
+            &mut session,
+            &request("1", "tools/call", r#"{"name":"echo","task":{}}"#),
+        );
+        assert_eq!(log.lines(), ["allow echo"]);
+        let made = format!(r#"{{"task":{}}}"#, task("working"));
+        server_passes(&mut session, &result("1", &made));
+        let about = |name: &str| request("2", &format!("tasks/{name}"), r#"{"taskId":"t"}"#);
+        client_passes(&mut session, &about("get"));
+        server_passes(&mut session, &result("2", &task("completed")));
+        assert!(log.lines().is_empty());
+        client_passes(&mut session, &about("result"));
+        let answer = format!(r#"{{"jsonrpc":"2.0","id":2,{answer}}}"#);
+        let _ = session.from_server(answer.as_bytes());
+        let lines = log.lines();
+        assert!(
+            matches!(lines.as_slice(), [end] if end.starts_with(&format!("end 7 {outcome} "))),
+            "{answer}: {lines:?}"
+        );
+        // Fetched again, if it can be, it is no other end.
+        let _ = session.from_client(about("result").as_bytes());
+        let _ = session.from_server(answer.as_bytes());
+        assert!(log.lines().is_empty(), "{answer}");
+    }
+    // One that is refused ends at once; one that is forgotten, when it is.
+    let (mut session, log) = recorded(SessionPolicy {
+        grants,
+        ..policy(&["echo"])
+    });
+    let call = request("1", "tools/call", r#"{"name":"echo","task":{}}"#);
+    client_passes(&mut session, &call);
+    let _ = server(&mut session, &result("1", r#"{"task":{}}"#));
+    assert_eq!(log.lines(), ["allow echo", "end 7 Refused true"]);
+    for number in 0..=crate::relay::tasks::MAX_OVER {
+        client_passes(&mut session, &call);
+        let made = format!(r#"{{"task":{{"taskId":"{number}","status":"failed"}}}}"#);
+        assert!(!log.lines().iter().any(|line| line.starts_with("end")));
+        server_passes(&mut session, &result("1", &made));
+    }
+    assert_eq!(log.lines(), ["end 7 None false"]);
 }
 
 #[test]
@@ -162,6 +233,31 @@ fn a_call_that_cannot_be_recorded_is_not_passed_on() {
             .is_some()
     );
     assert!(session.from_server(late).to_client.is_some());
+}
+
+#[test]
+fn of_calls_that_are_judged_together_none_passes_unrecorded() {
+    for fails in [false, true] {
+        let (mut session, log) = recorded(policy(&["echo"]));
+        let lines = [
+            call(1, "echo", ""),
+            br#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#.to_vec(),
+            call(3, "nope", ""),
+            call(4, "echo", ""),
+        ];
+        let judged = lines.map(|line| session.judge_client(&line));
+        log.0.lock().unwrap().fails = fails;
+        let passed = judged.map(|judged| session.release(judged).to_server.is_some());
+        assert_eq!(passed, [!fails, true, false, !fails]);
+        // Those that were refused are not waited for.
+        for (id, waits) in [(1, !fails), (2, true), (3, false), (4, !fails)] {
+            let answer = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":[]}}}}"#);
+            let outcome = session.from_server(answer.as_bytes());
+            assert_eq!(outcome.to_client.is_some(), waits, "{id} {fails}");
+        }
+        let calls = session.policy.passed_calls.load(Ordering::Relaxed);
+        assert_eq!(calls, if fails { 0 } else { 2 });
+    }
 }
 
 #[test]

@@ -349,7 +349,7 @@ fn a_refused_line_of_the_client_is_answered() {
     ] {
         client_refused(&mut session(), line, id, code, message);
     }
-    let (to_server, to_client, events) = parts(session().from_client_too_long());
+    let (to_server, to_client, events) = parts(session().from_client_too_long().outcome);
     assert_eq!(to_server, None);
     assert_eq!(
         to_client,

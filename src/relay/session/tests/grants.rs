@@ -274,7 +274,7 @@ fn roots_are_reduced_to_granted_folders() {
 }
 
 #[test]
-fn tasks_are_never_granted() {
+fn tasks_are_not_granted_by_their_names() {
     let tricked = Grants {
         methods: ["tasks/get".to_owned(), "vendor/x".to_owned()].into(),
         notifications: ["notifications/tasks/status".to_owned()].into(),
