@@ -10,7 +10,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -146,11 +146,12 @@ fn become_the_server(
         drop(control);
     }
     let mut status = std::fs::File::from(status);
-    let Err(error) = confine_and_execute(spec, waits, &mut status);
+    let Err(error) = confine_and_execute(spec, &waits, &mut status);
     report(status.into(), &error)
 }
 
-/// Whom the server's process waits for before it executes anything.
+/// Whom the server's process waits for before it executes anything. Held until what failed is told:
+/// process 1 ends, and this process with it, when it finds nobody at the other end.
 struct Waits {
     /// It ends when this one does.
     parent: Pid,
@@ -160,10 +161,15 @@ struct Waits {
     gate: OwnedFd,
 }
 
-fn wait_for_word(from: OwnedFd) -> Result<(), SandboxError> {
-    std::fs::File::from(from)
-        .read_exact(&mut [0])
-        .map_err(SandboxError::Gate)
+fn wait_for_word(from: &OwnedFd) -> Result<(), SandboxError> {
+    loop {
+        match nix::unistd::read(from, &mut [0]) {
+            Ok(0) => return Err(SandboxError::Gate(io::ErrorKind::UnexpectedEof.into())),
+            Ok(_) => return Ok(()),
+            Err(nix::Error::EINTR) => {}
+            Err(errno) => return Err(SandboxError::Gate(errno.into())),
+        }
+    }
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -240,7 +246,7 @@ fn prepare(
 /// that remain are close-on-exec.
 fn confine_and_execute(
     spec: &SandboxSpec,
-    waits: Waits,
+    waits: &Waits,
     status: &mut std::fs::File,
 ) -> Result<Infallible, SandboxError> {
     sys::send_sigkill_when_parent_dies(waits.parent).map_err(SandboxError::ParentDeath)?;
@@ -266,7 +272,7 @@ fn confine_and_execute(
     }
     seccomp::install(&spec.filters)?;
     self_check::run(spec)?;
-    if let Some(init) = waits.init {
+    if let Some(init) = &waits.init {
         wait_for_word(init)?;
     }
     // The last layer: what was done until here needs more calls than many servers.
@@ -274,7 +280,7 @@ fn confine_and_execute(
     // An end of the pipe without this byte is a stub that died.
     status.write_all(&[READY]).map_err(SandboxError::Status)?;
     // The parent may still be looking at the server's files.
-    wait_for_word(waits.gate)?;
+    wait_for_word(&waits.gate)?;
     execution.execute()
 }
 
