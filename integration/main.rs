@@ -84,6 +84,7 @@ mod session_ends;
 #[expect(clippy::duplicate_mod, reason = "the same claims about the other tier")]
 mod session_ends_in_the_base_tier;
 mod shared_limits;
+mod short_name;
 mod slow_reader;
 mod smoke;
 mod stray_output;

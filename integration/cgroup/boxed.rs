@@ -38,6 +38,7 @@ fn spec(tier: Tier, script: &str) -> SandboxSpec {
         .filter(|path| !is_link(path) && std::path::Path::new(path).exists());
     let namespaces = (tier == Tier::Full).then(|| Namespaces {
         links: links.collect(),
+        short_name: None,
         files: Vec::new(),
         shared_memory: 1 << 20,
         temporary: 1 << 20,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::bundle::asks_client_for;
-use super::prepare::{Launcher, programs, runtime_tree};
+use super::prepare::{Launcher, programs, runtime_tree, short_name};
 use super::programs::try_box;
 use super::read_set::{Expansion, ReadSet, Reason, read_set};
 use super::secret_values::Fetching;
@@ -18,7 +18,7 @@ use crate::policy::{
 use crate::resolve::bundle::{Bundle, BundleDescription};
 use crate::sandbox::{
     Access, Layer, Link, NamespaceSupport, Network, PathRule, Plan, Requirement, SCRATCH,
-    SyscallRules, Walls,
+    ShortName, SyscallRules, Walls,
 };
 use crate::store::Staging;
 
@@ -70,6 +70,8 @@ pub enum RightSource {
     Scratch,
     /// What is said of the network in files of the root of its own.
     Network,
+    /// The server's code once more, in the root of its own.
+    ShortName,
 }
 
 /// What a policy grants, as it is on this machine.
@@ -143,8 +145,26 @@ impl Launcher<'_> {
             absent,
             links,
         } = self.rights(locked, &policy, &state)?;
-        let walls = walls(&policy, plan.as_ref().ok(), &rights, links);
+        let tree = self.store.tree(&locked.tree);
+        let rule = |right: &Right| PathRule {
+            path: right.path.clone(),
+            access: right.access,
+        };
+        let rules: Vec<PathRule> = rights.iter().map(rule).collect();
+        let short_name = short_name(&policy, &tree, &rules, &links);
+        let walls = walls(
+            &policy,
+            plan.as_ref().ok(),
+            rules,
+            links,
+            short_name.clone(),
+        );
         if own_root {
+            rights.extend(short_name.map(|short| Right {
+                path: short.name,
+                access: Access::Read,
+                source: RightSource::ShortName,
+            }));
             rights.extend(SCRATCH.map(|path| Right {
                 path: path.into(),
                 access: Access::Write,
@@ -166,7 +186,7 @@ impl Launcher<'_> {
         };
         let decided = decide_environment(self.environment, &policy.environment, &places);
         let layers = self.layer_states(&policy, plan.as_ref().ok());
-        let folder = self.store.tree(&locked.tree).join(BUNDLE_FOLDER);
+        let folder = tree.join(BUNDLE_FOLDER);
         let bundle = (locked.is_bundle())
             .then(|| Bundle::read(&folder).ok())
             .flatten()
@@ -302,14 +322,10 @@ impl Launcher<'_> {
 fn walls(
     policy: &EffectivePolicy,
     plan: Option<&Plan>,
-    rights: &[Right],
+    rules: Vec<PathRule>,
     links: Vec<Link>,
+    short_name: Option<ShortName>,
 ) -> Vec<Walls> {
-    let rule = |right: &Right| PathRule {
-        path: right.path.clone(),
-        access: right.access,
-    };
-    let rules: Vec<PathRule> = rights.iter().map(rule).collect();
     let landlock = match (plan, policy.layers.landlock) {
         (Some(plan), _) => plan.landlock_abi,
         (None, Requirement::Off) => None,
@@ -321,7 +337,7 @@ fn walls(
     };
     let files = files.into_iter().map(|file| file.path).collect();
     let base = Walls::of_base(rules.clone(), landlock);
-    let full = Walls::of_full(rules, links, files, landlock);
+    let full = Walls::of_full(rules, links, files, short_name, landlock);
     match (policy.layers.namespaces, policy.namespaces()) {
         (Requirement::Off, _) => vec![base],
         (_, Requirement::Required) => vec![full],
@@ -351,6 +367,7 @@ impl Right {
             RightSource::Library => "a library of those programs, or of the server's own modules",
             RightSource::Scratch => "in memory, its own, gone when it ends",
             RightSource::Network => "its own, for a network of its own",
+            RightSource::ShortName => "the server's own code once more: its short name",
         }
     }
 
@@ -363,7 +380,8 @@ impl Right {
             | RightSource::Linker
             | RightSource::Library
             | RightSource::Scratch
-            | RightSource::Network => None,
+            | RightSource::Network
+            | RightSource::ShortName => None,
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::resolve::bundle::BundleInputs;
 use crate::resolve::interpreter::{Program, shebang};
 use crate::resolve::npm::Platform;
 use crate::sandbox::{
-    Access, NamespaceSupport, Namespaces, Network, Plan, PrivateText, Probe, Requirements,
-    ResourceLimits, SandboxSpec, compile, compile_list, plan,
+    Access, Link, NamespaceSupport, Namespaces, Network, PathRule, Plan, PrivateText, Probe,
+    Requirements, ResourceLimits, SandboxSpec, ShortName, compile, compile_list, plan,
 };
 use crate::store::{FileDigests, Store};
 
@@ -290,7 +290,7 @@ impl<'a> Launcher<'a> {
         let mut launch = self.launch(SpecInput {
             policy: &policy,
             confinement: &locked.confinement,
-            tree,
+            tree: tree.clone(),
             state,
             interpreter,
             runtime: runtime_tree(self.store, locked),
@@ -301,6 +301,10 @@ impl<'a> Launcher<'a> {
             environment,
             working_directory: state.home(),
         })?;
+        if let Some(namespaces) = &mut launch.spec.namespaces {
+            let granted = &launch.spec.filesystem;
+            namespaces.short_name = short_name(&policy, &tree, granted, &namespaces.links);
+        }
         launch.secret_files = Some(fetched.files);
         launch.redaction = Redaction::new(secrets.iter().cloned());
         Ok(Prepared {
@@ -368,6 +372,7 @@ impl<'a> Launcher<'a> {
         let network = policy.network();
         let namespaces = plan.has_namespaces().then(|| Namespaces {
             links,
+            short_name: None,
             files: match network {
                 Network::Relayed(_) => network::files(),
                 Network::Off | Network::Ports(_) => Vec::new(),
@@ -414,6 +419,19 @@ impl<'a> Launcher<'a> {
             observer: None,
         })
     }
+}
+
+/// What the code of a server is called besides, where that makes it start faster.
+pub(super) fn short_name(
+    policy: &EffectivePolicy,
+    tree: &Path,
+    granted: &[PathRule],
+    links: &[Link],
+) -> Option<ShortName> {
+    if policy.runtime != Runtime::Node {
+        return None;
+    }
+    ShortName::of_code(tree, granted, links)
 }
 
 /// Values of variables, none of which is printed by accident.

@@ -215,7 +215,7 @@ impl Standing {
             return Ok(self);
         };
         let server = self.running.monitor.pid().and_then(server_of);
-        match observer.begin(&spec.filters, spec.own_list.as_ref(), server) {
+        match observer.begin(spec, server) {
             Ok(()) => Ok(self),
             Err(error) => {
                 self.abandon().await?;

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use super::filter::Filters;
 use super::observed::{Observed, Seen, Wish, kept};
 use super::table::{Named, Place, Want, name_of, paths_of};
+use crate::sandbox::ShortName;
 use crate::sys;
 
 /// linux/sched.h; glibc has no name for what is of no use to anybody else.
@@ -41,6 +42,8 @@ pub struct Collector {
     filters: Filters,
     /// The server's own list, which lets everything through where there is none.
     own_list: Filters,
+    /// What the server's code is called in the box.
+    short_name: Option<ShortName>,
     entered: HashMap<i32, Entered>,
     /// Numbers of the calls whose names are among the findings.
     made: HashSet<i64>,
@@ -60,6 +63,13 @@ impl Collector {
             observed,
             ..Self::default()
         }
+    }
+
+    /// In this box the server's code has a second name; findings are told under the first.
+    #[must_use]
+    pub fn with_short_name(mut self, short_name: Option<ShortName>) -> Self {
+        self.short_name = short_name;
+        self
     }
 
     pub fn observed(&self) -> &Observed {
@@ -193,6 +203,9 @@ impl Collector {
     }
 
     fn asked(&mut self, path: &Path, wish: Wish, error: Option<Errno>, moment: &str) {
+        let name = self.short_name.as_ref();
+        let real = name.and_then(|short| short.lengthen(path));
+        let path = real.as_deref().unwrap_or(path);
         // What stands in for descriptors, pipes and the like is no path.
         if !path.is_absolute() {
             return;

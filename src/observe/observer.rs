@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use super::collector::Collector;
 use super::observed::Observed;
 use super::tracer;
+use crate::sandbox::SandboxSpec;
 
 /// Different hosts and tools that are kept.
 const MAX_NAMES: usize = 1_000;
@@ -64,23 +65,20 @@ impl Observer {
         observer
     }
 
-    /// Watches the process that waits to become the server, and all that come of it. `filters` are
-    /// those of its box, `own_list` is that of the server's own list of system calls, packed as
-    /// `SandboxSpec::filters` says.
+    /// Watches the process that waits to become the server in the box of `spec`, and all that come of
+    /// it.
     ///
     /// # Errors
     /// When this machine doesn't let anybody watch it; it must not be started then.
-    pub fn begin(
-        &self,
-        filters: &[Vec<u64>],
-        own_list: Option<&Vec<u64>>,
-        server: Option<i32>,
-    ) -> Result<(), TraceError> {
+    pub fn begin(&self, spec: &SandboxSpec, server: Option<i32>) -> Result<(), TraceError> {
         let server = Pid::from_raw(server.ok_or(TraceError::NoServer)?);
         {
             let mut state = self.state();
             let observed = state.collector.observed().clone();
-            state.collector = Collector::new(filters, own_list, observed);
+            let namespaces = spec.namespaces.as_ref();
+            let short_name = namespaces.and_then(|namespaces| namespaces.short_name.clone());
+            state.collector = Collector::new(&spec.filters, spec.own_list.as_ref(), observed)
+                .with_short_name(short_name);
         }
         let tracer = tracer::begin(server, self.clone())?;
         self.state().tracer = Some(tracer);

@@ -48,5 +48,7 @@ pub use report::{Counted, Exceeded, Report, Resource};
 pub use seccomp::{
     Architecture, CallRule, Condition, SyscallRules, Test, compile, compile_for, compile_list,
 };
-pub use spec::{Access, Link, Namespaces, Network, OwnFile, PathRule, ResourceLimits, SandboxSpec};
+pub use spec::{
+    Access, Link, Namespaces, Network, OwnFile, PathRule, ResourceLimits, SandboxSpec, ShortName,
+};
 pub use usage::{of_process_and_descendants, of_this_process_and_descendants, server_of};

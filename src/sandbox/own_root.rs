@@ -55,6 +55,13 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
     )
     .map_err(|errno| refused("make the mounts private", errno.into()))?;
     let grants = clone_all(&plan(&spec.filesystem))?;
+    let code = match &namespaces.short_name {
+        Some(short) => clone(&short.folder, Rights::default())?.map(|grant| Detached {
+            path: short.name.clone(),
+            ..grant
+        }),
+        None => None,
+    };
     let root = Root::mount()?;
     root.process_files()?;
     for (path, bytes) in [
@@ -66,6 +73,9 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
     // After those, for a grant may lie in one of them.
     for grant in &grants {
         root.attach(grant)?;
+    }
+    if let Some(grant) = code {
+        root.attach(&grant)?;
     }
     for file in &namespaces.files {
         root.write(file)?;

@@ -17,7 +17,7 @@ use nix::unistd::{AccessFlags, faccessat, getegid, geteuid, getgroups};
 
 use super::landlock::{abi, of_own_root, rights_on};
 use super::own_root::{DEVICE_LINKS, Rights, SCRATCH, plan};
-use super::{Link, PathRule};
+use super::{Link, PathRule, ShortName};
 
 /// Links that follow one another for longer than this lead nowhere (`ELOOP`, path_resolution(7)).
 const MAX_LINKS: usize = 40;
@@ -46,6 +46,7 @@ struct OwnRoot {
     mounts: BTreeMap<PathBuf, Rights>,
     links: BTreeMap<PathBuf, PathBuf>,
     files: Vec<PathBuf>,
+    short_name: Option<ShortName>,
 }
 
 /// What becomes of the wish to use a file.
@@ -107,11 +108,13 @@ impl Walls {
         }
     }
 
-    /// Of the full tier, with the links and files that its root has besides what is granted.
+    /// Of the full tier, with the links, files and second name that its root has besides what is
+    /// granted.
     pub fn of_full(
         rules: Vec<PathRule>,
         links: Vec<Link>,
         files: Vec<PathBuf>,
+        short_name: Option<ShortName>,
         landlock_abi: Option<u32>,
     ) -> Self {
         let mounts = plan(&rules);
@@ -130,6 +133,7 @@ impl Walls {
                 mounts,
                 links: made,
                 files,
+                short_name,
             }),
             landlock_abi,
         }
@@ -143,10 +147,10 @@ impl Walls {
     /// Judges what a process of the box would meet at `path`, an absolute path.
     pub fn judge(&self, path: &Path, wanted: FileUse) -> Reached {
         let (path, node) = match self.follow(path) {
-            Ok(found) => found,
+            Ok((path, node)) => (self.first_name(&path), node),
             Err((path, obstacle)) => {
                 return Reached {
-                    path,
+                    path: self.first_name(&path),
                     is_there: false,
                     rule: None,
                     obstacle: Some(obstacle),
@@ -170,6 +174,14 @@ impl Walls {
             rule,
             obstacle,
         }
+    }
+
+    /// The name that the rules know.
+    fn first_name(&self, path: &Path) -> PathBuf {
+        let short_name = (self.own_root.as_ref()).and_then(|own| own.short_name.as_ref());
+        short_name
+            .and_then(|short| short.lengthen(path))
+            .unwrap_or_else(|| path.to_owned())
     }
 
     /// Where a name leads, and what is there.
@@ -232,6 +244,7 @@ impl Walls {
         if let Some(target) = own.links.get(path) {
             return Node::Link(target.clone());
         }
+        let path = &*self.first_name(path);
         if let Some((mount, _)) = own.mount_of(path) {
             return match on_machine(path) {
                 // A folder of the server's own, which its first start makes.
@@ -485,7 +498,7 @@ mod tests {
             rule(Path::new("/proc/cpuinfo"), Access::Read),
         ];
         let base = Walls::of_base(rules.clone(), Some(4));
-        let full = Walls::of_full(rules, Vec::new(), vec!["/etc/hosts".into()], Some(4));
+        let full = Walls::of_full(rules, Vec::new(), vec!["/etc/hosts".into()], None, Some(4));
         Ground {
             _folder: folder,
             at,

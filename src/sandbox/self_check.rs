@@ -120,6 +120,7 @@ mod tests {
         let namespaces = || {
             Some(Namespaces {
                 links: vec![],
+                short_name: None,
                 files: vec![],
                 shared_memory: 0,
                 temporary: 0,

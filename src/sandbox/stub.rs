@@ -295,13 +295,20 @@ struct Execution<'a> {
 impl<'a> Execution<'a> {
     fn prepare(spec: &'a SandboxSpec) -> Result<Self, SandboxError> {
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| SandboxError::NulByte);
+        let namespaces = spec.namespaces.as_ref();
+        let short = namespaces.and_then(|namespaces| namespaces.short_name.as_ref());
         Ok(Self {
             spec,
             program: c_string(spec.program.as_os_str().as_bytes())?,
             arguments: spec
                 .arguments
                 .iter()
-                .map(|argument| c_string(argument.as_bytes()))
+                .map(
+                    |argument| match short.and_then(|short| short.shorten(argument.as_ref())) {
+                        Some(path) => c_string(path.as_os_str().as_bytes()),
+                        None => c_string(argument.as_bytes()),
+                    },
+                )
                 .collect::<Result<_, _>>()?,
             environment: spec
                 .environment

@@ -144,8 +144,8 @@ fn situation(
     let mut readable = BTreeSet::new();
     let mut writable = BTreeSet::new();
     for right in &found.rights {
-        // What is in memory only has the same name as what is outside.
-        if matches!(right.source, RightSource::Scratch) {
+        // These names mean something else outside.
+        if matches!(right.source, RightSource::Scratch | RightSource::ShortName) {
             continue;
         }
         match right.access {
