@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, Ran, Tier, fixture};
+use crate::support::{Client, Home, Ran, Tier, fixture, with_mounts};
 
-const FILE: &str = "/app/puppet.cjs";
+const FILE: &str = "/mcp/puppet.cjs";
 
 fn puppet() -> Home {
     let home = Home::new();
@@ -45,13 +45,13 @@ fn it_is_the_same_code_and_nobody_writes_there() {
     let stored = in_store(&home);
     let same = format!(
         "const fs = require('fs'), [a, b] = ['{FILE}', '{stored}'].map(path => fs.statSync(path));
-         return a.ino === b.ino && a.dev === b.dev && fs.readdirSync('/app').length"
+         return a.ino === b.ino && a.dev === b.dev && fs.readdirSync('/mcp').length"
     );
     assert_eq!(done(&mut client, &same), "ok: 1");
 
     let tree = home.only_tree();
     let tree = tree.to_str().unwrap();
-    for folder in ["/app", tree] {
+    for folder in ["/mcp", tree] {
         for attempt in [
             format!("require('fs').writeFileSync('{folder}/new', 'x')"),
             format!("require('fs').writeFileSync('{folder}/puppet.cjs', 'x')"),
@@ -101,12 +101,13 @@ fn what_is_told_of_it_bears_the_name_in_the_store() {
     let home = puppet();
     let stored = in_store(&home);
     let asked = [
-        ("read /app/puppet.cjs", "yes"),
-        ("read /app", "yes"),
-        ("write /app/puppet.cjs", "no"),
-        ("execute /app/puppet.cjs", "no"),
-        ("read /app/../app/puppet.cjs", "yes"),
-        ("read /apps", "no"),
+        ("read /mcp/puppet.cjs", "yes"),
+        ("read /mcp", "yes"),
+        ("write /mcp/puppet.cjs", "no"),
+        ("execute /mcp/puppet.cjs", "no"),
+        ("read /mcp/../mcp/puppet.cjs", "yes"),
+        ("read /mcp/nothing", "yes"),
+        ("read /mcps", "no"),
     ];
     let mut words = vec!["explain", "puppet", "--json"];
     words.extend(asked.iter().flat_map(|(question, _)| ["--why", question]));
@@ -119,12 +120,77 @@ fn what_is_told_of_it_bears_the_name_in_the_store() {
     }
     assert!(answers[0].to_string().contains(&stored), "{:#}", answers[0]);
 
-    let code = json!({"code": "require('fs').readFileSync('/app/puppet.cjs'); require('fs').writeFileSync('/app/new', 'x')"});
+    let code = json!({"code": "require('fs').readFileSync('/mcp/puppet.cjs'); require('fs').writeFileSync('/mcp/new', 'x')"});
     let call = format!("do {code}");
     let ran = Ran::of(&mut home.pinfold(["observe", "puppet", "--json", "--call", &call]));
     let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:#?}"));
-    println!("{document:#}");
     let lines = document["proposal"]["lines"].to_string();
-    assert!(!lines.contains("/app"), "{lines}");
-    assert!(!Path::new("/app/new").exists());
+    assert!(!lines.contains("/mcp"), "{lines}");
+    let tree = home.only_tree();
+    for (list, file) in [("used", "puppet.cjs"), ("denied", "new")] {
+        let files = document["observed"][list].as_object().unwrap();
+        let file = tree.join(file);
+        assert!(files.contains_key(file.to_str().unwrap()), "{files:#?}");
+        assert!(
+            !files.keys().any(|path| path.starts_with("/mcp")),
+            "{files:#?}"
+        );
+    }
+}
+
+/// People move the store to another disk and leave a link.
+#[test]
+fn a_store_behind_a_link_works_as_any_other() {
+    let home = Home::new();
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home.path().join("data")).unwrap();
+    home.add_path("puppet", &fixture("puppet.cjs"), &[]);
+    assert_eq!(called(&mut home.client("puppet")), [FILE; 3]);
+    let why = home.run(["explain", "puppet", "--why", "read /mcp/puppet.cjs"]);
+    assert_eq!(why.code, Some(0), "{why:#?}");
+    home.set_tier("puppet", Tier::Base);
+    let stored = elsewhere.canonicalize().unwrap();
+    for name in called(&mut home.client("puppet")) {
+        assert!(Path::new(&name).starts_with(&stored), "{name}");
+    }
+}
+
+/// Another's is not hidden, and nobody is told of ours where the machine has one.
+#[test]
+fn a_machine_with_something_of_that_name_keeps_it() {
+    let home = puppet();
+    let stored = in_store(&home);
+    let long = [&*stored; 3];
+    // In a mount namespace with a root that is a copy of this machine's, but for that folder.
+    let machine = with_mounts(
+        "a_machine_with_something_of_that_name",
+        "mount -t tmpfs tmpfs /mnt
+         for one in /*; do
+             if [ -L \"$one\" ]; then ln -s \"$(readlink \"$one\")\" \"/mnt$one\"
+             elif [ -d \"$one\" ] && [ \"$one\" != /mnt ]; then
+                 mkdir \"/mnt$one\"; mount --rbind \"$one\" \"/mnt$one\"
+             fi
+         done
+         mkdir -p /mnt/mcp /mnt/mnt
+         echo theirs > /mnt/mcp/file
+         cd /mnt; pivot_root . mnt; cd /",
+    );
+    let Some(machine) = machine else {
+        return;
+    };
+    let there = |arguments: &[&str]| {
+        let pinfold = home.pinfold(arguments.iter().copied());
+        home.behind(&machine, &pinfold)
+    };
+    assert_eq!(called(&mut started(&mut there(&["run", "puppet"]))), long);
+    let ask = |what: &str| Ran::of(&mut there(&["explain", "puppet", "--why", what]));
+    for file in ["read /mcp/file", "read /mcp/puppet.cjs"] {
+        let answer = ask(file);
+        assert_eq!(answer.code, Some(1), "{answer:#?}");
+    }
+    // Controls: there it is, and elsewhere it is not.
+    let read = Ran::of(&mut home.behind(&machine, Command::new("cat").arg("/mcp/file")));
+    assert_eq!(read.stdout, "theirs\n", "{read:#?}");
+    assert_eq!(called(&mut home.client("puppet")), [FILE; 3]);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{SERVER, add, answering, locked, say};
-use crate::support::{Home, HttpsFolder, zipped};
+use crate::support::{Home, HttpsFolder, Tier, zipped};
 
 pub(super) fn manifest(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut manifest = json!({
@@ -190,4 +190,45 @@ for line in sys.stdin:
     let fetched = https.run(&home, &["fetch"]);
     assert_eq!(fetched.code, Some(0), "{fetched:#?}");
     assert_eq!(say(&home, "p"), "from the library");
+}
+
+/// In the full tier its folder has a second name; a bundle hears one of the two wherever it is told.
+#[test]
+fn a_bundle_is_told_one_name_of_its_folder() {
+    const WHERE: &str =
+        "JSON.stringify([require.main.filename, process.argv.slice(2), process.env.ROOT])";
+    let home = Home::new();
+    let file = home.path().join("sayer.mcpb");
+    let bundle = bundle(&home, WHERE, |manifest| {
+        let command = &mut manifest["server"]["mcp_config"];
+        command["args"] = json!([
+            "${__dirname}/server/index.js",
+            "${__dirname}/server/",
+            "--root=${__dirname}/server/../server",
+        ]);
+        command["env"] = json!({ "ROOT": "${__dirname}" });
+    });
+    std::fs::write(&file, bundle).unwrap();
+    home.succeed([
+        "add",
+        "sayer",
+        &format!("path:{}", file.display()),
+        "--allow-all",
+    ]);
+    let tree = home.only_tree().canonicalize().unwrap();
+    for (tier, root) in [(Tier::Full, "/mcp"), (Tier::Base, tree.to_str().unwrap())] {
+        if tier == Tier::Base {
+            home.set_tier("sayer", tier);
+        }
+        let folder = format!("{root}/bundle");
+        let expected = json!([
+            format!("{folder}/server/index.js"),
+            [
+                format!("{folder}/server/"),
+                format!("--root={folder}/server/../server")
+            ],
+            folder,
+        ]);
+        assert_eq!(say(&home, "sayer"), expected.to_string());
+    }
 }

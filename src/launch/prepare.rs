@@ -428,10 +428,10 @@ pub(super) fn short_name(
     granted: &[PathRule],
     links: &[Link],
 ) -> Option<ShortName> {
-    if policy.runtime != Runtime::Node {
-        return None;
-    }
-    ShortName::of_code(tree, granted, links)
+    let short = ShortName::of_code(tree, granted, links)?;
+    // Where the machine has something of this name, people who write it mean that.
+    let is_free = std::fs::symlink_metadata(&short.name).is_err();
+    (policy.runtime == Runtime::Node && is_free).then_some(short)
 }
 
 /// Values of variables, none of which is printed by accident.

@@ -54,14 +54,14 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(|errno| refused("make the mounts private", errno.into()))?;
-    let grants = clone_all(&plan(&spec.filesystem))?;
-    let code = match &namespaces.short_name {
-        Some(short) => clone(&short.folder, Rights::default())?.map(|grant| Detached {
+    let mut grants = clone_all(&plan(&spec.filesystem))?;
+    if let Some(short) = &namespaces.short_name {
+        let code = clone(&short.folder, Rights::default())?;
+        grants.extend(code.map(|code| Detached {
             path: short.name.clone(),
-            ..grant
-        }),
-        None => None,
-    };
+            ..code
+        }));
+    }
     let root = Root::mount()?;
     root.process_files()?;
     for (path, bytes) in [
@@ -73,9 +73,6 @@ pub(super) fn enter(spec: &SandboxSpec, namespaces: &Namespaces) -> Result<(), S
     // After those, for a grant may lie in one of them.
     for grant in &grants {
         root.attach(grant)?;
-    }
-    if let Some(grant) = code {
-        root.attach(&grant)?;
     }
     for file in &namespaces.files {
         root.write(file)?;

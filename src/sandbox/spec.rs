@@ -1,5 +1,6 @@
 //! The spec: everything the stub is told. Plain, serialisable data.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{PrivateText, SandboxError};
 
 /// What the folder with a server's code is called in a root of its own.
-const CODE: &str = "/app";
+const CODE: &str = "/mcp";
 
 /// Nothing in a spec grows with untrusted input beyond argument lists; 4 MiB is generous.
 const MAX_SPEC_BYTES: u64 = 4 << 20;
@@ -154,20 +155,28 @@ impl ShortName {
         })
     }
 
-    /// What a path of the machine is called; `None` for one elsewhere.
-    pub fn shorten(&self, path: &Path) -> Option<PathBuf> {
-        Some(joined(&self.name, path.strip_prefix(&self.folder).ok()?))
+    /// A text in which the folder's path is replaced by its short name, wherever it is a path of its
+    /// own or the beginning of one.
+    pub fn shorten<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let (Some(folder), Some(name)) = (self.folder.to_str(), self.name.to_str()) else {
+            return text.into();
+        };
+        let mut pieces = text.split(folder);
+        let mut shortened = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let is_whole = piece.is_empty() || piece.starts_with(['/', ':']);
+            shortened.push_str(if is_whole { name } else { folder });
+            shortened.push_str(piece);
+        }
+        shortened.into()
     }
 
-    /// The other way.
+    /// What a file that bears the short name is called on the machine; `None` of other files.
     pub fn lengthen(&self, path: &Path) -> Option<PathBuf> {
-        Some(joined(&self.folder, path.strip_prefix(&self.name).ok()?))
+        let inner = path.strip_prefix(&self.name).ok()?;
+        // Without a slash at its end where that is nothing.
+        Some(self.folder.join(inner).components().collect())
     }
-}
-
-/// Without a slash at its end where there is nothing to add.
-fn joined(folder: &Path, rest: &Path) -> PathBuf {
-    folder.join(rest).components().collect()
 }
 
 /// A file with a text of its own.
@@ -311,22 +320,35 @@ mod tests {
             path: path.into(),
             target: "elsewhere".into(),
         };
-        let elsewhere = [rule("/store/tree"), rule("/application")];
+        let elsewhere = [rule("/store/tree"), rule("/mcp-data")];
         let short = ShortName::of_code(tree, &elsewhere, &[link("/lib")]).unwrap();
-        for taken in ["/app", "/app/data"] {
+        for taken in ["/mcp", "/mcp/data"] {
             assert_eq!(ShortName::of_code(tree, &[rule(taken)], &[]), None);
             assert_eq!(ShortName::of_code(tree, &elsewhere, &[link(taken)]), None);
         }
-        for (path, name) in [
-            ("/store/tree", "/app"),
-            ("/store/tree/index.js", "/app/index.js"),
+        for (text, expected) in [
+            ("/store/tree", "/mcp"),
+            ("/store/tree/", "/mcp/"),
+            ("/store/tree/index.js", "/mcp/index.js"),
+            ("--root=/store/tree/a/../b", "--root=/mcp/a/../b"),
+            ("/store/tree/a:/store/tree:/b", "/mcp/a:/mcp:/b"),
+            ("/store/trees", "/store/trees"),
+            (
+                "/store/tree.index and /store/tree",
+                "/store/tree.index and /mcp",
+            ),
+            ("", ""),
+            ("index.js", "index.js"),
         ] {
-            let (path, name) = (Path::new(path), Path::new(name));
-            assert_eq!(short.shorten(path).unwrap().as_os_str(), name);
-            assert_eq!(short.lengthen(name).unwrap().as_os_str(), path);
+            assert_eq!(short.shorten(text), expected);
         }
-        assert_eq!(short.shorten(Path::new("/store/trees")), None);
-        assert_eq!(short.lengthen(Path::new("/apps/x")), None);
+        let long = |name: &str| short.lengthen(Path::new(name));
+        assert_eq!(long("/mcp").unwrap().as_os_str(), "/store/tree");
+        assert_eq!(
+            long("/mcp/index.js").unwrap().as_os_str(),
+            "/store/tree/index.js"
+        );
+        assert_eq!(long("/mcps/x"), None);
     }
 
     #[test]

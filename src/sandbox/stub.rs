@@ -8,6 +8,7 @@
 //! server. In the full tier the child is process 1 of its own namespaces and forks
 //! once more.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::{self, Write};
@@ -297,23 +298,21 @@ impl<'a> Execution<'a> {
         let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|_| SandboxError::NulByte);
         let namespaces = spec.namespaces.as_ref();
         let short = namespaces.and_then(|namespaces| namespaces.short_name.as_ref());
+        let renamed = |text| short.map_or(Cow::Borrowed(text), |short| short.shorten(text));
         Ok(Self {
             spec,
             program: c_string(spec.program.as_os_str().as_bytes())?,
             arguments: spec
                 .arguments
                 .iter()
-                .map(
-                    |argument| match short.and_then(|short| short.shorten(argument.as_ref())) {
-                        Some(path) => c_string(path.as_os_str().as_bytes()),
-                        None => c_string(argument.as_bytes()),
-                    },
-                )
+                .map(|argument| c_string(renamed(argument).as_bytes()))
                 .collect::<Result<_, _>>()?,
             environment: spec
                 .environment
                 .iter()
-                .map(|(name, value)| c_string(format!("{name}={}", value.as_str()).as_bytes()))
+                .map(|(name, value)| {
+                    c_string(format!("{name}={}", renamed(value.as_str())).as_bytes())
+                })
                 .collect::<Result<_, _>>()?,
         })
     }

@@ -58,6 +58,9 @@ impl Store {
             let found = found.map_err(|e| StoreError::io("read the store's folder", &folder, e))?;
             judge_folder(&folder, found.uid(), found.mode(), user)?;
         }
+        // A box holds no path that leads through a link.
+        let root = std::fs::canonicalize(&root)
+            .map_err(|e| StoreError::io("read the store's folder", &root, e))?;
         Ok(Self { root })
     }
 

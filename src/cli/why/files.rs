@@ -175,7 +175,7 @@ fn with_notes(finding: Finding, walls: &Walls, path: &Path, reached: &Reached) -
     if in_memory && finding.word == Word::Yes {
         return finding.note("that is memory of its own, not your machine's folder");
     }
-    let is_gone = !path.exists() && !reached.is_there;
+    let is_gone = !reached.path.exists() && !reached.is_there;
     let holds = match finding.word {
         Word::No => "there is no such file now; one that is made there could not be used either",
         _ => "there is no such file now; the answer is about one that is made there",
