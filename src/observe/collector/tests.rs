@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::sandbox::{CallRule, SyscallRules, compile, compile_list};
+use crate::sandbox::{CallRule, ShortName, SyscallRules, compile, compile_list};
 
 /// A process whose memory is a list of texts; descriptor 7 is the folder `/srv/data`.
 struct Puppet(Vec<(u64, Vec<u8>)>);
@@ -69,6 +69,48 @@ fn call(collector: &mut Collector, name: &str, arguments: &[u64], path: &str, re
     all[..arguments.len()].copy_from_slice(arguments);
     collector.enters(1, number(name), all, &puppet);
     collector.leaves(1, result, "tool", &puppet);
+}
+
+#[test]
+fn findings_bear_the_name_that_the_machine_knows() {
+    let short_name = ShortName {
+        folder: "/store/tree".into(),
+        name: "/short".into(),
+    };
+    let mut collector = begun().with_short_name(Some(short_name));
+    call(
+        &mut collector,
+        "openat",
+        &[AT_HERE, 100, 0],
+        "/short/a.js",
+        9,
+    );
+    call(
+        &mut collector,
+        "openat",
+        &[AT_HERE, 100, 0],
+        "/short/b/../c.js",
+        -2,
+    );
+    call(
+        &mut collector,
+        "openat",
+        &[AT_HERE, 100, 0o101],
+        "/short",
+        -21,
+    );
+    call(
+        &mut collector,
+        "openat",
+        &[AT_HERE, 100, 0],
+        "/shorter",
+        -13,
+    );
+    let observed = collector.observed();
+    let used: Vec<_> = observed.used.keys().collect();
+    assert_eq!(used, ["/store/tree/a.js"]);
+    let denied: Vec<_> = observed.denied.keys().collect();
+    assert_eq!(denied, ["/shorter", "/store/tree/c.js"]);
 }
 
 #[test]
