@@ -72,6 +72,7 @@ mod registry_tokens;
 #[path = "../tests/relay_model/mod.rs"]
 mod relay_model;
 mod release_age;
+mod removing;
 mod resource_limits;
 mod runtimes;
 mod sbom;

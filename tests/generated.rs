@@ -48,6 +48,7 @@ fn a_page_for_every_verb() {
         "ps",
         "quarantine",
         "release",
+        "remove",
         "restore",
         "audit",
         "review",

@@ -8,6 +8,7 @@ use crate::place::{Place, project};
 const VERBS: &[&str] = &[
     "try",
     "add",
+    "remove",
     "import",
     "restore",
     "audit",

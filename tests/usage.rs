@@ -115,7 +115,7 @@ fn of_an_entry_that_is_not_written_yet() {
 #[test]
 fn of_a_name_that_is_not_there() {
     let place = Place::example();
-    for verb in ["verify", "fetch", "lock", "tools", "explain"] {
+    for verb in ["verify", "fetch", "lock", "tools", "explain", "remove"] {
         let ran = place.run([verb, "nobody"]);
         assert_eq!(ran.code, Some(2), "{verb}: {ran:#?}");
         assert!(
@@ -123,7 +123,7 @@ fn of_a_name_that_is_not_there() {
             "{verb}: {ran:#?}"
         );
     }
-    for verb in ["verify", "lock", "tools", "run", "quarantine"] {
+    for verb in ["verify", "lock", "tools", "run", "quarantine", "remove"] {
         let ran = place.run([verb, "everythin"]);
         assert!(
             ran.stderr.contains("did you mean `everything`?"),
@@ -148,6 +148,7 @@ fn without_a_manifest_the_command_that_makes_one_is_named() {
         &["explain", "a"],
         &["lock"],
         &["fetch"],
+        &["remove", "a"],
     ] {
         let ran = place.run(arguments.iter().copied());
         assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:#?}");

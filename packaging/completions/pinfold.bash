@@ -67,6 +67,9 @@ _pinfold() {
             pinfold,release)
                 cmd="pinfold__subcmd__release"
                 ;;
+            pinfold,remove)
+                cmd="pinfold__subcmd__remove"
+                ;;
             pinfold,restore)
                 cmd="pinfold__subcmd__restore"
                 ;;
@@ -165,6 +168,9 @@ _pinfold() {
                 ;;
             pinfold__subcmd__help,release)
                 cmd="pinfold__subcmd__help__subcmd__release"
+                ;;
+            pinfold__subcmd__help,remove)
+                cmd="pinfold__subcmd__help__subcmd__remove"
                 ;;
             pinfold__subcmd__help,restore)
                 cmd="pinfold__subcmd__help__subcmd__restore"
@@ -275,7 +281,7 @@ _pinfold() {
 
     case "${cmd}" in
         pinfold)
-            opts="-h -V --manifest --help --version try add import restore audit lock update fetch run verify tools review explain observe log secret quarantine release gc trust doctor daemon ps stop approve generate help"
+            opts="-h -V --manifest --help --version try add remove import restore audit lock update fetch run verify tools review explain observe log secret quarantine release gc trust doctor daemon ps stop approve generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -627,7 +633,7 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help)
-            opts="try add import restore audit lock update fetch run verify tools review explain observe log secret quarantine release gc trust doctor daemon ps stop approve generate help"
+            opts="try add remove import restore audit lock update fetch run verify tools review explain observe log secret quarantine release gc trust doctor daemon ps stop approve generate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -935,6 +941,20 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__help__subcmd__remove)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1411,6 +1431,24 @@ _pinfold() {
             return 0
             ;;
         pinfold__subcmd__release)
+            opts="-h -V --manifest --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --manifest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pinfold__subcmd__remove)
             opts="-h -V --manifest --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

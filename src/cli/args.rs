@@ -36,6 +36,8 @@ pub(super) enum Command {
     Try(Try),
     /// Add a server to the manifest, lock it, and choose its tools
     Add(Box<Add>),
+    /// Take servers out of the manifest and the lock
+    Remove(Remove),
     /// Take over the servers of your MCP clients' configs: lock each, and let its client start it
     /// through pinfold
     Import(Box<Import>),
@@ -498,6 +500,13 @@ pub(super) struct SecretSet {
     /// where there is one, else files]
     #[arg(long, value_name = "STORE", value_parser = store_kind())]
     pub(super) store: Option<StoreKind>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Their names in the manifest
+    #[arg(required = true, value_name = "NAME")]
+    pub(super) names: Vec<String>,
 }
 
 #[derive(Debug, Args)]

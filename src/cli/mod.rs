@@ -43,6 +43,7 @@ mod proposal;
 mod protocol;
 mod ps;
 mod quarantine;
+mod remove;
 mod restore;
 mod review;
 mod reviewing;
@@ -153,6 +154,7 @@ async fn dispatch(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Import(arguments) => import::run(manifest, *arguments).await,
         Command::Audit(arguments) => config_audit::run(manifest, &arguments),
         Command::Restore(arguments) => restore::run(manifest, &arguments),
+        Command::Remove(arguments) => remove::run(manifest, &arguments),
         Command::Lock(arguments) => match arguments.sbom {
             Some(format) => sbom::run(manifest, &arguments, format),
             None => lock::run(manifest, &arguments).await,
