@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use super::{Daemon, Process, pinfold, tree, unruly, wait_until_gone, wait_until_idle};
-use crate::support::processes::with_home;
+use crate::support::processes::{wait_until, with_home};
 use crate::support::{Client, Home, Ran};
 
 /// No client waits longer than 2 s for the end; a busy machine may take some more.
@@ -63,7 +63,7 @@ fn run_killed() {
     client.child.wait().unwrap();
     wait_until_gone(&processes);
     // The other session goes on.
-    assert_eq!(daemon.sessions().len(), 1);
+    wait_until("it is alone", || daemon.sessions().len() == 1);
     other.call("answer_of_size", json!({"size": 1}));
     drop(other);
     wait_until_idle(&daemon);
@@ -84,13 +84,9 @@ fn the_sessions_process_killed() {
     assert!(stderr.contains("is gone"), "{stderr}");
     nothing_is_left(&home, &processes);
     wait_until_idle(&daemon);
-    assert!(
-        daemon
-            .log()
-            .contains(&format!("{id} was killed or crashed")),
-        "{}",
-        daemon.log()
-    );
+    // After it was taken from the list.
+    let said = format!("{id} was killed or crashed");
+    wait_until("it is said", || daemon.log().contains(&said));
     // The control: the daemon serves the next one.
     daemon.client("unruly").initialize();
 }
