@@ -195,8 +195,7 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
             });
         }
     }
-    let problem = |code, message: String| finding.problems.push(Problem::new(code, message));
-    not_in_tree(context, name, locked, problem);
+    finding.problems.extend(not_in_tree(context, name, locked));
     let mut problem = |code, message: String| finding.problems.push(Problem::new(code, message));
     for tree in locked.trees() {
         match context.store.verify_tree(tree, Verification::Rehash) {
@@ -213,27 +212,23 @@ fn judge(context: &Context, name: &ServerName, server: &Server, lock: &Lock) -> 
 }
 
 /// What the lock says of the tree beyond its digest: each artifact is where it was unpacked.
-fn not_in_tree(
-    context: &Context,
-    name: &ServerName,
-    locked: &LockedServer,
-    mut problem: impl FnMut(&'static str, String),
-) {
+fn not_in_tree(context: &Context, name: &ServerName, locked: &LockedServer) -> Vec<Problem> {
     let tree = context.store.tree(&locked.tree);
     if !tree.is_dir() {
-        return;
+        return Vec::new();
     }
-    for artifact in &locked.artifacts {
-        if tree.join(&artifact.path).symlink_metadata().is_err() {
-            problem(
-                "artifact",
-                format!(
-                    "{}@{}: the lock has it at `{}`, and nothing is there in the tree that is locked, so the lock was changed by hand; restore it, or look at `pinfold update {name}`",
-                    artifact.name, artifact.version, artifact.path
-                ),
-            );
-        }
-    }
+    let gone = locked
+        .artifacts
+        .iter()
+        .filter(|artifact| tree.join(&artifact.path).symlink_metadata().is_err());
+    gone.map(|artifact| {
+        let message = format!(
+            "{}@{}: the lock has it at `{}`, and nothing is there in the tree that is locked, so the lock was changed by hand; restore it, or look at `pinfold update {name}`",
+            artifact.name, artifact.version, artifact.path
+        );
+        Problem::new("artifact", message)
+    })
+    .collect()
 }
 
 /// Hashes the whole program, whatever a cache says.
