@@ -300,16 +300,25 @@ fn another_server_cannot_read(planted: &Planted, tier: Tier, path: &Path) {
 
 #[test]
 fn what_a_killed_session_leaves_goes_with_the_next() {
-    let planted = Planted::new(Tier::Base);
-    let mut client = planted.client();
+    // A value of its own: the other test looks for its own in every process of the machine.
+    let puppet = Puppet::new(Tier::Base);
+    let ran = set(
+        &puppet.home,
+        "left",
+        "left-behind-51",
+        &["--store", "files"],
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let puppet = puppet.with("IN_FILE = { secret = \"left\", deliver = \"file\" }");
+    let mut client = puppet.client();
     let path = answer(&mut client, "return os.environ['IN_FILE']");
     let path = PathBuf::from(path.trim_start_matches("ok: ").trim_matches('"'));
     client.child.kill().unwrap();
     client.child.wait().unwrap();
     wait_until("the server is gone", || {
-        with_home(&planted.puppet.home.server_home("puppet")).is_empty()
+        with_home(&puppet.home.server_home("puppet")).is_empty()
     });
     assert!(path.exists());
-    planted.client().close();
+    puppet.client().close();
     assert!(!path.exists() && !path.parent().unwrap().exists());
 }
