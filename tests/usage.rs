@@ -133,7 +133,8 @@ fn of_a_name_that_is_not_there() {
     let ran = place.run(["add", "everything", "npm:other", "--allow-all"]);
     assert_eq!(ran.code, Some(2), "{ran:#?}");
     assert!(
-        ran.stderr.contains("another server called `everything`"),
+        ran.stderr.contains("another server called `everything`")
+            && ran.stderr.contains("with `pinfold remove everything`"),
         "{ran:#?}"
     );
     assert_eq!(fs::read_to_string(place.manifest()).unwrap(), EXAMPLE);

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::exit::{Exit, UsageError};
 use super::locking::{Versions, lock_server, refuse_losses, repin_policy, warn_of_drift};
 use super::proposal::Proposal;
+use super::session::command;
 use super::ungranted::ungranted;
 use super::{output, server_json, summary};
 use crate::config::{
@@ -76,7 +77,7 @@ pub(super) async fn add(
     let (place, home) = (&context.paths.manifest, context.paths.home.as_deref());
     let mut server = parsed(&wanted, place, home)?;
     let manifest = context.manifest_or_empty()?;
-    refuse_other(&manifest, &name, &server, choice.allow.is_empty(), place)?;
+    refuse_other(context, &manifest, &name, &server, choice.allow.is_empty())?;
     for one in ungranted(&server, home, Path::exists) {
         output::note(&one.sentence(|text| output::foreign(text, 300)));
     }
@@ -121,7 +122,7 @@ pub(super) async fn add(
     let _guard = context.write_lock()?;
     // Read again: somebody else may have written meanwhile.
     let manifest = context.manifest_or_empty()?;
-    refuse_other(&manifest, &name, &server, false, place)?;
+    refuse_other(context, &manifest, &name, &server, false)?;
     let mut lock = context.lock_or_empty()?;
     lock.servers.insert(name.clone(), locked);
     // The lock first: a lock without its manifest entry does nothing, and the next `add` mends it.
@@ -137,11 +138,11 @@ pub(super) async fn add(
 /// A server of that name may be there only if it is this very one, as after an `add` that was
 /// killed, or one that ran at the same time.
 fn refuse_other(
+    context: &Context,
     manifest: &Manifest,
     name: &ServerName,
     server: &Server,
     tools_are_open: bool,
-    place: &Path,
 ) -> anyhow::Result<()> {
     let Some(present) = manifest.servers.get(name) else {
         return Ok(());
@@ -154,8 +155,10 @@ fn refuse_other(
         return Ok(());
     }
     Err(UsageError(format!(
-        "there is another server called `{name}` in {}; choose another name, or change what is there and run `pinfold lock {name}` (or take it out and run `pinfold lock`)",
-        place.display()
+        "there is another server called `{name}` in {}; choose another name, or change what is there and run `{}`, or take it out with `{}`",
+        context.paths.manifest.display(),
+        command(context, "lock", name),
+        command(context, "remove", name),
     ))
     .into())
 }
