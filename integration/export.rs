@@ -100,7 +100,7 @@ fn a_session_is_told_once_and_no_value_of_it() {
     assert_eq!(failed["result"]["isError"], true, "{failed}");
     client.call("nope", json!({}));
     // In the middle of a call.
-    let sleep = json!({"code": "time.sleep(1.5); return 1"});
+    let sleep = json!({"code": "time.sleep(60); return 1"});
     client.ask(7, "tools/call", json!({"name": "do", "arguments": sleep}));
     wait_until("the call is in the log", || {
         home.succeed(["log", "--kind", "call"])
@@ -337,7 +337,9 @@ fn a_long_log_arrives_whole_though_the_export_is_killed() {
     let collector = Collector::start(|number| {
         if number == 2 {
             HELD.store(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_secs(1));
+            wait_until("the first export is gone", || {
+                HELD.load(Ordering::Relaxed) == 2
+            });
         }
         TAKEN
     });
@@ -354,6 +356,7 @@ fn a_long_log_arrives_whole_though_the_export_is_killed() {
     assert!(ran.stderr.contains("another export is running"), "{ran:#?}");
     child.kill().unwrap();
     child.wait().unwrap();
+    HELD.store(2, Ordering::Relaxed);
     let ran = export(&home, &collector, &[]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let mut counted = BTreeMap::<u64, usize>::new();
@@ -443,7 +446,11 @@ fn it_follows_until_it_is_told_to_end() {
     let collector = Collector::at(listener, |_| TAKEN);
     wait_until("the first are there", || numbers(&collector).len() == 2);
     append(&home, 2);
-    wait_until("the next are there", || numbers(&collector).len() == 4);
+    // The collector has seen them before the export has its answer.
+    let position = home.path().join("state/pinfold/export.json");
+    wait_until("the next are taken", || {
+        fs::read_to_string(&position).is_ok_and(|text| text.contains("\"through\":\"4:"))
+    });
     kill(
         Pid::from_raw(i32::try_from(child.id()).unwrap()),
         Signal::SIGTERM,

@@ -106,7 +106,7 @@ fn everything_asks_only_what_is_granted() {
     }
 
     // With every tool allowed and nothing granted, 13 are left and nobody is asked anything.
-    let package = "npm:@modelcontextprotocol/server-everything";
+    let package = "npm:@modelcontextprotocol/server-everything@2026.8.31";
     let read = work.to_str().unwrap();
     home.succeed(["add", "everything", package, "--allow-all", "--read", read]);
     let manifest = fs::read_to_string(home.manifest()).unwrap();

@@ -59,7 +59,7 @@ fn record_without_a_file() {
     };
     refused(
         [wheel.offered()],
-        &["trick 1.0 was refused", "not in its RECORD"],
+        &["`trick 1.0` was refused", "not in its RECORD"],
     );
 }
 
@@ -67,7 +67,7 @@ fn record_without_a_file() {
 fn record_with_another_hash() {
     let mut wheel = server();
     wheel.record = |record| record.replace("_server.py,sha256=", "_server.py,sha256=A");
-    refused([wheel.offered()], &["trick 1.0 was refused", "RECORD"]);
+    refused([wheel.offered()], &["`trick 1.0` was refused", "RECORD"]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn record_with_a_file_that_is_not_there() {
 #[test]
 fn files_outside_and_links() {
     let outside = server().file("../../../planted.py", "x");
-    refused([outside.offered()], &["trick 1.0 was refused"]);
+    refused([outside.offered()], &["`trick 1.0` was refused"]);
     let link = server().member("door", "/etc", 0o120_777);
     refused([link.offered()], &["links are not accepted"]);
 }

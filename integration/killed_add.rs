@@ -124,9 +124,15 @@ fn kill_at(moments: RangeInclusive<u32>) {
         let (name, source) = (format!("server-{n}"), format!("npm:victim@1.0.{n}"));
         registry.pinfold(&home, ["add", &name, &source, "--allow-all"])
     };
-    let start = Instant::now();
-    assert!(add(0).output().unwrap().status.success());
-    let duration = start.elapsed();
+    // The shorter of two: one may have been held up.
+    let whole = |home: &Home| {
+        let start = Instant::now();
+        let mut command =
+            registry.pinfold(home, ["add", "server-0", "npm:victim@1.0.0", "--allow-all"]);
+        assert!(command.output().unwrap().status.success());
+        start.elapsed()
+    };
+    let duration = whole(&home).min(whole(&Home::new()));
     is_tidy(&home, "at first");
 
     let mut killed = 0;

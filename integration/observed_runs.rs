@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::processes::{wait_until, with_home};
 use crate::support::{Client, Home, Ran, Tier, fixture, registry_is_reachable, skip};
 
-const PACKAGE: &str = "npm:@modelcontextprotocol/server-filesystem";
+const PACKAGE: &str = "npm:@modelcontextprotocol/server-filesystem@2026.8.31";
 
 fn call(tool: &str, arguments: &Value) -> String {
     format!("{tool} {arguments}")

@@ -241,7 +241,8 @@ fn sockets_of_its_own_are_for_a_browser_and_are_its_own() {
     };
 
     // Control: bare, all of it works.
-    let mut bare = Client::start(&mut Command::new(fixture("puppet.py")));
+    let mut command = Command::new(fixture("puppet.py"));
+    let mut bare = Client::start(command.env("TMPDIR", &files.folder));
     bare.initialize();
     assert_eq!(ask(&mut bare, OWN_SOCKET, ""), r#"ok: "hi""#);
     for path in &greeters.paths {

@@ -13,7 +13,7 @@ use crate::support::{Client, Home, Tier, fixture, registry_is_reachable, skip};
 const REGISTRY: &str = "the npm registry can't be reached";
 
 fn add(home: &Home, name: &str, more: &[&str]) -> Vec<String> {
-    let source = format!("npm:@modelcontextprotocol/server-{name}");
+    let source = format!("npm:@modelcontextprotocol/server-{name}@2026.8.31");
     let mut words = vec!["add", name, &source, "--allow-all"];
     words.extend(more);
     home.succeed(words);

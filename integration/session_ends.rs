@@ -92,7 +92,8 @@ impl Ending {
         let home = Home::new();
         home.add_path("puppet", &fixture("puppet.py"), &[]);
         home.set_tier("puppet", Tier::of_module(module_path!()));
-        let marker = format!("marker-{test}-{}", std::process::id());
+        // The same test runs in each tier.
+        let marker = format!("marker-{test}-{}", home.path().display());
         Self { home, marker }
     }
 

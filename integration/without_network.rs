@@ -19,7 +19,7 @@ fn a_fetched_server_runs_where_there_is_no_network() {
     let Some(mut run) = inside(&["run", "everything"]) else {
         return skip(test, "no network namespace can be made here");
     };
-    let source = format!("npm:{PACKAGE}");
+    let source = format!("npm:{PACKAGE}@2026.8.31");
     home.succeed(["add", "everything", &source, "--allow", "get-sum"]);
 
     // As on another machine with the same manifest and lock: nothing is in the store.

@@ -1,13 +1,15 @@
 //! Writers that are killed.
 
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pinfold::audit::{AuditLog, Limits, Record, Who, verify};
 use serde_json::json;
 
 use super::{folder, of_kind, puppet, records, says};
+use crate::support::processes::wait_until;
 use crate::support::{Client, Home};
 
 /// Does nothing but in a process of the next test, where it appends until it is killed.
@@ -37,6 +39,18 @@ fn writer() {
     }
 }
 
+/// They end with the test, whatever it finds.
+struct Writers(Vec<Child>);
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        for writer in &mut self.0 {
+            let _ = writer.kill();
+            let _ = writer.wait();
+        }
+    }
+}
+
 #[test]
 fn fifty_kills_of_many_writers() {
     let home = Home::new();
@@ -49,10 +63,18 @@ fn fifty_kills_of_many_writers() {
             .spawn()
             .unwrap()
     };
-    let mut writers: Vec<_> = (0..4).map(|_| start()).collect();
-    crate::support::processes::wait_until("a writer", || place.join("head").exists());
+    let mut writers = Writers((0..4).map(|_| start()).collect());
+    let writers = &mut writers.0;
+    let length = || {
+        let entries = fs::read_dir(&place).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| Some(entry.metadata().ok()?.len()))
+            .sum::<u64>()
+    };
     let mut last = 0;
     for round in 0..50_u32 {
+        let before = length();
+        wait_until("they write", || length() > before);
         // Odd times, so that they come at every step.
         std::thread::sleep(Duration::from_micros(u64::from(round * 7919 % 40_000)));
         let at = usize::try_from(round).unwrap() % writers.len();
@@ -67,7 +89,7 @@ fn fifty_kills_of_many_writers() {
             last = seq;
         }
     }
-    for mut writer in writers {
+    for writer in writers {
         writer.kill().unwrap();
         writer.wait().unwrap();
     }

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pinfold::audit::verify;
 use serde_json::{Value, json};
 
 use super::{folder, neutralise, of_kind, puppet, says};
+use crate::support::processes::wait_until;
 use crate::support::{Client, with_mounts};
 
 #[test]
@@ -100,9 +100,12 @@ fn a_full_disk() {
     };
     assert_eq!(client.call_text("do", mark()), "ok: 1");
     // Under way while the disk becomes full: its answer passes.
-    let slow = says("time.sleep(2)\nreturn 'late'");
+    let slow = says("time.sleep(5)\nreturn 'late'");
     client.ask(0, "tools/call", json!({"name": "do", "arguments": slow}));
-    std::thread::sleep(Duration::from_millis(300));
+    wait_until("it is recorded", || {
+        fs::read_to_string(inside.join("audit.jsonl"))
+            .is_ok_and(|text| text.matches("\"kind\":\"call\"").count() == 2)
+    });
     let full = fs::write(&filler, vec![0; 1 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
     // The file's last page has some room.

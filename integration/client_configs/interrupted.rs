@@ -91,10 +91,15 @@ fn killed_at_any_moment() {
     let after = configs(&desk);
     assert_ne!(before, after);
     desk.succeed(&["restore"]);
-    let start = Instant::now();
-    desk.succeed(&IMPORT);
-    let writing = start.elapsed();
-    desk.succeed(&["restore"]);
+    // The shortest: one may have been held up.
+    let writing = (0..3).map(|_| {
+        let start = Instant::now();
+        desk.succeed(&IMPORT);
+        let took = start.elapsed();
+        desk.succeed(&["restore"]);
+        took
+    });
+    let writing = writing.min().unwrap();
 
     let mut killed = 0;
     for round in 0..5_u32 {

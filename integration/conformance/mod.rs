@@ -31,6 +31,16 @@ struct Half {
     bridge: &'static str,
 }
 
+/// What the suite is run against.
+#[derive(Clone, Copy)]
+struct Server<'a> {
+    /// A name for it.
+    how: &'a str,
+    /// A scenario that is run first; its verdicts are left out.
+    before: Option<&'a str>,
+    command: &'a [&'a str],
+}
+
 /// The verdict on each check, by scenario, name, and how often it came before.
 type Verdicts = BTreeMap<(String, String, usize), String>;
 
@@ -50,25 +60,43 @@ fn grant(home: &Home) {
 }
 
 impl Half {
-    /// What the suite finds at the server that `command` starts: `before` is run first, its
-    /// verdicts are left out.
-    fn found(
-        &self,
-        home: &Home,
-        how: &str,
-        before: Option<&str>,
-        which: &[&str],
-        command: &[&str],
-    ) -> Verdicts {
-        let bridge = Bridge::start(home, self.bridge, command).unwrap();
-        if let Some(scenario) = before {
+    /// What the suite finds.
+    fn found(&self, home: &Home, server: &Server<'_>, which: &[&str]) -> Verdicts {
+        let bridge = Bridge::start(home, self.bridge, server.command).unwrap();
+        if let Some(scenario) = server.before {
             self.suite(home, &bridge, &["--scenario", scenario]);
         }
-        let folder = home.path().join(how);
+        let folder = home.path().join(server.how);
         fs::create_dir(&folder).unwrap();
         let output = ["-o", folder.to_str().unwrap()];
         self.suite(home, &bridge, &[which, &output].concat());
         verdicts(&folder)
+    }
+
+    /// What it finds in all scenarios. One in which something failed is tried twice more, for some of
+    /// the suite's time limits are half a second; not those in `may_fail`.
+    fn found_in_all(&self, home: &Home, server: &Server<'_>, may_fail: &[&str]) -> Verdicts {
+        let mut found = self.found(home, server, &["--suite", "all"]);
+        for round in 0..2 {
+            let failed: BTreeSet<String> = found
+                .iter()
+                .filter(|(_, text)| text.starts_with("FAILURE"))
+                .map(|(key, _)| key.0.clone())
+                .filter(|scenario| !may_fail.contains(&scenario.as_str()))
+                .collect();
+            for scenario in failed {
+                say(&format!("repeated {}: {scenario}", server.how));
+                let how = format!("{}-{scenario}-{round}", server.how);
+                let server = Server {
+                    how: &how,
+                    ..*server
+                };
+                let once_more = self.found(home, &server, &["--scenario", &scenario]);
+                found.retain(|key, _| key.0 != scenario);
+                found.extend(once_more);
+            }
+        }
+        found
     }
 
     fn suite(&self, home: &Home, bridge: &Bridge, arguments: &[&str]) {
@@ -86,14 +114,18 @@ impl Half {
             .unwrap();
     }
 
-    /// Tells how many checks passed, past the test runner's capture, as skips.
+    /// Tells how many checks passed, as skips.
     fn tell(&self, passed: usize, more: &str) {
-        let line = format!(
-            "CONFORMANCE {}: {passed} checks passed without pinfold, and with{more}\n",
+        say(&format!(
+            "{}: {passed} checks passed without pinfold, and with{more}",
             self.revision
-        );
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        ));
     }
+}
+
+/// Past the test runner's capture.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("CONFORMANCE {text}\n").as_bytes());
 }
 
 fn program() -> Result<std::path::PathBuf, String> {

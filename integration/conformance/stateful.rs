@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Half, assert_same, counted, grant, has_failure, missing, scenarios};
+use super::{Half, Server, assert_same, counted, grant, has_failure, missing, scenarios};
 use crate::support::{Home, skip};
 
 const HALF: Half = Half {
@@ -30,15 +30,19 @@ fn the_suite_finds_the_same_with_and_without_pinfold() {
 
     // Control: what is not granted, the suite misses.
     let sampling = ["--scenario", "tools-call-sampling"];
-    let missed = HALF.found(&home, "not-granted", None, &sampling, &penned);
+    let tried = |how, command| Server {
+        how,
+        before: None,
+        command,
+    };
+    let missed = HALF.found(&home, &tried("not-granted", &penned), &sampling);
     assert!(has_failure(&missed), "{missed:#?}");
 
     grant(&home);
     let script = server();
     let bare = ["node", script.to_str().unwrap()];
-    let all = ["--suite", "all"];
-    let bare = HALF.found(&home, "bare", None, &all, &bare);
-    let penned = HALF.found(&home, "penned", None, &all, &penned);
+    let bare = HALF.found_in_all(&home, &tried("bare", &bare), &[]);
+    let penned = HALF.found_in_all(&home, &tried("penned", &penned), &[]);
     assert_eq!(scenarios(&bare).len(), SCENARIOS, "{bare:#?}");
     assert_eq!(counted(&bare), (CHECKS, CHECKS), "{bare:#?}");
     assert_same(&bare, &penned);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::{
-    Half, Verdicts, assert_same, counted, grant, has_failure, missing, program, scenarios,
+    Half, Server, Verdicts, assert_same, counted, grant, has_failure, missing, program, scenarios,
 };
 use crate::support::sdk_servers::conformance_server;
 use crate::support::tools::node;
@@ -105,18 +105,30 @@ fn the_suite_finds_the_same_with_and_without_pinfold() {
 
     // Control: what is not granted, the suite misses.
     let elicitation = ["--scenario", "input-required-result-basic-elicitation"];
-    let missed = HALF.found(&home, "not-granted", None, &elicitation, &penned);
+    let missed = Server {
+        how: "not-granted",
+        before: None,
+        command: &penned,
+    };
+    let missed = HALF.found(&home, &missed, &elicitation);
     assert!(has_failure(&missed), "{missed:#?}");
 
     grant(&home);
     let script = folder.join("conformance-modern.mjs");
     let bare = ["node", script.to_str().unwrap()];
-    let all = ["--suite", "all"];
     // The SDK's stdio server takes a connection that opens with a malformed request for one of
     // an older revision, and the suite opens with one.
-    let first = Some("tools-list");
-    let bare = HALF.found(&home, "bare", first, &all, &bare);
-    let penned = HALF.found(&home, "penned", first, &all, &penned);
+    let found = |how, command| {
+        let before = Some("tools-list");
+        let server = Server {
+            how,
+            before,
+            command,
+        };
+        HALF.found_in_all(&home, &server, &HTTP_ONLY.map(|(scenario, _)| scenario))
+    };
+    let bare = found("bare", &bare);
+    let penned = found("penned", &penned);
     // What is about HTTP must not differ, either.
     assert_same(&bare, &penned);
 

@@ -88,8 +88,11 @@ fn a_person_at_a_terminal_decides() {
         let before = marks(&home);
         ask(&mut client, id, "me\u{1b}[2J");
         let call = &waiting(&home, 1)[0];
-        let listed = approve(&home, []).stdout;
-        assert!(listed.contains("the tool `do` of `puppet`"), "{listed}");
+        let mut listed = String::new();
+        wait_until("it is listed", || {
+            listed = approve(&home, []).stdout;
+            listed.contains("the tool `do` of `puppet`")
+        });
         assert!(listed.contains("file.write('x')"), "{listed}");
         assert!(!listed.contains('\u{1b}'), "{listed}");
         assert_eq!(marks(&home), before, "held until then");

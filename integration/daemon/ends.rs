@@ -163,6 +163,7 @@ fn stopped_by_name_by_id_and_all() {
     assert_eq!(ids(&daemon), [other.as_str()]);
     assert_eq!(stop("unruly").stdout, format!("{other}\n"));
     farewell(second);
+    wait_until_idle(&daemon);
     let third = calling(&daemon);
     let last = ids(&daemon).join("");
     assert_eq!(stop("--all").stdout, format!("{last}\n"));

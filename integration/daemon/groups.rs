@@ -46,11 +46,11 @@ fn a_session_has_a_group_of_its_own_and_ends_with_it() {
     let mut client = daemon.client("unruly");
     client.initialize();
     // The one with a client, and the one that is kept warm.
+    let mut sessions = Vec::new();
     wait_until("both are there", || {
-        let sessions = daemon.sessions();
+        sessions = daemon.sessions();
         sessions.len() == 2 && sessions.iter().all(|row| row["server_pid"].is_i64())
     });
-    let sessions = daemon.sessions();
     let mut folders = Vec::new();
     for row in &sessions {
         let relay = group_of_row(row, "session_pid");
@@ -89,7 +89,7 @@ fn without_delegation_there_are_no_groups() {
     daemon.client("unruly").initialize();
     let mut client = daemon.client("unruly");
     client.initialize();
-    let session = daemon.sessions().pop().unwrap();
+    let session = daemon.answering().pop().unwrap();
     let own = group_of(daemon.pid().as_raw());
     assert_eq!(group_of_row(&session, "session_pid"), own);
     assert_eq!(group_of_row(&session, "server_pid"), own);

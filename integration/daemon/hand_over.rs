@@ -24,7 +24,7 @@ fn the_daemon_serves_it_and_says_what_happens_there() {
     let denied = client.call("no-such-tool", json!({}));
     assert!(denied["error"].is_object(), "{denied}");
 
-    let sessions = daemon.sessions();
+    let sessions = daemon.answering();
     let [session] = sessions.as_slice() else {
         panic!("{sessions:#?}");
     };
@@ -54,7 +54,7 @@ fn the_daemon_serves_it_and_says_what_happens_there() {
         &format!("path:{}", fixture("busy.py").display()),
         "--allow-all",
     ]);
-    assert_eq!(daemon.sessions()[0]["outdated"], true);
+    assert_eq!(daemon.answering()[0]["outdated"], true);
 
     let (status, stderr) = client.close();
     assert_eq!(status.code(), Some(0), "{stderr}");

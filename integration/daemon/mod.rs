@@ -78,6 +78,16 @@ impl<'h> Daemon<'h> {
         sessions
     }
 
+    /// The same when each of them has said what it does, for which they have half a second.
+    fn answering(&self) -> Vec<Value> {
+        let mut sessions = Vec::new();
+        wait_until("all sessions answer", || {
+            sessions = self.sessions();
+            sessions.iter().all(|session| session["answers"] == true)
+        });
+        sessions
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(log_path(self.home)).unwrap()
     }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -22,14 +23,25 @@ fn it_is_told_of_everything() {
     command.env("NOTIFY_SOCKET", &path);
     command.env("WATCHDOG_USEC", "200000");
     let mut daemon = Daemon::start_anyhow(&home, command);
+    // As a service manager does, it reads all the time.
+    let (sender, told) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(length) = socket.recv(&mut bytes) {
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if sender.send(text).is_err() {
+                return;
+            }
+        }
+    });
     let wait_for = |what: &str| {
         let mut all = String::new();
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let mut bytes = [0; 4096];
-            let length = socket
-                .recv(&mut bytes)
+            let left = deadline.saturating_duration_since(Instant::now());
+            let text = told
+                .recv_timeout(left)
                 .unwrap_or_else(|_| panic!("no {what} in {all}"));
-            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
             if text.lines().any(|line| line.starts_with(what)) {
                 return text;
             }

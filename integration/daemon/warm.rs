@@ -49,11 +49,13 @@ fn warm(daemon: &Daemon<'_>) -> Vec<Value> {
 }
 
 fn wait_until_warm(daemon: &Daemon<'_>, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
     wait_until("servers are warm", || {
         std::thread::sleep(Duration::from_millis(50));
-        warm(daemon).len() == count
+        found = warm(daemon);
+        found.len() == count
     });
-    warm(daemon)
+    found
 }
 
 fn ids(rows: &[Value]) -> BTreeSet<String> {
@@ -108,7 +110,7 @@ fn the_first_answer_comes_from_a_process_that_was_there_before() {
     who(&mut alone);
     assert_eq!(said(&mut client, "heard"), said(&mut alone, "heard"));
     drop(alone);
-    let sessions = daemon.sessions();
+    let sessions = daemon.answering();
     let used = sessions
         .iter()
         .find(|row| row["session"] == before[0]["session"]);
@@ -347,12 +349,12 @@ fn one_that_is_killed_is_replaced_and_one_that_dies_again_and_again_rests() {
     let daemon = Daemon::start(&home);
     let before = wait_until_warm(&daemon, 1);
     kill(number(&before[0], "server_pid"), Signal::SIGKILL).unwrap();
+    let mut second = Vec::new();
     wait_until("another is warm", || {
-        let now = warm(&daemon);
-        now.len() == 1 && ids(&now).is_disjoint(&ids(&before))
+        second = warm(&daemon);
+        second.len() == 1 && ids(&second).is_disjoint(&ids(&before))
     });
     // The session process, with everything below it.
-    let second = warm(&daemon);
     let process = number(&second[0], "session_pid");
     let processes = tree(process);
     kill(process, Signal::SIGKILL).unwrap();
@@ -369,13 +371,12 @@ fn one_that_is_killed_is_replaced_and_one_that_dies_again_and_again_rests() {
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(&entry, "raise SystemExit(3)\n").unwrap();
     daemon.signal(Signal::SIGHUP);
+    let mut rest = Value::Null;
     wait_until("it rests", || {
         std::thread::sleep(Duration::from_millis(50));
-        rests(&home)
-            .first()
-            .is_some_and(|rest| rest["failures"].as_u64() >= Some(2))
+        rest = rests(&home).pop().unwrap_or_default();
+        rest["failures"].as_u64() >= Some(2)
     });
-    let rest = rests(&home).remove(0);
     assert!(
         rest["reason"].as_str().unwrap().contains("patient"),
         "{rest}"
@@ -444,7 +445,7 @@ fn what_is_written_before_anybody_is_there_keeps_nobody_waiting() {
     wait_until("all of it is written", || {
         fs::read_to_string(&mark).is_ok_and(|text| text == FLOOD.to_string())
     });
-    assert_eq!(warm(&daemon).len(), 1);
+    wait_until_warm(&daemon, 1);
     let now = uptime();
     let mut client = daemon.client("patient");
     assert!(who(&mut client)["started"].as_f64().unwrap() < now);

@@ -8,7 +8,7 @@ use super::{EXCHANGE, Ground, SETTING, Setting};
 /// So many exchanges, one after the other; how many were answered.
 const ONE_AFTER_THE_OTHER: &str = "
     answered = 0
-    for _ in range(1000):
+    for _ in range(100):
         with socket.create_connection((host, port), 30) as one:
             one.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
             answered += one.recv(65536).startswith(b'HTTP/1.1 200')
@@ -130,9 +130,15 @@ fn many_connections_leave_nothing_behind() {
 }
 
 fn round(ground: &mut Ground) {
-    for (code, expected) in [(ONE_AFTER_THE_OTHER, "ok: 1000"), (AT_ONCE, "ok: 400")] {
-        let (answer, _) = ground.boxed(code, "allowed.test", 8443);
-        assert_eq!(answer, expected);
+    // In one call all of them might take longer than a call may.
+    for (code, times, expected) in [
+        (ONE_AFTER_THE_OTHER, 10, "ok: 100"),
+        (AT_ONCE, 1, "ok: 400"),
+    ] {
+        for _ in 0..times {
+            let (answer, _) = ground.boxed(code, "allowed.test", 8443);
+            assert_eq!(answer, expected);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -45,10 +45,8 @@ fn a_session_ends_although_nobody_reads_what_is_said_of_it() {
     });
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(client.call_text("do", call("return True")), "ok: true");
-    let begun = Instant::now();
     client.close_input();
     wait_until("it ends", || matches!(client.child.try_wait(), Ok(Some(_))));
-    assert!(begun.elapsed() < Duration::from_secs(5));
     // The control: it was more than there was room for.
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();

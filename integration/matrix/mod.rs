@@ -11,11 +11,13 @@ mod wire;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use self::servers::Server;
 use self::wire::runs;
+use crate::support::bare;
 use crate::support::sdk::{Sdk, driven};
 use crate::support::{Home, registry_is_reachable, skip};
 
@@ -85,7 +87,7 @@ fn row(test: &str, server: Result<Server, String>) {
     if !registry_is_reachable() {
         return skip(test, "the npm registry can't be reached");
     }
-    let server = match server {
+    let mut server = match server {
         Ok(server) => server,
         Err(reason) => return skip(test, &reason),
     };
@@ -98,6 +100,16 @@ fn row(test: &str, server: Result<Server, String>) {
         add.extend(["--read", file]);
     }
     home.succeed(add);
+    if let Some((package, _)) = server
+        .source
+        .strip_prefix("npm:")
+        .and_then(|it| it.rsplit_once('@'))
+    {
+        match bare::npm(&home, server.name, package) {
+            Ok(command) => server.bare = words(&command),
+            Err(reason) => return skip(test, &reason),
+        }
+    }
     let mut cells = Vec::new();
     for (client, sdk) in CLIENTS {
         let cell = Cell {
@@ -117,6 +129,13 @@ fn row(test: &str, server: Result<Server, String>) {
     // Past the test runner's capture, as skips.
     let row = format!("MATRIX {:<12} | {}\n", server.name, cells.join(" | "));
     let _ = std::io::stderr().write_all(row.as_bytes());
+}
+
+fn words(command: &Command) -> Vec<String> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The same session with and without pinfold; the revision, and how many messages.

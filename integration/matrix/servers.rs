@@ -6,14 +6,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::sdk::bare_everything;
 use crate::support::sdk_servers::{python_server, rust_programs, typescript_server};
 
 pub(super) struct Server {
     pub(super) name: &'static str,
     /// As `pinfold add` takes it.
     pub(super) source: String,
-    /// The command without pinfold.
+    /// The command without pinfold; none for one of npm, of which the lock says what belongs to it.
     pub(super) bare: Vec<String>,
     pub(super) allowed: &'static [&'static str],
     /// Of its tools, the one that is not allowed.
@@ -42,11 +41,10 @@ fn of_an_sdk(name: &'static str, source: &str, bare: Vec<String>) -> Server {
 }
 
 pub(super) fn everything() -> Result<Server, String> {
-    let bare = bare_everything()?.to_string_lossy().into_owned();
     Ok(Server {
         name: "everything",
         source: "npm:@modelcontextprotocol/server-everything@2026.8.31".to_owned(),
-        bare: vec!["node".to_owned(), bare],
+        bare: Vec::new(),
         allowed: &[
             "echo",
             "get-annotated-message",

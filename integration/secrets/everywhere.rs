@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::json;
 
@@ -12,15 +13,18 @@ use super::{Puppet, answer, backwards, contains, holding, set, spellings};
 use crate::support::processes::{wait_until, with_home};
 use crate::support::{Client, Home, Ran, Tier, fixture, is_root, skip};
 
-/// Variables and their values, which stand nowhere else.
-const PLANTED: [(&str, &str); 6] = [
-    ("STORED", "zq8/stored+value=41"),
-    ("COMMAND", "zq8/command+value=42"),
-    ("FILE", "zq8/file+value=43"),
-    ("CREDENTIAL", "zq8/credential+value=44"),
-    ("CLIENT_TOKEN", "zq8/client+value=45"),
-    ("IN_FILE", "zq8/in-file+value=46"),
-];
+/// Variables and their values, which stand nowhere else: not in another run of these tests either.
+static PLANTED: LazyLock<[(&str, String); 6]> = LazyLock::new(|| {
+    [
+        ("STORED", "zq8/stored+value=41"),
+        ("COMMAND", "zq8/command+value=42"),
+        ("FILE", "zq8/file+value=43"),
+        ("CREDENTIAL", "zq8/credential+value=44"),
+        ("CLIENT_TOKEN", "zq8/client+value=45"),
+        ("IN_FILE", "zq8/in-file+value=46"),
+    ]
+    .map(|(name, value)| (name, format!("{value}-{}", std::process::id())))
+});
 
 /// What stands in the manifest, so that the search is seen to find something.
 const LITERAL: &str = "zq8/literal+value=40";
@@ -37,18 +41,16 @@ impl Planted {
         let home = &puppet.home;
         let user = home.user();
         fs::create_dir(user.join("credentials")).unwrap();
+        let program = format!("#!/bin/sh\necho {}\necho noise >&2\n", PLANTED[1].1);
         for (name, value) in [
-            ("token", PLANTED[2].1),
-            ("credentials/api", PLANTED[3].1),
-            (
-                "program",
-                "#!/bin/sh\necho zq8/command+value=42\necho noise >&2\n",
-            ),
+            ("token", &PLANTED[2].1),
+            ("credentials/api", &PLANTED[3].1),
+            ("program", &program),
         ] {
             fs::write(user.join(name), value).unwrap();
         }
         fs::set_permissions(user.join("program"), fs::Permissions::from_mode(0o700)).unwrap();
-        for (name, value) in [("stored", PLANTED[0].1), ("in-file", PLANTED[5].1)] {
+        for (name, value) in [("stored", &PLANTED[0].1), ("in-file", &PLANTED[5].1)] {
             let ran = set(home, name, value, &["--store", "files"]);
             assert_eq!(ran.code, Some(0), "{ran:?}");
             is_silent(&ran, "secret set");
@@ -59,7 +61,7 @@ impl Planted {
         ));
         // A config with a value in it, for `audit` and `import --dry-run`.
         fs::create_dir(user.join(".cursor")).unwrap();
-        let entry = json!({"command": "npx", "args": ["x"], "env": {"API_KEY": PLANTED[0].1}});
+        let entry = json!({"command": "npx", "args": ["x"], "env": {"API_KEY": &PLANTED[0].1}});
         let config = json!({ "mcpServers": { "x": entry } });
         fs::write(user.join(".cursor/mcp.json"), config.to_string()).unwrap();
         let mut lock = home.pinfold(["lock", "puppet"]);
@@ -84,7 +86,7 @@ impl Planted {
 /// What a client and a service manager add to the environment.
 fn surroundings<'a>(command: &'a mut Command, home: &Home) -> &'a mut Command {
     command
-        .env("MY", PLANTED[4].1)
+        .env("MY", &PLANTED[4].1)
         .env("CREDENTIALS_DIRECTORY", home.user().join("credentials"))
 }
 
@@ -103,7 +105,7 @@ fn with_value(name: &str, value: &str) -> Vec<i32> {
 /// No value is in what a command said, in any spelling.
 #[track_caller]
 fn is_silent(ran: &Ran, what: &str) {
-    for (_, value) in PLANTED {
+    for (_, value) in PLANTED.iter() {
         for one in spellings(value) {
             let says = ran.stdout.contains(&one) || ran.stderr.contains(&one);
             assert!(!says, "{what} says {one}: {ran:?}");
@@ -148,8 +150,8 @@ fn the_server_has_each_and_nothing_else_does() {
         let planted = Planted::new(tier);
         let home = &planted.puppet.home;
         let mut client = planted.client();
-        for (name, value) in PLANTED {
-            let code = match name {
+        for (name, value) in PLANTED.iter() {
+            let code = match *name {
                 "IN_FILE" => "return open(os.environ['IN_FILE']).read()[::-1]".to_owned(),
                 name => format!("return os.environ['{name}'][::-1]"),
             };
@@ -177,17 +179,17 @@ fn the_server_has_each_and_nothing_else_does() {
         assert_eq!(path.exists(), tier == Tier::Base, "{path:?}");
 
         // While it runs.
-        for (_, value) in PLANTED {
+        for (_, value) in PLANTED.iter() {
             assert_eq!(with_value("cmdline", value), Vec::<i32>::new(), "{value}");
             // The client's own is in the environment of whoever it starts.
-            if value != PLANTED[4].1 {
+            if *value != PLANTED[4].1 {
                 let strangers = with_value("environ", value).into_iter();
                 let server = with_home(&home.server_home("puppet"));
                 let strangers: Vec<i32> = strangers.filter(|pid| !server.contains(pid)).collect();
                 assert_eq!(strangers, Vec::<i32>::new(), "{value}");
             }
             let found = planted.found(value);
-            let delivered = (tier == Tier::Base && value == PLANTED[5].1).then(|| path.clone());
+            let delivered = (tier == Tier::Base && *value == PLANTED[5].1).then(|| path.clone());
             assert_eq!(found, Vec::from_iter(delivered), "{value}");
         }
         dumps(client.child.id());
@@ -207,7 +209,7 @@ fn the_server_has_each_and_nothing_else_does() {
 
         // Afterwards.
         assert!(!path.exists());
-        for (_, value) in PLANTED {
+        for (_, value) in PLANTED.iter() {
             assert_eq!(planted.found(value), Vec::<PathBuf>::new(), "{value}");
         }
         let said = Ran {

@@ -83,6 +83,9 @@ pub(super) fn fetch() -> Result<Row, String> {
     Ok(pair.row("a loopback page", "its text; not of another host"))
 }
 
+/// Seconds since the epoch.
+const NEW_YEAR_2026: u64 = 1_767_225_600;
+
 /// It has not been released since 2025 and doesn't start with the `mcp` of today, bare or not. An
 /// older day's packages are had by the release age.
 pub(super) fn sqlite() -> Result<Row, String> {
@@ -90,7 +93,9 @@ pub(super) fn sqlite() -> Result<Row, String> {
     let folder = home.manifest().parent().unwrap().to_owned();
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
-    std::fs::write(home.manifest(), "[settings]\nrelease_age = \"9600h\"\n").unwrap();
+    let age = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() - NEW_YEAR_2026;
+    let settings = format!("[settings]\nrelease_age = \"{}h\"\n", age / 3600);
+    std::fs::write(home.manifest(), settings).unwrap();
     let database = tempfile::tempdir_in("/var/tmp").unwrap();
     let path = database.path().canonicalize().unwrap();
     let file = path.join("test.db");

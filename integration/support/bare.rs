@@ -20,16 +20,21 @@ fn interpreter(locked: &Value) -> Command {
 }
 
 /// The interpreter of the lock with the program of the very version that was locked, as npm
-/// installs it; the server's arguments are still missing.
+/// installs it with what had been published when it was locked; the server's arguments are still
+/// missing.
 pub(crate) fn npm(home: &Home, name: &str, package: &str) -> Result<Command, String> {
     let locked = locked(home, name);
     let version = locked["version"].as_str().unwrap();
     let manifest = serde_json::json!({"private": true, "dependencies": {package: version}});
     let manifest = manifest.to_string();
-    let digest = short_digest(manifest.as_bytes());
+    let artifacts = locked["artifacts"].as_array().unwrap();
+    let published = artifacts.iter().filter_map(|it| it["published"].as_str());
+    let settings = format!("before={}\n", published.max().unwrap());
+    let digest = short_digest(locked["artifacts"].to_string().as_bytes());
     let folder = installed(&format!("bare-npm-{digest}"), |folder| {
-        std::fs::write(folder.join("package.json"), &manifest)
-            .map_err(|error| error.to_string())?;
+        for (name, text) in [("package.json", &manifest), (".npmrc", &settings)] {
+            std::fs::write(folder.join(name), text).map_err(|error| error.to_string())?;
+        }
         npm_install(folder)
     })?;
     let folder = folder.join("node_modules").join(package);

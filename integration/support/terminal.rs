@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -19,9 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Terminal {
     child: Child,
-    /// The program's side, as it was before it.
-    device: OwnedFd,
+    /// The program's side, until it has ended.
+    device: Option<OwnedFd>,
+    /// As it was before the program.
     before: Termios,
+    /// Whether it was so at the end.
+    has_old_modes: bool,
     keyboard: File,
     bytes: Receiver<Vec<u8>>,
     /// The beginning of a character, of which the rest is on its way.
@@ -63,6 +67,10 @@ impl Terminal {
         redirect: impl FnOnce(&mut Command),
     ) -> Self {
         let pair = openpty(None, None).unwrap();
+        // Another test's programs would hold it.
+        for end in [&pair.master, &pair.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         let before = tcgetattr(&pair.slave).unwrap();
         // It takes the terminal for that of its session.
         let mut leader = Command::new("python3");
@@ -93,8 +101,9 @@ impl Terminal {
         });
         Self {
             child,
-            device: pair.slave,
+            device: Some(pair.slave),
             before,
+            has_old_modes: false,
             keyboard: terminal,
             bytes,
             half: Vec::new(),
@@ -117,7 +126,8 @@ impl Terminal {
 
     /// Sets the modes as they were before the program.
     pub(crate) fn put_back(&mut self) {
-        tcsetattr(&self.device, SetArg::TCSANOW, &self.before).unwrap();
+        let device = self.device.as_ref().unwrap();
+        tcsetattr(device, SetArg::TCSANOW, &self.before).unwrap();
     }
 
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
@@ -152,6 +162,13 @@ impl Terminal {
                 Ok(bytes) => self.take(&bytes),
                 Err(_) => {
                     let ended = self.child.try_wait().unwrap();
+                    if ended.is_some() {
+                        // Its last words may be on the way.
+                        self.take_the_rest();
+                        if is_there(self) {
+                            return;
+                        }
+                    }
                     assert!(
                         ended.is_none() && Instant::now() < deadline,
                         "no {what:?} ({ended:?}) in\n{}\n{}",
@@ -180,6 +197,17 @@ impl Terminal {
         }
     }
 
+    /// After its end: all that was written.
+    fn take_the_rest(&mut self) {
+        // Where nobody holds the device, its reader sees an end.
+        if let Some(device) = self.device.take() {
+            self.has_old_modes = tcgetattr(&device).unwrap() == self.before;
+        }
+        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_secs(5)) {
+            self.take(&bytes);
+        }
+    }
+
     pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         let code = loop {
@@ -196,9 +224,7 @@ impl Terminal {
                 panic!("it goes on:\n{}\n{}", self.screen.text(), self.sent);
             }
         };
-        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(100)) {
-            self.take(&bytes);
-        }
+        self.take_the_rest();
         let is_restored = self.is_restored();
         assert!(
             is_restored || code == Some(-9),
@@ -219,7 +245,7 @@ impl Terminal {
             keeps_rows,
             ..
         } = self.screen;
-        tcgetattr(&self.device).unwrap() == self.before && !is_other && !hides_cursor && !keeps_rows
+        self.has_old_modes && !is_other && !hides_cursor && !keeps_rows
     }
 }
 

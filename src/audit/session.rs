@@ -62,6 +62,8 @@ struct SessionLog {
     unrecorded: BTreeMap<&'static str, u64>,
     /// Since when, and what, could not be written.
     gap: Option<Gap>,
+    /// Whether its start was recorded and its end was not.
+    is_under_way: bool,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl Recorder {
             told: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
             gap: None,
+            is_under_way: false,
         })))
     }
 
@@ -123,7 +126,10 @@ impl Recorder {
     /// # Errors
     /// When it can't be recorded; the server must not be executed then.
     pub fn start(&self, start: Start) -> Result<(), AuditError> {
-        self.log().put(Record::SessionStart(Box::new(start)))
+        let mut log = self.log();
+        log.put(Record::SessionStart(Box::new(start)))?;
+        log.is_under_way = true;
+        Ok(())
     }
 
     /// Nobody has spoken to the server so far; now this client may.
@@ -337,6 +343,7 @@ impl SessionLog {
     }
 
     fn end(&mut self, ended: Ended) {
+        self.is_under_way = false;
         let mut open: Vec<u64> = self.open.keys().copied().collect();
         open.sort_unstable();
         for number in open {
@@ -386,6 +393,19 @@ impl SessionLog {
             egress,
         };
         self.keep(record);
+    }
+}
+
+/// A launch that fails or is given up when its box stands already has nobody else to record its end.
+impl Drop for SessionLog {
+    fn drop(&mut self) {
+        if self.is_under_way {
+            self.end(Ended {
+                how: "given_up",
+                reason: Some("the session was let go before it had ended".to_owned()),
+                ..Ended::default()
+            });
+        }
     }
 }
 

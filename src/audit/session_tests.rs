@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::log::MAX_BATCH;
-use super::record::Arguments;
+use super::record::{Arguments, Mode, Start};
 use super::session::Ended;
 use super::testing::{ROOMY, verified};
 use super::{AuditLog, Recorder};
@@ -162,4 +162,38 @@ fn there_may_be_more_than_one_append_takes() {
         found.ok() && found.records == 3 * MAX_BATCH as u64 + 1,
         "{found:?}"
     );
+}
+
+#[test]
+fn a_session_that_is_let_go_has_an_end() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("audit");
+    let start = || Start {
+        pinfold: "0",
+        mode: Mode::Embedded,
+        client: None,
+        version: None,
+        tree: String::new(),
+        manifest: String::new(),
+        lock: String::new(),
+        layers: Vec::new(),
+        missing: Vec::new(),
+        withheld: Vec::new(),
+    };
+    let given_up = recorder(&folder);
+    given_up.start(start()).unwrap();
+    let part = given_up.clone();
+    drop(given_up);
+    assert_eq!(lines(&folder), ["session_start "]);
+    drop(part);
+    assert_eq!(lines(&folder)[1..], ["session_end "]);
+    let text = fs::read_to_string(folder.join("audit.jsonl")).unwrap();
+    assert!(text.contains(r#""how":"given_up""#), "{text}");
+    // The controls: one that ended has no other end, one that never began has none.
+    let ended = recorder(&folder);
+    ended.start(start()).unwrap();
+    ended.end(Ended::default());
+    drop(ended);
+    drop(recorder(&folder));
+    assert_eq!(lines(&folder)[2..], ["session_start ", "session_end "]);
 }

@@ -4,17 +4,22 @@
 //! network, not the relay, and not the end of its session.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output;
 
 /// So many lines may wait to be written; what comes while they do is lost.
 const WAITING_LINES: usize = 256;
-/// How long the end of the program waits for them.
+/// How long the end of the program waits for them where nobody reads.
 const LAST_LINES: Duration = Duration::from_millis(200);
+/// And where it is only the thread that had no turn yet.
+const LAST_TURN: Duration = Duration::from_secs(5);
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
@@ -68,8 +73,14 @@ pub(super) fn tell_panics() {
 /// Waits until everything is written, or for a moment.
 pub(super) fn finish() {
     if let Some(log) = LOG.get() {
-        log.finish();
+        log.finish(&io::stderr());
     }
+}
+
+/// Whether something can be written without waiting.
+fn is_read(to: impl AsFd) -> bool {
+    let mut one = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut one, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 fn write_all(entries: &Receiver<Entry>, mut to: impl Write) {
@@ -88,12 +99,18 @@ impl Log {
         (Self(sender), entries)
     }
 
-    fn finish(&self) {
+    /// `to` is where the thread writes.
+    fn finish(&self, to: &impl AsFd) {
         let (done, is_done) = sync_channel(1);
         // With so many lines waiting, nobody reads them.
-        if self.0.try_send(Entry::End(done)).is_ok() {
-            let _ = is_done.recv_timeout(LAST_LINES);
+        if self.0.try_send(Entry::End(done)).is_err() {
+            return;
         }
+        let begun = Instant::now();
+        while is_done.recv_timeout(LAST_LINES) == Err(RecvTimeoutError::Timeout)
+            && begun.elapsed() < LAST_TURN
+            && is_read(to)
+        {}
     }
 }
 
@@ -122,12 +139,14 @@ mod tests {
     fn nobody_waits_for_one_who_does_not_read() {
         let (mut reader, writer) = io::pipe().unwrap();
         let (mut log, entries) = Log::new();
+        let to = writer.try_clone().unwrap();
         let thread = thread::spawn(move || write_all(&entries, writer));
         let begun = Instant::now();
         for _ in 0..100 * WAITING_LINES {
             log.write_all(&[b'x'; 1000]).unwrap();
         }
-        log.finish();
+        log.finish(&to);
+        drop(to);
         assert!(begun.elapsed() < Duration::from_secs(5));
         // The control: it was more than the pipe takes, so somebody waits.
         assert!(!thread.is_finished());
@@ -142,10 +161,15 @@ mod tests {
     fn the_last_line_is_written() {
         let (mut reader, writer) = io::pipe().unwrap();
         let (mut log, entries) = Log::new();
-        thread::spawn(move || write_all(&entries, writer));
+        let to = writer.try_clone().unwrap();
         log.write_all(b"first\n").unwrap();
         log.write_all(b"last\n").unwrap();
-        log.finish();
+        // The thread has its first turn later than the end would wait for one who doesn't read.
+        thread::spawn(move || {
+            thread::sleep(2 * LAST_LINES);
+            write_all(&entries, writer);
+        });
+        log.finish(&to);
         let mut read = [0; 11];
         assert_eq!(reader.read(&mut read).unwrap(), read.len());
         assert_eq!(&read, b"first\nlast\n");

@@ -35,8 +35,8 @@ const FAREWELL_TIME: Duration = Duration::from_millis(200);
 const BREATH: Duration = Duration::from_millis(100);
 /// All sessions together have so long to end when the daemon does.
 const STOPPING_TIME: Duration = Duration::from_secs(2);
-/// For the record of its end, when it has ended everything else.
-const RECORDING_TIME: Duration = Duration::from_millis(500);
+/// For the record of its end, when it has ended everything else: as long as the log waits for its lock.
+const RECORDING_TIME: Duration = Duration::from_secs(5);
 /// Refusals that are said aloud, and recorded, in a minute; a client could cause any number.
 const MAX_SPOKEN: u32 = 30;
 const SPOKEN_PERIOD: Duration = Duration::from_secs(60);
@@ -288,7 +288,8 @@ impl Shared {
         {
             return;
         }
-        let streams = match timeout_at(deadline, connection.receive_frame()).await {
+        // Judging took its part of the time; what the client has to do now did not begin before.
+        let streams = match timeout(REQUEST_TIME, connection.receive_frame()).await {
             Err(_) => Err(DaemonError::NoAnswer),
             Ok(Err(error)) => Err(error),
             Ok(Ok(None)) => return,

@@ -178,7 +178,7 @@ mod tests {
         drop(one);
         let ended = thread::scope(|scope| {
             let waiting = scope.spawn(|| wait_for_sessions(place.path(), PATIENCE));
-            thread::sleep(5 * PAUSE);
+            thread::sleep(100 * PAUSE);
             drop(other);
             waiting.join().unwrap().unwrap()
         });

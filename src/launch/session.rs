@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
@@ -176,7 +177,8 @@ async fn until_the_end(
                 Err(_) => {
                     let report = end(&mut monitor).await?;
                     *used = Used::of(&report);
-                    if report.exceeded.is_none() && tripped.is_none() {
+                    // One that was slow to end has left a code of its own.
+                    if is_ours(report.code) && report.exceeded.is_none() && tripped.is_none() {
                         return Ok(SessionEnd::ClientClosed);
                     }
                     report
@@ -266,6 +268,13 @@ pub(super) async fn end(monitor: &mut Monitor) -> io::Result<Report> {
     }
     monitor.kill();
     monitor.ended().await
+}
+
+/// Whether a server's code is that of the signals by which [`end`] ends it.
+fn is_ours(code: i32) -> bool {
+    [Signal::SIGTERM, Signal::SIGKILL]
+        .map(|signal| 128 + signal as i32)
+        .contains(&code)
 }
 
 #[cfg(test)]

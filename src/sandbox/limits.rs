@@ -13,6 +13,11 @@ use super::{ResourceLimits, SandboxError, namespaces};
 /// takes as many as there are leaves no timer to anybody else. Twice as many as there are threads.
 const PENDING_SIGNALS: u64 = 1024;
 
+/// Where the kernel counts all threads of the user (`RLIMIT_NPROC`, setrlimit(2)): what the user's
+/// other programs may start while the session lasts without taking it from the server. The session's
+/// own limit is looked after by the monitor.
+const PROCESSES_OF_OTHERS: u64 = 1024;
+
 pub(super) fn apply(limits: &ResourceLimits, own_user_namespace: bool) -> Result<(), SandboxError> {
     // A core dump would hold the server's secrets. Not 0: where a program takes the dumps
     // (systemd-coredump, apport) the kernel passes over every limit but this one (core(5), and
@@ -34,7 +39,11 @@ pub(super) fn apply(limits: &ResourceLimits, own_user_namespace: bool) -> Result
     lower("file size", Resource::RLIMIT_FSIZE, limits.file_size)?;
     let processes = match limits.processes {
         // In a user namespace of its own they are counted anew (user_namespaces(7)).
-        Some(wanted) if !own_user_namespace => Some(wanted.saturating_add(threads_of_user())),
+        Some(wanted) if !own_user_namespace => Some(
+            wanted
+                .saturating_add(threads_of_user())
+                .saturating_add(PROCESSES_OF_OTHERS),
+        ),
         wanted => wanted,
     };
     lower("processes", Resource::RLIMIT_NPROC, processes)?;

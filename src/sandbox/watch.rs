@@ -75,7 +75,7 @@ impl Watch {
             self.next = Some(now + self.pace(&usage));
         }
         if self.next_disk.is_some_and(|next| next <= now) {
-            return self.measure_disk(now);
+            return self.measure_disk();
         }
         None
     }
@@ -89,7 +89,8 @@ impl Watch {
         }
     }
 
-    fn measure_disk(&mut self, now: Instant) -> Option<Exceeded> {
+    fn measure_disk(&mut self) -> Option<Exceeded> {
+        let now = Instant::now();
         let (mut round, spent) = self
             .round
             .take()

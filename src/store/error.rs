@@ -137,6 +137,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same of an archive that the user knows by this name, not by its path in the store.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        match &mut self {
+            Self::Refused { origin, .. } => *origin = name.into(),
+            Self::UnreadableArchive { archive, .. } | Self::UnreadableZip { archive, .. } => {
+                *archive = name.into();
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Whether the disk is at fault, and not what was found in the bytes.
     pub fn is_environment(&self) -> bool {
         matches!(

@@ -243,13 +243,18 @@ mod tests {
         let panic = taken.unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
         assert_eq!(tcgetattr(&device).unwrap(), before);
-        let mut shown = [0; 1000];
-        let count = File::from(pair.master).read(&mut shown).unwrap();
-        let shown = String::from_utf8_lossy(&shown[..count]);
-        assert!(
-            shown.starts_with(ENTER) && shown.ends_with(LEAVE),
-            "{shown:?}"
-        );
+        // The kernel hands over what was written bit by bit.
+        let mut master = File::from(pair.master);
+        let mut shown = String::new();
+        while !shown.ends_with(LEAVE) {
+            let mut bytes = [0; 1000];
+            let mut ready = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+            let count = poll(&mut ready, PollTimeout::from(60_000_u16)).unwrap();
+            assert_eq!(count, 1, "{shown:?}");
+            let count = master.read(&mut bytes).unwrap();
+            shown.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        assert!(shown.starts_with(ENTER), "{shown:?}");
         assert_eq!(shown.matches(LEAVE).count(), 1, "{shown:?}");
     }
 }

@@ -10,7 +10,7 @@ use super::super::exit::UsageError;
 use crate::lockfile::{BUNDLE_FOLDER, Digest};
 use crate::resolve::archive::{Content, archive_entry, content_of};
 use crate::resolve::bundle::{self, Bundle};
-use crate::store::{Bounds, Links, Staging, read_zip_file};
+use crate::store::{Bounds, Links, Staging, StoreError, read_zip_file};
 
 /// The folder of a single program.
 const PROGRAM_FOLDER: &str = "program";
@@ -31,7 +31,7 @@ const MAX_MANIFEST_BYTES: u64 = 4 << 20;
 pub(super) fn unpack(staging: &Staging, file: &Path, name: &str) -> anyhow::Result<Unpacked> {
     let bounds = Bounds::default();
     let mut tree = staging.tree()?;
-    let refused = || format!("{name} was refused");
+    let called = |error: StoreError| error.called(name);
     let path = match content_of(file, name)? {
         Content::Program => {
             let path = format!("{PROGRAM_FOLDER}/{name}");
@@ -40,12 +40,12 @@ pub(super) fn unpack(staging: &Staging, file: &Path, name: &str) -> anyhow::Resu
         }
         Content::TarGz => {
             tree.unpack_whole_tar_gz(file, ARCHIVE_FOLDER, &bounds)
-                .with_context(refused)?;
+                .map_err(called)?;
             ARCHIVE_FOLDER.to_owned()
         }
         Content::Zip => {
             let manifest = read_zip_file(file, bundle::MANIFEST, MAX_MANIFEST_BYTES, &bounds)
-                .with_context(refused)?;
+                .map_err(called)?;
             let is_bundle = manifest.is_some_and(|bytes| bundle::looks_like_manifest(&bytes));
             let folder = match is_bundle {
                 true => BUNDLE_FOLDER,
@@ -53,7 +53,7 @@ pub(super) fn unpack(staging: &Staging, file: &Path, name: &str) -> anyhow::Resu
             };
             let everything = |name: &str| Some(name.to_owned());
             tree.unpack_zip(file, folder, &bounds, Links::Inside, &everything)
-                .with_context(refused)?;
+                .map_err(called)?;
             folder.to_owned()
         }
     };

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
-
 use super::super::context::Context;
 use super::super::output;
 use super::download::{Wanted, download, known_digest};
@@ -263,5 +261,6 @@ pub(super) fn unpack(
 ) -> anyhow::Result<()> {
     let file = store.verify_artifact(&artifact.sha256, artifact.size)?;
     tree.unpack_tar_gz(&file, &artifact.path, &Bounds::default())
-        .with_context(|| format!("{}@{} was refused", artifact.name, artifact.version))
+        .map_err(|error| error.called(&format!("{}@{}", artifact.name, artifact.version)))?;
+    Ok(())
 }

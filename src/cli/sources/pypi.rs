@@ -269,7 +269,7 @@ async fn tree(
         let dist_info = artifact.path.rsplit('/').next().unwrap_or_default();
         let unpacked = tree
             .unpack_wheel(&file, dist_info, &Bounds::default())
-            .with_context(|| format!("{label} was refused"))?;
+            .map_err(|error| error.called(&label))?;
         for path in &unpacked.path_files {
             tracing::info!("{label}: {path} is not executed when Python starts");
         }

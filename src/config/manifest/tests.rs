@@ -410,7 +410,7 @@ fn hostile_files_are_refused_in_reasonable_time() {
         );
         // Linear work takes far less even on a busy machine; quadratic work far more.
         assert!(
-            begin.elapsed().as_secs() < 20,
+            begin.elapsed().as_secs() < 120,
             "{start}{unit}: {:?}",
             begin.elapsed()
         );

@@ -75,7 +75,7 @@ fn connections_take_many_questions_at_once_and_in_pieces() {
 fn connections_for_questions_are_bounded_in_number_time_and_length() {
     let world = World::with(Wishes {
         timing: Timing {
-            dns_idle: Duration::from_millis(800),
+            dns_idle: Duration::from_secs(4),
             ..Settings::default().timing
         },
         ..Wishes::default()
@@ -93,7 +93,7 @@ fn connections_for_questions_are_bounded_in_number_time_and_length() {
         .collect();
     let begun = Instant::now();
     assert_reset(&mut patient(TcpStream::connect(world.dns).unwrap()));
-    assert!(begun.elapsed() < Duration::from_millis(600));
+    assert!(begun.elapsed() < Duration::from_secs(3));
     for stream in &mut silent {
         assert_reset(stream);
     }
