@@ -55,12 +55,22 @@ fn a_server_that_ends_in_the_middle_fails_what_is_under_way_and_leaves_its_code(
 #[test]
 fn a_server_that_closes_its_output_is_ended() {
     let script = Script::unruly();
-    let mut penned = script.penned();
-    assert!(!script.processes().is_empty());
-    call(&mut penned, 1, "close_output", json!({}));
-    assert_eq!(penned.line(), None);
-    penned.close();
-    assert_eq!(script.processes(), Vec::<i32>::new());
+    for (tool, arguments, code, says) in [
+        ("close_output", json!({}), 128 + 15, "closed its output"),
+        ("close_and_linger", json!({"code": 3}), 3, "exit code 3"),
+    ] {
+        let mut penned = script.penned();
+        assert!(!script.processes().is_empty());
+        call(&mut penned, 1, tool, arguments);
+        let answer = penned.next().unwrap();
+        assert_eq!(answer["error"]["code"], -31002, "{answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains(says), "{message}");
+        assert_eq!(penned.line(), None);
+        let (status, stderr) = penned.close();
+        assert_eq!(status.code(), Some(code), "{stderr}");
+        assert_eq!(script.processes(), Vec::<i32>::new());
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ const UNRULY: &[&str] = &[
     "bad_utf8",
     "batch",
     "carriage_return",
+    "close_and_linger",
     "close_output",
     "duplicate_keys",
     "exit_with",

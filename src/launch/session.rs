@@ -29,6 +29,9 @@ const CLOSING_TIME: Duration = Duration::from_millis(800);
 const TERMINATION_TIME: Duration = Duration::from_millis(500);
 /// For a server that has closed its output: time to end and leave its exit code.
 pub(super) const LAST_BREATH: Duration = Duration::from_millis(500);
+/// Why a server was ended that has closed its output and goes on.
+const STAYED: &str =
+    "the server closed its output, so it could answer nothing any more, and was ended";
 /// For what the client has said when a session that has just begun is to end.
 const HEARING_TIME: Duration = Duration::from_millis(100);
 /// For telling the client that no answer will come.
@@ -126,6 +129,7 @@ async fn until_the_end(
         stop = stop => Err(Interruption::Stop(stop)),
         never = give_back_what_the_start_took() => match never {},
     };
+    let client_closed = matches!(first, Ok(End::ClientClosed));
     let first = match first {
         Ok(End::ClientClosed) => tokio::select! {
             biased;
@@ -172,24 +176,25 @@ async fn until_the_end(
     let tripped = alarms.has_tripped();
     match last {
         End::ServerClosed => {
-            let report = match timeout(LAST_BREATH, monitor.ended()).await {
-                Ok(report) => report?,
+            let (report, stayed) = match timeout(LAST_BREATH, monitor.ended()).await {
+                Ok(report) => (report?, false),
+                // One that was only slow to end has left a code of its own.
                 Err(_) => {
                     let report = end(&mut monitor).await?;
-                    *used = Used::of(&report);
-                    // One that was slow to end has left a code of its own.
-                    if is_ours(report.code) && report.exceeded.is_none() && tripped.is_none() {
-                        return Ok(SessionEnd::ClientClosed);
-                    }
-                    report
+                    let stayed = is_ours(report.code) && report.exceeded.is_none();
+                    (report, stayed)
                 }
             };
             *used = Used::of(&report);
+            if stayed && client_closed && tripped.is_none() {
+                return Ok(SessionEnd::ClientClosed);
+            }
             // Whoever still holds the pipe has been ended; now it can be read to its end.
             let _ = timeout(LAST_BREATH, draining).await;
             let tripped = tripped.or_else(|| alarms.at_end(&report));
             let reason = match &tripped {
                 Some(tripped) => quarantine.impose(tripped, &recorder),
+                None if stayed => STAYED.to_owned(),
                 None => report.reason(&limits),
             };
             let _ = pump
