@@ -134,6 +134,66 @@ fn one_letter_between_sessions() {
     assert!(tools.contains("allowed   echo"), "{tools}");
 }
 
+/// `review` asks the server itself, which may say something else then.
+#[test]
+fn what_only_a_session_saw_is_reviewed() {
+    let moody = Moody::new();
+    let only_other = || {
+        moody.say("echo", CHANGED);
+        let mut client = moody.client();
+        client.initialize();
+        assert_eq!(client.tools(), ["other"]);
+        client.close();
+        moody.say("echo", AGREED);
+    };
+    only_other();
+    // The letter, and where it comes from.
+    let ran = moody.home.run(["review", "moody"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stdout.contains("{+massage+}"), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("as its last session saw it"),
+        "{ran:#?}"
+    );
+    // A session that sees what was agreed is the last one then.
+    let mut client = moody.client();
+    client.initialize();
+    assert_eq!(client.tools(), ["echo", "other"]);
+    client.close();
+    assert!(!moody.review(&[], 0).contains("massage"));
+    // Nor does it count when something else has been agreed since.
+    only_other();
+    moody.review(&["--accept", "echo"], 0);
+    moody.say("echo", CHANGED);
+    assert!(!moody.review(&[], 0).contains("massage"));
+    let mut client = moody.client();
+    client.initialize();
+    assert_eq!(client.description("echo").as_deref(), Some(CHANGED));
+    client.close();
+}
+
+#[test]
+fn what_depends_on_its_own_folder_is_reviewed_there() {
+    let moody = Moody::new();
+    let own = moody.home.server_home("moody").join("words.json");
+    moody.client().initialize();
+    moody.say("echo", CHANGED);
+    fs::copy(&moody.words, &own).unwrap();
+    moody.say("echo", AGREED);
+    // In quarantine it does not reach its folder.
+    moody.home.succeed(["quarantine", "moody"]);
+    assert!(!moody.review(&[], 0).contains("massage"));
+    moody.home.succeed(["release", "moody"]);
+    let shown = moody.review(&[], 1);
+    assert!(shown.contains("{+massage+}"), "{shown}");
+    moody.review(&["--accept-all"], 0);
+    moody.review(&[], 0);
+    let mut client = moody.client();
+    client.initialize();
+    assert_eq!(client.description("echo").as_deref(), Some(CHANGED));
+    client.close();
+}
+
 #[test]
 fn mid_session_when_the_client_lists_again() {
     let moody = Moody::new();

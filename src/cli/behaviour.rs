@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lockfile::{Behaviour, Digest, ToolName};
-use crate::relay::{Introspection, ToolDefinition};
+use crate::relay::{Differing, Introspection, ToolDefinition};
 
 /// How one tool stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,40 @@ pub(super) fn behaviour(introspection: &Introspection) -> Behaviour {
             .map(|(name, tool)| (name, tool.digest))
             .collect(),
     }
+}
+
+/// Has the server show a tool as its last session saw it, where that was not as agreed and it shows
+/// it as agreed, or not at all, when it is asked alone. Which tools these are.
+pub(super) fn as_last_seen(
+    introspection: &mut Introspection,
+    agreed: &Behaviour,
+    seen: Vec<Differing>,
+) -> Vec<ToolName> {
+    let mut found = Vec::new();
+    for Differing {
+        tool: name,
+        pinned,
+        definition,
+    } in seen
+    {
+        let pin = agreed.tools.get(&name).copied();
+        let definition = definition.as_deref().and_then(ToolDefinition::of_canonical);
+        let Some(definition) = definition.filter(|it| it.name == name.as_str()) else {
+            continue;
+        };
+        // What has been agreed since may be just that.
+        if pinned != pin || pin == Some(definition.digest) {
+            continue;
+        }
+        let tools = &mut introspection.tools;
+        match tools.iter_mut().find(|it| it.name == name.as_str()) {
+            Some(now) if pin == Some(now.digest) => *now = definition,
+            Some(_) => continue,
+            None => tools.push(definition),
+        }
+        found.push(name);
+    }
+    found
 }
 
 /// Every tool of either side, with how it stands.

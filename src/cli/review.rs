@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::Review;
+use super::behaviour::{ToolState, as_last_seen};
 use super::context::Context;
 use super::definitions::Definitions;
 use super::exit::{DriftError, Exit, UsageError};
@@ -14,8 +15,8 @@ use super::locking::keep_definitions;
 use super::reviewing::{Decision, Reviewing};
 use super::{output, screen};
 use crate::launch::{Launcher, StateFolder, learn};
-use crate::lockfile::{LockedServer, ServerName, ToolName};
-use crate::relay::{Introspection, StderrLog};
+use crate::lockfile::{Behaviour, LockedServer, ServerName, ToolName};
+use crate::relay::{Differing, Introspection, StderrLog};
 
 /// What of the differences is accepted.
 #[derive(Debug, Default)]
@@ -45,11 +46,17 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     context.store.sweep()?;
     let staging = context.store.staging()?;
     let launcher = Launcher::new(&context.paths, &context.store, &context.environment);
-    let state = StateFolder::create(staging.folder().join("state"))?;
+    // In its own folder: what it says of itself may depend on what it has kept there. One in
+    // quarantine doesn't get there.
+    let own = StateFolder::planned(context.paths.server_state(&name));
+    let state = StateFolder::create(match own.quarantine().look() {
+        None => context.paths.server_state(&name),
+        Some(_) => staging.folder().join("state"),
+    })?;
     let prepared = launcher.prepare(&name, server, locked, &state)?;
     let log = StderrLog::open(&state.log_path())?;
     let started = launcher.start(prepared.launch, prepared.code).await?;
-    let introspection: Introspection = learn(
+    let mut introspection: Introspection = learn(
         started.running,
         &name,
         &server.grants,
@@ -57,6 +64,16 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
         log,
     )
     .await?;
+    let mut shown_tools = own.shown_tools();
+    for tool in as_last_seen(
+        &mut introspection,
+        &locked.behaviour,
+        shown_tools.last_seen(),
+    ) {
+        output::note(&format!(
+            "`{tool}` is compared as its last session saw it: asked now, the server does not show it so."
+        ));
+    }
     let findings = Findings {
         definitions: Definitions::compare(
             &locked.behaviour,
@@ -88,13 +105,11 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
         findings.write(&context, &name, locked, &accepted)?;
     }
     let left = findings.left(&accepted);
-    StateFolder::planned(context.paths.server_state(&name))
-        .shown_tools()
-        .note(
-            left.iter()
-                .filter(|tool| findings.allow.contains(*tool))
-                .cloned(),
-        );
+    shown_tools.note(
+        left.iter()
+            .filter(|tool| findings.allow.contains(*tool))
+            .map(|tool| findings.differing(tool, &locked.behaviour)),
+    );
     if arguments.json {
         let mut found = json!({ "server": name.as_str() });
         let definitions = findings
@@ -124,6 +139,20 @@ impl Findings<'_> {
             .filter(|name| !accepted.tools.contains(*name))
             .cloned()
             .collect()
+    }
+
+    fn differing(&self, tool: &ToolName, agreed: &Behaviour) -> Differing {
+        let new = match self.definitions.tools.get(tool) {
+            Some(ToolState::Changed { new, .. } | ToolState::New(new)) => Some(new),
+            _ => None,
+        };
+        Differing {
+            tool: tool.clone(),
+            pinned: agreed.tools.get(tool).copied(),
+            definition: new
+                .and_then(|new| str::from_utf8(&new.canonical).ok())
+                .map(Into::into),
+        }
     }
 
     /// As the arguments say.

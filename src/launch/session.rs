@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -19,7 +20,7 @@ use super::wide_pipe::WidePipe;
 use super::{LaunchError, Running};
 use crate::egress::Egress;
 use crate::lockfile::ToolName;
-use crate::relay::{End, Event, Pump, Redaction, Session};
+use crate::relay::{Differing, End, Event, Pump, Redaction, Session};
 use crate::sandbox::Report;
 use crate::sys;
 
@@ -102,7 +103,9 @@ async fn until_the_end(
         meter.note(event);
         listener.hear_relay(event, std::time::Instant::now());
         match event {
-            Event::ToolsShown { differing } => shown_tools.note(differing.iter().cloned()),
+            Event::ToolsShown { differing } => {
+                shown_tools.note(differing.iter().map(|one| without_secrets(one, &redaction)));
+            }
             event => {
                 recorder.event(event);
                 speak(event, &explain, &redaction, &mut spoken);
@@ -273,6 +276,15 @@ pub(super) async fn end(monitor: &mut Monitor) -> io::Result<Report> {
     }
     monitor.kill();
     monitor.ended().await
+}
+
+/// A definition that holds a secret is kept nowhere.
+fn without_secrets(differing: &Differing, redaction: &Redaction) -> Differing {
+    let is_public = |text: &Arc<str>| redaction.of_text(text) == **text;
+    Differing {
+        definition: differing.definition.clone().filter(is_public),
+        ..differing.clone()
+    }
 }
 
 /// Whether a server's code is that of the signals by which [`end`] ends it.

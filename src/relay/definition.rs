@@ -2,6 +2,7 @@
 
 use super::canonical_form::canonical_form;
 use super::json::Value;
+use super::strict::{CanonicalLine, DEFAULT_MAX_LINE};
 use super::tool_list::read_tool;
 use crate::lockfile::Digest;
 
@@ -19,6 +20,12 @@ pub struct ToolDefinition {
 }
 
 impl ToolDefinition {
+    /// Reads what is in [`Self::canonical`].
+    pub fn of_canonical(text: &str) -> Option<Self> {
+        let line = CanonicalLine::read(text.as_bytes(), DEFAULT_MAX_LINE).ok()?;
+        Self::read(line.root().as_value()).ok()?
+    }
+
     /// Reads one element of `tools`. `Ok(None)` when it is no usable definition, by the
     /// same rule by which the relay hides it.
     pub fn read(tool: Value<'_>) -> Result<Option<Self>, serde_json::Error> {
@@ -45,7 +52,6 @@ impl ToolDefinition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::strict::CanonicalLine;
 
     fn read(text: &str) -> Option<ToolDefinition> {
         let line = CanonicalLine::read(format!("{{\"t\":{text}}}").as_bytes(), 1 << 20).unwrap();
@@ -60,6 +66,9 @@ mod tests {
             br#"{"a":[100],"b":1,"description":"xA","name":"a"}"#
         );
         assert_eq!(tool.digest, Digest::of(&tool.canonical));
+        let text = String::from_utf8(tool.canonical.clone()).unwrap();
+        assert_eq!(ToolDefinition::of_canonical(&text).as_ref(), Some(&tool));
+        assert_eq!(ToolDefinition::of_canonical("[]"), None);
         assert_eq!(tool.description.as_deref(), Some("xA"));
         assert_eq!(tool.title, None);
         // Order and spelling don't count, content does.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::errors::Refusal;
-use super::pins::Drift;
+use super::pins::{Differing, Drift};
 use crate::lockfile::{ToolName, printable};
 
 /// Longest piece of foreign text that an event keeps, in characters.
@@ -64,7 +64,7 @@ pub enum Event {
     /// The server's instructions are not those that were agreed; the client doesn't see them.
     InstructionsWithheld { review: String },
     /// The server has shown all its tools. These are not as they were agreed.
-    ToolsShown { differing: Vec<ToolName> },
+    ToolsShown { differing: Vec<Differing> },
     /// The relay asked the server for its tools in vain.
     LookFailed { reason: String },
     /// The stream ended in the middle of a line, which was not forwarded.

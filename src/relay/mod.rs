@@ -75,7 +75,7 @@ pub use message::{Answer, Id, Kind, Message, NotAMessage};
 pub use outside::{Decided, HeldCall};
 pub use passage::{DecidedBy, Passage};
 pub use pattern::{Pattern, PatternError};
-pub use pins::{Drift, Pins};
+pub use pins::{Differing, Drift, Pins};
 pub use pump::{End, Inquiry, Pump};
 pub use redaction::Redaction;
 pub use refusal::refuse;

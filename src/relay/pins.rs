@@ -1,15 +1,30 @@
 //! Pinned definitions: what was agreed about a server's tools and instructions, and what it
 //! has shown of its tools in this session. Pure.
 //!
-//! Of each tool on the list only how it stands is kept, so this is bounded by the list.
+//! Of each tool on the list only how it stands is kept, so this is bounded by the list; and some text
+//! of those that differ, for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use super::canonical_form::canonical_form;
 use super::event::Event;
 use super::json::Object;
 use crate::lockfile::{Digest, ToolName};
+
+/// Bytes of definitions that are kept for people, of all tools together.
+const MAX_KEPT: usize = 256 * 1024;
+
+/// A tool that a server shows otherwise than agreed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Differing {
+    pub tool: ToolName,
+    /// What was agreed, if anything was.
+    pub pinned: Option<Digest>,
+    /// What the server shows, in RFC 8785 canonical form; `None` where there is none, or too much.
+    pub definition: Option<Arc<str>>,
+}
 
 /// What a server agreed to say of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +65,8 @@ pub(super) struct Definitions {
     /// `None`: no definition is compared.
     pins: Option<Pins>,
     standings: BTreeMap<ToolName, Standing>,
+    /// What was last shown of those that differ, at most [`MAX_KEPT`].
+    shown: BTreeMap<ToolName, Arc<str>>,
     /// Tools that were spoken of: once is enough.
     said: BTreeSet<ToolName>,
 }
@@ -59,6 +76,7 @@ impl Definitions {
         Self {
             pins,
             standings: BTreeMap::new(),
+            shown: BTreeMap::new(),
             said: BTreeSet::new(),
         }
     }
@@ -85,12 +103,21 @@ impl Definitions {
         };
         let canonical =
             definition.and_then(|definition| canonical_form(definition.as_value()).ok());
-        let standing = match (pins.tools.get(name), canonical) {
+        let standing = match (pins.tools.get(name), &canonical) {
             (None, _) => Standing::Differs(Drift::NotPinned),
             (Some(_), None) => Standing::Differs(Drift::NotCanonical),
-            (Some(pin), Some(canonical)) if Digest::of(&canonical) == *pin => Standing::AsPinned,
+            (Some(pin), Some(canonical)) if Digest::of(canonical) == *pin => Standing::AsPinned,
             (Some(_), Some(_)) => Standing::Differs(Drift::Changed),
         };
+        self.shown.remove(name);
+        let kept: usize = self.shown.values().map(|text| text.len()).sum();
+        if standing != Standing::AsPinned
+            && let Some(canonical) = canonical
+            && kept + canonical.len() <= MAX_KEPT
+            && let Ok(text) = String::from_utf8(canonical)
+        {
+            self.shown.insert(name.clone(), text.into());
+        }
         self.standings.insert(name.clone(), standing);
         if let Standing::Differs(drift) = standing
             && self.said.insert(name.clone())
@@ -144,12 +171,17 @@ impl Definitions {
     }
 
     /// The tools that the server last showed otherwise than agreed.
-    pub(super) fn differing(&self) -> Vec<ToolName> {
+    pub(super) fn differing(&self) -> Vec<Differing> {
         let differs = |standing: &Standing| matches!(standing, Standing::Differs(_));
+        let pins = self.pins.as_ref();
         self.standings
             .iter()
             .filter(|(_, standing)| differs(standing))
-            .map(|(name, _)| name.clone())
+            .map(|(name, _)| Differing {
+                tool: name.clone(),
+                pinned: pins.and_then(|pins| pins.tools.get(name).copied()),
+                definition: self.shown.get(name).cloned(),
+            })
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! A tool that is not as it was agreed is neither shown nor called; one that is, is.
 
 use super::*;
-use crate::relay::Drift;
+use crate::relay::{Differing, Drift, ToolDefinition};
 
 fn agreed(name: &str) -> String {
     tool(name, "agreed")
@@ -161,8 +161,14 @@ fn it_is_said_once_and_what_differs_is_known_after_each_listing() {
     let mut session = pinned();
     let evil = tool("echo", "evil");
     let echo: ToolName = "echo".parse().unwrap();
+    let differing = Differing {
+        tool: echo.clone(),
+        pinned: Some(digest(&agreed("echo"))),
+        definition: ToolDefinition::of_canonical(&evil)
+            .map(|it| String::from_utf8(it.canonical).unwrap().into()),
+    };
     let shown = Event::ToolsShown {
-        differing: vec![echo.clone()],
+        differing: vec![differing],
     };
     let said = Event::DefinitionDiffers {
         tool: echo,
