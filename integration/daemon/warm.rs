@@ -375,12 +375,10 @@ fn one_that_is_killed_is_replaced_and_one_that_dies_again_and_again_rests() {
     wait_until("it rests", || {
         std::thread::sleep(Duration::from_millis(50));
         rest = rests(&home).pop().unwrap_or_default();
-        rest["failures"].as_u64() >= Some(2)
+        // The third may not have read its code before that was changed: then it ends by itself first.
+        let says = rest["reason"].as_str().unwrap_or_default();
+        rest["failures"].as_u64() >= Some(2) && says.contains("patient")
     });
-    assert!(
-        rest["reason"].as_str().unwrap().contains("patient"),
-        "{rest}"
-    );
     assert!(rest["next_seconds"].is_u64());
     let shown = Ran::of(&mut pinfold(&home, ["ps"]));
     assert!(
