@@ -172,6 +172,36 @@ fn what_only_a_session_saw_is_reviewed() {
     client.close();
 }
 
+/// Neither a session nor `review` keeps a definition that holds a secret.
+#[test]
+fn a_definition_that_holds_a_secret_is_not_kept() {
+    let moody = Moody::new();
+    let text = fs::read_to_string(moody.home.manifest()).unwrap();
+    let head = "[servers.moody]\n";
+    assert!(text.contains(head), "{text}");
+    let with = format!("{head}env = {{ TOKEN = {{ from = \"TOKEN\" }} }}\n");
+    fs::write(moody.home.manifest(), text.replacen(head, &with, 1)).unwrap();
+    let command = |words: &[&str]| {
+        let mut command = moody.home.pinfold(words.iter().copied());
+        command.env("TOKEN", "t0ken-of-moody");
+        command
+    };
+    assert_eq!(Ran::of(&mut command(&["lock"])).code, Some(0));
+    let kept = || fs::read_to_string(moody.home.state("moody").join("tools.json")).unwrap();
+    for (says, is_kept) in [("It is t0ken-of-moody.", false), (CHANGED, true)] {
+        moody.say("echo", says);
+        let mut client = Client::start(&mut command(&["run", "moody"]));
+        client.initialize();
+        assert_eq!(client.tools(), ["other"]);
+        client.close();
+        for _ in 0..2 {
+            assert!(kept().contains("\"echo\""), "{}", kept());
+            assert_eq!(kept().contains(says), is_kept, "{}", kept());
+            assert_eq!(Ran::of(&mut command(&["review", "moody"])).code, Some(1));
+        }
+    }
+}
+
 #[test]
 fn what_depends_on_its_own_folder_is_reviewed_there() {
     let moody = Moody::new();

@@ -82,7 +82,7 @@ pub(super) fn behaviour(introspection: &Introspection) -> Behaviour {
 pub(super) fn as_last_seen(
     introspection: &mut Introspection,
     agreed: &Behaviour,
-    seen: Vec<Differing>,
+    seen: &[Differing],
 ) -> Vec<ToolName> {
     let mut found = Vec::new();
     for Differing {
@@ -91,13 +91,13 @@ pub(super) fn as_last_seen(
         definition,
     } in seen
     {
-        let pin = agreed.tools.get(&name).copied();
+        let pin = agreed.tools.get(name).copied();
         let definition = definition.as_deref().and_then(ToolDefinition::of_canonical);
         let Some(definition) = definition.filter(|it| it.name == name.as_str()) else {
             continue;
         };
         // What has been agreed since may be just that.
-        if pinned != pin || pin == Some(definition.digest) {
+        if *pinned != pin || pin == Some(definition.digest) {
             continue;
         }
         let tools = &mut introspection.tools;
@@ -106,7 +106,7 @@ pub(super) fn as_last_seen(
             Some(_) => continue,
             None => tools.push(definition),
         }
-        found.push(name);
+        found.push(name.clone());
     }
     found
 }

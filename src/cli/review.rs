@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::Review;
-use super::behaviour::{ToolState, as_last_seen};
+use super::behaviour::as_last_seen;
 use super::context::Context;
 use super::definitions::Definitions;
 use super::exit::{DriftError, Exit, UsageError};
@@ -15,7 +15,7 @@ use super::locking::keep_definitions;
 use super::reviewing::{Decision, Reviewing};
 use super::{output, screen};
 use crate::launch::{Launcher, StateFolder, learn};
-use crate::lockfile::{Behaviour, LockedServer, ServerName, ToolName};
+use crate::lockfile::{LockedServer, ServerName, ToolName};
 use crate::relay::{Differing, Introspection, StderrLog};
 
 /// What of the differences is accepted.
@@ -65,11 +65,8 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     )
     .await?;
     let mut shown_tools = own.shown_tools();
-    for tool in as_last_seen(
-        &mut introspection,
-        &locked.behaviour,
-        shown_tools.last_seen(),
-    ) {
+    let seen = shown_tools.last_seen();
+    for tool in as_last_seen(&mut introspection, &locked.behaviour, &seen) {
         output::note(&format!(
             "`{tool}` is compared as its last session saw it: asked now, the server does not show it so."
         ));
@@ -108,7 +105,7 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     shown_tools.note(
         left.iter()
             .filter(|tool| findings.allow.contains(*tool))
-            .map(|tool| findings.differing(tool, &locked.behaviour)),
+            .map(|tool| still_differing(tool, &seen)),
     );
     if arguments.json {
         let mut found = json!({ "server": name.as_str() });
@@ -130,6 +127,17 @@ pub(super) async fn run(manifest: Option<&Path>, arguments: &Review) -> anyhow::
     Ok(Exit::Drift)
 }
 
+/// What sessions saw is kept as they kept it: without secrets, and bounded. What is found here is
+/// found again.
+fn still_differing(tool: &ToolName, seen: &[Differing]) -> Differing {
+    let before = seen.iter().find(|one| one.tool == *tool);
+    before.cloned().unwrap_or_else(|| Differing {
+        tool: tool.clone(),
+        pinned: None,
+        definition: None,
+    })
+}
+
 impl Findings<'_> {
     /// The differing tools that were not accepted.
     fn left(&self, accepted: &Accepted) -> Vec<ToolName> {
@@ -139,20 +147,6 @@ impl Findings<'_> {
             .filter(|name| !accepted.tools.contains(*name))
             .cloned()
             .collect()
-    }
-
-    fn differing(&self, tool: &ToolName, agreed: &Behaviour) -> Differing {
-        let new = match self.definitions.tools.get(tool) {
-            Some(ToolState::Changed { new, .. } | ToolState::New(new)) => Some(new),
-            _ => None,
-        };
-        Differing {
-            tool: tool.clone(),
-            pinned: agreed.tools.get(tool).copied(),
-            definition: new
-                .and_then(|new| str::from_utf8(&new.canonical).ok())
-                .map(Into::into),
-        }
     }
 
     /// As the arguments say.

@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 use crate::lockfile::{ToolName, create_private_folder, read_guarded, replace_atomically};
 use crate::relay::Differing;
 
+/// Far more than a session keeps of definitions (`relay/pins.rs`).
 const MAX_BYTES: u64 = 4 << 20;
-/// Bytes of definitions in it; each may be written as two.
-const MAX_TEXT: usize = 1 << 20;
 
 /// The file of one server.
 #[derive(Debug)]
@@ -49,15 +48,7 @@ impl ShownTools {
 
     /// Notes which tools differ now. What can't be written is said, and does no harm.
     pub fn note(&mut self, differing: impl IntoIterator<Item = Differing>) {
-        let mut differing: Vec<Differing> = differing.into_iter().collect();
-        let mut room = MAX_TEXT;
-        for one in &mut differing {
-            let left = |text: &Arc<str>| room.checked_sub(text.len());
-            match one.definition.as_ref().map(left) {
-                Some(Some(left)) => room = left,
-                _ => one.definition = None,
-            }
-        }
+        let differing: Vec<Differing> = differing.into_iter().collect();
         let known = self.known.take().unwrap_or_else(|| self.last_seen());
         if known == differing {
             self.known = Some(known);
